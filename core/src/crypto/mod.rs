@@ -1,0 +1,52 @@
+//! Cryptography behind traits, so that a host may bring a faster provider.
+
+pub mod algorithms;
+
+pub use algorithms::{Cipher, Digest};
+
+/// A source of unpredictable bytes.
+pub trait Rng {
+    /// Fills `bytes` with random bytes fit for keys and initialisation vectors.
+    fn fill(&mut self, bytes: &mut [u8]);
+}
+
+/// The provider does not have this algorithm, or the key has the wrong length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsupported;
+
+/// One key that encrypts in CBC mode.
+pub trait CbcEncrypt: Sized {
+    /// `key` is as many bytes as the cipher takes (protocol section 1.2).
+    fn new(cipher: Cipher, key: &[u8]) -> Result<Self, Unsupported>;
+    /// Encrypts whole blocks in place. `iv` is one block; `blocks` a multiple of it, already padded.
+    /// Does nothing if the lengths are wrong.
+    fn encrypt(&self, iv: &[u8], blocks: &mut [u8]);
+}
+
+/// One key that decrypts in CBC mode.
+pub trait CbcDecrypt: Sized {
+    /// `key` is as many bytes as the cipher takes (protocol section 1.2).
+    fn new(cipher: Cipher, key: &[u8]) -> Result<Self, Unsupported>;
+    /// Decrypts whole blocks in place, padding included. Does nothing if the lengths are wrong.
+    fn decrypt(&self, iv: &[u8], blocks: &mut [u8]);
+}
+
+/// One HMAC key.
+pub trait Mac: Sized {
+    /// `key` is as many bytes as the digest's tag (protocol section 1.2).
+    fn new(digest: Digest, key: &[u8]) -> Result<Self, Unsupported>;
+    /// Writes the tag of the concatenated `parts`; `tag` is exactly as long as the digest's output.
+    fn sign(&self, parts: &[&[u8]], tag: &mut [u8]);
+    /// Whether `tag` is right, in time that does not depend on where it differs.
+    fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> bool;
+}
+
+/// A set of implementations.
+pub trait Provider {
+    /// CBC encryption.
+    type Encrypt: CbcEncrypt;
+    /// CBC decryption.
+    type Decrypt: CbcDecrypt;
+    /// HMAC.
+    type Mac: Mac;
+}

@@ -1,0 +1,85 @@
+//! What can go wrong, sorted by who is to blame.
+
+use core::fmt;
+
+/// One datagram was dropped. Nothing changed but a counter: anybody can send a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discard {
+    /// The datagram is shorter than its fixed fields.
+    TooShort,
+    /// The sender is not an accepted peer address (protocol section 3.18).
+    Source,
+    /// The authentication tag is wrong: another key, digest or direction, or a forgery.
+    Authentication,
+    /// The tag is right but the cipher text does not decrypt: the ciphers differ.
+    Decryption,
+    /// The packet id was seen before, is too old, or is from an earlier time.
+    Replay {
+        /// Packet id of the datagram.
+        id: u32,
+        /// Unix time of its sequence; 0 for short packet ids.
+        time: u32,
+    },
+    /// The compression byte is not one that the configuration allows; the byte is given.
+    Framing(u8),
+    /// The peer sent a really compressed block; the byte that names the algorithm is given.
+    Compressed(u8),
+    /// There is nothing left after all headers.
+    Empty,
+    /// An internal message of unknown meaning; its opcode is given.
+    Occ(u8),
+    /// No keys are installed, or the link is shut down.
+    NotReady,
+}
+
+impl fmt::Display for Discard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooShort => f.write_str("Authenticate/Decrypt packet error: packet too short"),
+            Self::Source => f.write_str("Incoming packet rejected: not from the expected peer address"),
+            Self::Authentication => {
+                f.write_str("Authenticate/Decrypt packet error: packet HMAC authentication failed")
+            }
+            Self::Decryption => f.write_str("Authenticate/Decrypt packet error: cipher final failed"),
+            Self::Replay { id, time } => write!(
+                f,
+                "Authenticate/Decrypt packet error: bad packet ID (may be a replay): [ #{id} / time = ({time}) ] -- \
+                 see the man page entry for --no-replay and --replay-window for more info or silence this warning \
+                 with --mute-replay-warnings"
+            ),
+            Self::Framing(byte) => write!(f, "Bad compression stub decompression header byte: {byte}"),
+            Self::Compressed(byte) => write!(
+                f,
+                "The peer compresses (header byte {byte:#04x}) and this end cannot decompress: set 'comp-lzo no' or \
+                 'allow-compression no' at the peer"
+            ),
+            Self::Empty => f.write_str("Authenticate/Decrypt packet error: missing payload"),
+            Self::Occ(opcode) => write!(f, "Unknown OCC opcode {opcode}"),
+            Self::NotReady => f.write_str("Packet dropped: the link is not ready"),
+        }
+    }
+}
+
+/// A packet could not be sealed; it is lost, as on any congested link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotReady {
+    /// No peer address is known yet.
+    NoPeer,
+    /// The link is shut down or not up yet.
+    Down,
+    /// Packet ids are used up and the clock has not moved on (protocol section 2.7).
+    PacketIdsExhausted,
+    /// The buffer has no room for the headers, or the packet is empty.
+    NoRoom,
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoPeer => "no peer address is known yet",
+            Self::Down => "the link is down",
+            Self::PacketIdsExhausted => "packet ids are used up; is the clock standing still?",
+            Self::NoRoom => "the packet does not fit its buffer",
+        })
+    }
+}

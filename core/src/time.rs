@@ -1,0 +1,143 @@
+//! Time as the host tells it: core has no clock of its own.
+
+use core::ops::{Add, Sub};
+pub use core::time::Duration;
+
+/// A moment on the host's monotonic clock, in milliseconds since a start that the host chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The moment `millis` ms after the host's start.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the host's start.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
+    pub const fn since(self, earlier: Instant) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, delay: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Self;
+
+    fn sub(self, delay: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// Why the engine wants to be woken. Each variant is one deadline in a [`TimerTable`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Timer {
+    /// Nothing was sent for `ping` seconds.
+    Ping,
+    /// Nothing authentic was received for `ping-restart` or `ping-exit` seconds.
+    Receive,
+    /// No tunnel traffic for `inactive` seconds.
+    Inactive,
+    /// Ask the peer for its options string (protocol section 2.10).
+    OccRequest,
+    /// Repeat the exit notification, or stop waiting for it to leave.
+    ExitNotify,
+    /// The pause before a restart is over.
+    Restart,
+    /// Look a name up again.
+    Resolve,
+}
+
+impl Timer {
+    const ALL: [Timer; 7] = [
+        Timer::Ping,
+        Timer::Receive,
+        Timer::Inactive,
+        Timer::OccRequest,
+        Timer::ExitNotify,
+        Timer::Restart,
+        Timer::Resolve,
+    ];
+}
+
+/// One optional deadline for each [`Timer`].
+#[derive(Clone, Debug, Default)]
+pub struct TimerTable {
+    deadlines: [Option<Instant>; Timer::ALL.len()],
+}
+
+impl TimerTable {
+    /// A table in which nothing is set.
+    pub const fn new() -> Self {
+        Self { deadlines: [None; Timer::ALL.len()] }
+    }
+
+    /// The deadline of `timer`, if it is set.
+    pub fn get(&self, timer: Timer) -> Option<Instant> {
+        self.deadlines.get(timer as usize).copied().flatten()
+    }
+
+    /// Sets the deadline of `timer`, replacing an earlier one.
+    pub fn set(&mut self, timer: Timer, at: Instant) {
+        if let Some(slot) = self.deadlines.get_mut(timer as usize) {
+            *slot = Some(at);
+        }
+    }
+
+    /// Forgets the deadline of `timer`.
+    pub fn stop(&mut self, timer: Timer) {
+        if let Some(slot) = self.deadlines.get_mut(timer as usize) {
+            *slot = None;
+        }
+    }
+
+    /// Forgets every deadline.
+    pub fn stop_all(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Takes one timer whose deadline has come, the earliest first.
+    pub fn expire(&mut self, now: Instant) -> Option<Timer> {
+        let (at, timer) = self.next()?;
+        if at > now {
+            return None;
+        }
+        self.stop(timer);
+        Some(timer)
+    }
+
+    /// The earliest deadline and its timer.
+    pub fn next(&self) -> Option<(Instant, Timer)> {
+        Timer::ALL.into_iter().filter_map(|timer| Some((self.get(timer)?, timer))).min_by_key(|(at, _)| *at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earliest_deadline_fires_first_and_once() {
+        let at = Instant::from_millis;
+        let mut timers = TimerTable::new();
+        timers.set(Timer::Ping, at(20));
+        timers.set(Timer::Receive, at(10));
+        assert_eq!(timers.next(), Some((at(10), Timer::Receive)));
+        assert_eq!(timers.expire(at(9)), None);
+        assert_eq!(timers.expire(at(25)), Some(Timer::Receive));
+        assert_eq!(timers.expire(at(25)), Some(Timer::Ping));
+        assert_eq!(timers.expire(at(25)), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! longcable on Linux.
