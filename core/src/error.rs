@@ -37,9 +37,7 @@ impl fmt::Display for Discard {
         match self {
             Self::TooShort => f.write_str("Authenticate/Decrypt packet error: packet too short"),
             Self::Source => f.write_str("Incoming packet rejected: not from the expected peer address"),
-            Self::Authentication => {
-                f.write_str("Authenticate/Decrypt packet error: packet HMAC authentication failed")
-            }
+            Self::Authentication => f.write_str("Authenticate/Decrypt packet error: packet HMAC authentication failed"),
             Self::Decryption => f.write_str("Authenticate/Decrypt packet error: cipher final failed"),
             Self::Replay { id, time } => write!(
                 f,

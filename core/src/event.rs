@@ -1,1 +1,181 @@
-//! What the engine tells its host.
+//! What the engine tells its host, as values. Text exists only in `Display`.
+//!
+//! The wording of the lines that people and scripts look for is openvpn's (protocol section 9.3).
+
+use core::fmt;
+use core::net::SocketAddr;
+
+/// Something happened that an operator may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<'o> {
+    /// The first authentic packet since the start or restart arrived from this address, or the peer
+    /// is now followed to it.
+    PeerConnected(SocketAddr),
+    /// The tunnel is usable.
+    Initialized,
+    /// Nothing authentic has come from the peer since the start.
+    PeerSilent {
+        /// Where the packets are sent, if an address is known.
+        address: Option<SocketAddr>,
+        /// How long has been waited, in seconds.
+        seconds: u64,
+        /// Datagrams that came but were discarded.
+        discarded: u64,
+    },
+    /// The options string that the peer announced.
+    PeerOptions(&'o str),
+    /// The peer's options and ours agree.
+    OptionsAgree,
+    /// One option differs; the text is the whole warning.
+    OptionDiffers(&'o str),
+    /// The peer never answered the question for its options.
+    OptionsUnknown,
+    /// The link starts anew.
+    Restarting(Reason),
+    /// The link ends.
+    Exiting(Reason),
+    /// The link waits this many seconds before it starts anew.
+    Pause(u64),
+    /// The name of the peer could not be resolved; it is tried again.
+    NotResolved,
+}
+
+impl Event<'_> {
+    /// The `verb` level from which on a log shows the event.
+    pub fn level(&self) -> u8 {
+        match self {
+            Self::PeerOptions(_) | Self::OptionsAgree => 4,
+            Self::Pause(_) => 3,
+            _ => 1,
+        }
+    }
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PeerConnected(address) => write!(f, "Peer Connection Initiated with {}", Address(*address)),
+            Self::Initialized => f.write_str("Initialization Sequence Completed"),
+            Self::PeerSilent { address, seconds, discarded } => {
+                match address {
+                    Some(address) => write!(f, "No authentic packet from {} for {seconds} s", Address(*address))?,
+                    None => write!(f, "No authentic packet from any peer for {seconds} s")?,
+                }
+                match discarded {
+                    0 => f.write_str(
+                        ", nothing was received at all: is the peer running, is its address right, do firewalls pass \
+                         UDP, is the port forwarded?",
+                    ),
+                    n => write!(f, ", but {n} packet(s) that were discarded: see the errors above"),
+                }
+            }
+            Self::PeerOptions(options) => write!(f, "Peer options string: '{options}'"),
+            Self::OptionsAgree => f.write_str("The options of both ends agree"),
+            Self::OptionDiffers(warning) => f.write_str(warning),
+            Self::OptionsUnknown => f.write_str(
+                "NOTE: the peer did not tell its options, so they could not be compared ('disable-occ' at either end \
+                 silences this)",
+            ),
+            Self::Restarting(reason) => write!(f, "{reason} received, process restarting"),
+            Self::Exiting(reason) => write!(f, "{reason} received, process exiting"),
+            Self::Pause(seconds) => write!(f, "Restart pause, {seconds} second(s)"),
+            Self::NotResolved => f.write_str("The peer's name could not be resolved; trying again"),
+        }
+    }
+}
+
+/// Signals of the process, or what takes their place on a board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Restart the link with the configuration at hand.
+    Usr1,
+    /// Restart with a configuration read anew.
+    Hup,
+    /// Orderly exit.
+    Term,
+    /// Orderly exit, asked for at the keyboard.
+    Int,
+}
+
+impl Signal {
+    /// The name, as in `SIGUSR1`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Usr1 => "SIGUSR1",
+            Self::Hup => "SIGHUP",
+            Self::Term => "SIGTERM",
+            Self::Int => "SIGINT",
+        }
+    }
+}
+
+/// Why a link restarts or ends: a signal from outside (hard) or from within (soft, with a cause).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// What is done.
+    pub signal: Signal,
+    /// Why, if it comes from within.
+    pub cause: Option<Cause>,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.cause {
+            Some(cause) => write!(f, "{}[soft,{}]", self.signal.name(), cause.name()),
+            None => write!(f, "{}[hard,]", self.signal.name()),
+        }
+    }
+}
+
+/// A cause from within (protocol section 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Nothing was received for `ping-restart` seconds.
+    PingRestart,
+    /// Nothing was received for `ping-exit` seconds.
+    PingExit,
+    /// No tunnel traffic for `inactive` seconds.
+    Inactive,
+    /// `session-timeout` is over.
+    SessionTimeout,
+    /// The peer said that it exits.
+    RemoteExit,
+    /// The exit notification has been sent.
+    ExitNotified,
+    /// The peer's name cannot be resolved.
+    Resolve,
+    /// The socket could not be opened.
+    Socket,
+    /// The options of the two ends differ and `opt-verify` is set.
+    OptionsDiffer,
+}
+
+impl Cause {
+    /// openvpn's word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PingRestart => "ping-restart",
+            Self::PingExit => "ping-exit",
+            Self::Inactive => "inactive",
+            Self::SessionTimeout => "session-timeout",
+            Self::RemoteExit => "remote-exit",
+            Self::ExitNotified => "exit-with-notification",
+            Self::Resolve => "resolve-failed",
+            Self::Socket => "socket-failed",
+            Self::OptionsDiffer => "options-differ",
+        }
+    }
+}
+
+/// A socket address in openvpn's spelling: `[AF_INET]192.0.2.1:1194`, `[AF_INET6]2001:db8::1:1194`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address(pub SocketAddr);
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            SocketAddr::V4(address) => write!(f, "[AF_INET]{}:{}", address.ip(), address.port()),
+            SocketAddr::V6(address) => write!(f, "[AF_INET6]{}:{}", address.ip(), address.port()),
+        }
+    }
+}

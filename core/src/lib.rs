@@ -5,11 +5,11 @@
 #[cfg(test)]
 extern crate std;
 
-pub mod time;
-pub mod error;
-pub mod packet;
-pub mod event;
-pub mod wire;
 pub mod crypto;
-pub mod options;
 pub mod data;
+pub mod error;
+pub mod event;
+pub mod options;
+pub mod packet;
+pub mod time;
+pub mod wire;

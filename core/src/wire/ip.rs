@@ -1,0 +1,204 @@
+//! The one thing that a tunnel changes in the packets it carries: the TCP segment size that the two
+//! ends offer each other (`mssfix`, protocol section 6.6).
+
+use smoltcp::wire::{IpProtocol, IpVersion, Ipv4Packet, Ipv6Packet, TcpPacket};
+
+const OPTION_END: u8 = 0;
+const OPTION_NOP: u8 = 1;
+const OPTION_MSS: u8 = 2;
+const OPTION_MSS_LEN: usize = 4;
+
+/// By how much the limit for IPv6 is below that for IPv4, in bytes: its header is longer.
+const IPV6_EXTRA: u16 = 20;
+
+/// Lowers the maximum segment size of a TCP SYN to `max` bytes (IPv4; 20 less for IPv6).
+///
+/// Everything else passes unchanged: other packets, fragments, malformed headers, smaller sizes.
+pub fn clamp_mss(packet: &mut [u8], max: u16) {
+    // `IpVersion::of_packet` reads the first byte unasked.
+    if packet.is_empty() {
+        return;
+    }
+    match IpVersion::of_packet(packet) {
+        Ok(IpVersion::Ipv4) => {
+            let len = packet.len();
+            let Ok(mut ip) = Ipv4Packet::new_checked(packet) else { return };
+            if ip.next_header() == IpProtocol::Tcp && ip.frag_offset() == 0 && usize::from(ip.total_len()) == len {
+                clamp_segment(ip.payload_mut(), max);
+            }
+        }
+        Ok(IpVersion::Ipv6) => {
+            let len = packet.len();
+            let Ok(mut ip) = Ipv6Packet::new_checked(packet) else { return };
+            if ip.next_header() == IpProtocol::Tcp && ip.total_len() == len {
+                clamp_segment(ip.payload_mut(), max.saturating_sub(IPV6_EXTRA));
+            }
+        }
+        Err(_) => {}
+    }
+}
+
+fn clamp_segment(segment: &mut [u8], max: u16) {
+    let Ok(mut tcp) = TcpPacket::new_checked(segment) else { return };
+    if !tcp.syn() {
+        return;
+    }
+    let mut options = tcp.options_mut();
+    // A 16-bit word that starts at an odd offset enters the checksum with its bytes swapped.
+    let mut odd = false;
+    let mut change = None;
+    loop {
+        let len = match options {
+            [] | [OPTION_END, ..] => break,
+            [OPTION_NOP, ..] => 1,
+            [OPTION_MSS, len, high, low, ..] if usize::from(*len) == OPTION_MSS_LEN => {
+                let old = u16::from_be_bytes([*high, *low]);
+                if old > max {
+                    [*high, *low] = max.to_be_bytes();
+                    change = Some(if odd { (old.swap_bytes(), max.swap_bytes()) } else { (old, max) });
+                    break;
+                }
+                OPTION_MSS_LEN
+            }
+            [_, len, ..] if *len >= 2 => usize::from(*len),
+            _ => break,
+        };
+        odd ^= len % 2 == 1;
+        match options.get_mut(len..) {
+            Some(rest) => options = rest,
+            None => break,
+        }
+    }
+    if let Some((old, new)) = change {
+        tcp.set_checksum(updated_checksum(tcp.checksum(), old, new));
+    }
+}
+
+/// The Internet checksum after one 16-bit word went from `old` to `new` (RFC 1624, equation 3).
+fn updated_checksum(checksum: u16, old: u16, new: u16) -> u16 {
+    let sum = u32::from(!checksum).wrapping_add(u32::from(!old)).wrapping_add(u32::from(new));
+    let folded = (sum & 0xffff).wrapping_add(sum >> 16);
+    let folded = (folded & 0xffff).wrapping_add(folded >> 16);
+    !(folded as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use smoltcp::phy::ChecksumCapabilities;
+    use smoltcp::wire::*;
+    use std::vec::Vec;
+
+    /// A SYN with these raw options; IPv4 or IPv6.
+    fn syn(v6: bool, options: &[u8]) -> Vec<u8> {
+        let tcp_len = 20 + options.len();
+        let (header, source, destination): (Vec<u8>, IpAddress, IpAddress) = if v6 {
+            let mut header = std::vec![0; 40];
+            let repr = Ipv6Repr {
+                src_addr: Ipv6Address::LOCALHOST,
+                dst_addr: Ipv6Address::LOCALHOST,
+                next_header: IpProtocol::Tcp,
+                payload_len: tcp_len,
+                hop_limit: 64,
+            };
+            repr.emit(&mut Ipv6Packet::new_unchecked(&mut header));
+            (header, repr.src_addr.into(), repr.dst_addr.into())
+        } else {
+            let mut header = std::vec![0; 20];
+            let repr = Ipv4Repr {
+                src_addr: Ipv4Address::new(10, 1, 0, 1),
+                dst_addr: Ipv4Address::new(10, 1, 0, 2),
+                next_header: IpProtocol::Tcp,
+                payload_len: tcp_len,
+                hop_limit: 64,
+            };
+            repr.emit(&mut Ipv4Packet::new_unchecked(&mut header), &ChecksumCapabilities::default());
+            (header, repr.src_addr.into(), repr.dst_addr.into())
+        };
+        let mut packet = header;
+        let start = packet.len();
+        packet.resize(start + tcp_len, 0);
+        let mut tcp = TcpPacket::new_unchecked(&mut packet[start..]);
+        tcp.set_header_len(tcp_len as u8);
+        tcp.set_syn(true);
+        tcp.set_seq_number(TcpSeqNumber(0x1234_5678));
+        tcp.options_mut().copy_from_slice(options);
+        tcp.fill_checksum(&source, &destination);
+        packet
+    }
+
+    fn checksum_holds(packet: &[u8]) -> bool {
+        match IpVersion::of_packet(packet).unwrap() {
+            IpVersion::Ipv4 => {
+                let ip = Ipv4Packet::new_checked(packet).unwrap();
+                TcpPacket::new_checked(ip.payload())
+                    .unwrap()
+                    .verify_checksum(&ip.src_addr().into(), &ip.dst_addr().into())
+            }
+            IpVersion::Ipv6 => {
+                let ip = Ipv6Packet::new_checked(packet).unwrap();
+                TcpPacket::new_checked(ip.payload())
+                    .unwrap()
+                    .verify_checksum(&ip.src_addr().into(), &ip.dst_addr().into())
+            }
+        }
+    }
+
+    fn mss_after(v6: bool, options: &[u8], max: u16) -> Vec<u8> {
+        let mut packet = syn(v6, options);
+        clamp_mss(&mut packet, max);
+        assert!(checksum_holds(&packet), "checksum of {options:02x?}");
+        packet[if v6 { 60 } else { 40 }..].to_vec()
+    }
+
+    #[test]
+    fn lowers_the_size_and_keeps_the_checksum() {
+        assert_eq!(mss_after(false, &[2, 4, 0x05, 0xb4], 1375), [2, 4, 0x05, 0x5f]);
+        assert_eq!(mss_after(true, &[2, 4, 0x05, 0xb4], 1375), [2, 4, 0x05, 0x4b]);
+        // At an odd offset, behind other options, and never raised.
+        assert_eq!(mss_after(false, &[1, 2, 4, 0xff, 0x01, 3, 3, 7], 0x0102)[..5], [1, 2, 4, 0x01, 0x02]);
+        assert_eq!(mss_after(false, &[4, 2, 1, 1, 2, 4, 0x05, 0xb4], 1400)[4..], [2, 4, 0x05, 0x78]);
+        assert_eq!(mss_after(false, &[2, 4, 0x02, 0x00], 1400), [2, 4, 0x02, 0x00]);
+    }
+
+    #[test]
+    fn leaves_everything_else_alone() {
+        let good = syn(false, &[2, 4, 0x05, 0xb4]);
+        let spoil = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut packet = good.clone();
+            change(&mut packet);
+            let before = packet.clone();
+            clamp_mss(&mut packet, 536);
+            assert_eq!(packet, before);
+        };
+        spoil(&|p| p[33] = 0x10); // no SYN
+        spoil(&|p| p[9] = 17); // UDP
+        spoil(&|p| p[7] = 1); // a later fragment
+        spoil(&|p| p.push(0)); // longer than its header says
+        spoil(&|p| p.truncate(30));
+        spoil(&|p| p[0] = 0x4f); // header longer than the packet
+        spoil(&|p| p[32] = 0xf0); // TCP header beyond the packet
+        spoil(&|p| p[32] = 0x10); // TCP header too short
+        spoil(&|p| p[41] = 0); // option of length 0
+        spoil(&|p| p[41] = 5); // option beyond the header
+        spoil(&|p| p.clear());
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_never_changes_the_length(mut packet in proptest::collection::vec(any::<u8>(), 0..120), max: u16) {
+            if let Some(first) = packet.first_mut() {
+                *first = if *first % 2 == 0 { 0x45 } else { 0x60 };
+            }
+            clamp_mss(&mut packet, max);
+        }
+
+        #[test]
+        fn the_checksum_follows_any_change(old: u16, max in 1u16.., odd: bool, v6: bool) {
+            let [high, low] = old.to_be_bytes();
+            let options = if odd { [1, 2, 4, high, low, 0, 0, 0] } else { [2, 4, high, low, 1, 1, 0, 0] };
+            mss_after(v6, &options, max);
+        }
+    }
+}
