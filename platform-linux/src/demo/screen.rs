@@ -45,7 +45,7 @@ impl Screen {
     /// The step has worked.
     pub(super) fn done(&mut self) {
         if let Some(started) = self.started.take() {
-            self.write(format_args!("{} {:6.2} s\n", self.painted("32", "ok"), started.elapsed().as_secs_f64()));
+            self.write(format_args!("{} {:7.3} s\n", self.painted("32", "ok"), started.elapsed().as_secs_f64()));
         }
     }
 
