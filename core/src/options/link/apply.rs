@@ -69,13 +69,14 @@ impl<'a> LinkConfig<'a> {
                 self.occ_mtu = d.arg(1).map(|_| d.parsed(1, valid, mtu)).transpose()?;
             }
             "mssfix" => {
-                const KINDS: &[(&str, fn(u16) -> Mssfix)] = &[("mtu", Mssfix::Mtu), ("fixed", Mssfix::Fixed)];
                 let size = d.number_if_any(0, "a number of bytes up to 65535")?;
-                let kind = if d.arg(1).is_some() { d.choice(1, KINDS, "mtu or fixed")? } else { Mssfix::Plain };
-                self.mssfix = match size {
-                    None => Mssfix::Default,
-                    Some(0) => Mssfix::Off,
-                    Some(size) => kind(size),
+                let kind = d.arg(1).map(|_| d.choice(1, &[("mtu", false), ("fixed", true)], "mtu or fixed"));
+                self.mssfix = match (size, kind.transpose()?) {
+                    (None, _) => Mssfix::Default,
+                    (Some(0), _) => Mssfix::Off,
+                    (Some(size), None) => Mssfix::Plain(size),
+                    (Some(size), Some(false)) => Mssfix::Mtu(size),
+                    (Some(size), Some(true)) => Mssfix::Fixed(size),
                 };
             }
             "up-delay" => self.up_delay = true,
@@ -185,7 +186,7 @@ impl<'a> LinkConfig<'a> {
             }
             "keysize" => {
                 let whole_bytes =
-                    |word: Word<'_>| word.parse_number()?.try_into().ok().filter(|bits: &u16| bits % 8 == 0);
+                    |word: Word<'_>| word.parse_number()?.try_into().ok().filter(|bits: &u16| bits.is_multiple_of(8));
                 self.keysize = Some(d.parsed(0, "a number of bits, a multiple of 8", whole_bytes)?);
             }
             "no-replay" => self.packet_ids = false,
