@@ -1,1 +1,13 @@
 //! longcable on Linux.
+
+pub mod daemon;
+pub mod environment;
+pub mod local_time;
+pub mod log;
+pub mod privileges;
+pub mod scripts;
+pub mod signals;
+pub mod status;
+mod sys_process;
+#[cfg(test)]
+mod testing;
