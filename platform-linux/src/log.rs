@@ -17,7 +17,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -110,7 +110,7 @@ pub fn init(options: LogOptions) -> Result<(), LogFileError> {
     let mut result = Ok(());
     match &options.destination {
         Destination::Stdout => log.syslog = None,
-        Destination::Syslog { name } => log.syslog = Some(Syslog::new(name)),
+        Destination::Syslog { name } => log.syslog = Some(Syslog::new(name, Path::new("/dev/log"))),
         Destination::File { path, append } => {
             log.syslog = None;
             if !log.has_file {
@@ -335,18 +335,19 @@ impl Severity {
 /// The system's log. It is connected again when the daemon behind it has been restarted; messages in between are lost.
 struct Syslog {
     name: String,
+    path: PathBuf,
     socket: Option<UnixDatagram>,
 }
 
 impl Syslog {
     /// Connects at once: later the process may be in another root directory.
-    fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), socket: Self::connect() }
+    fn new(name: &str, path: &Path) -> Self {
+        Self { name: name.to_owned(), path: path.to_owned(), socket: Self::connect(path) }
     }
 
-    fn connect() -> Option<UnixDatagram> {
+    fn connect(path: &Path) -> Option<UnixDatagram> {
         let socket = UnixDatagram::unbound().ok()?;
-        socket.connect("/dev/log").ok()?;
+        socket.connect(path).ok()?;
         // A log daemon that hangs must not stop the tunnel.
         socket.set_nonblocking(true).ok()?;
         Some(socket)
@@ -359,7 +360,7 @@ impl Syslog {
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
         });
         if !sent {
-            self.socket = Self::connect();
+            self.socket = Self::connect(&self.path);
             if let Some(socket) = &self.socket {
                 let _ = socket.send(datagram.as_bytes());
             }
@@ -373,7 +374,7 @@ impl Syslog {
 }
 
 /// Makes the file standard output and standard error.
-fn redirect(path: &PathBuf, append: bool) -> io::Result<()> {
+fn redirect(path: &Path, append: bool) -> io::Result<()> {
     // Always in append mode, so that a tool which empties the file leaves no hole behind.
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     if !append && file.metadata()?.is_file() {

@@ -20,7 +20,7 @@ fn lines_look_like_openvpns() {
     assert_eq!(format(Timestamps::Machine, true, Severity::Info, 1), "1795357648.034534 1 text\n");
     assert_eq!(format(Timestamps::Machine, false, Severity::Error, 1), "1795357648.034534 21 text\n");
     assert_eq!(format(Timestamps::Machine, false, Severity::Fatal, 0), "1795357648.034534 10 text\n");
-    let syslog = Syslog { name: "openvpn".to_owned(), socket: None };
+    let syslog = Syslog::new("openvpn", Path::new("/nonexistent"));
     let pid = std::process::id();
     let message = syslog.format(Severity::Info, NOW, "text");
     assert_eq!(message, format!("<29>Nov 22 14:27:28 openvpn[{pid}]: text"));
@@ -126,4 +126,21 @@ fn a_closed_standard_output_is_no_reason_to_panic() {
     line(1, format_args!("nobody reads this"));
     flush();
     nix::unistd::dup2_stdout(&kept).unwrap();
+}
+
+#[test]
+fn the_system_log_is_found_again_after_its_restart() {
+    let dir = TempDir::new();
+    let path = dir.path().join("log");
+    let mut syslog = Syslog::new("vpn", &path);
+    syslog.send(Severity::Info, NOW, "lost");
+    for round in ["first", "after its restart"] {
+        let _ = std::fs::remove_file(&path);
+        let daemon = UnixDatagram::bind(&path).unwrap();
+        syslog.send(Severity::Info, NOW, round);
+        let mut buffer = [0; 256];
+        let length = daemon.recv(&mut buffer).unwrap();
+        let message = std::str::from_utf8(&buffer[..length]).unwrap();
+        assert!(message.starts_with("<29>Nov 22 ") && message.ends_with(&format!("]: {round}")), "{message}");
+    }
 }
