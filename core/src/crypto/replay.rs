@@ -57,6 +57,16 @@ pub struct ReplayWindow<B> {
     history: Deque<Growth, { EXPIRY_STEPS + 2 }>,
 }
 
+/// Memory for the bits of a [`ReplayWindow`].
+pub trait ReplayBits: AsRef<[u64]> + AsMut<[u64]> {
+    /// No bit is set.
+    const ZERO: Self;
+}
+
+impl<const WORDS: usize> ReplayBits for [u64; WORDS] {
+    const ZERO: Self = [0; WORDS];
+}
+
 /// How finely expiry is measured: an id may live longer than `expiry` by this fraction of it.
 const EXPIRY_STEPS: usize = 8;
 
@@ -74,6 +84,18 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> ReplayWindow<B> {
     pub fn new(seen: B, size: u32, expiry: Duration) -> Self {
         let bits = u32::try_from(seen.as_ref().len()).unwrap_or(u32::MAX).saturating_mul(u64::BITS);
         Self { seen, size: size.min(bits), expiry, time: 0, highest: 0, floor: 0, history: Deque::new() }
+    }
+
+    /// The highest id that was accepted and the unix time (s) of its sequence.
+    pub fn highest(&self) -> Option<(u32, u32)> {
+        (self.highest > 0).then_some((self.highest, self.time))
+    }
+
+    /// Starts where an earlier window ended: everything up to `id` of the sequence `time` is refused.
+    pub fn resume(&mut self, id: u32, time: u32) {
+        self.seen.as_mut().fill(u64::MAX);
+        self.highest = id;
+        self.time = time;
     }
 
     /// Decides on a packet and remembers it. Call it only after the packet is authenticated.
