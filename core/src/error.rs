@@ -87,6 +87,8 @@ pub enum NotReady {
     NoPeer,
     /// The link is shut down or not up yet.
     Down,
+    /// The packet is on its way to the peer itself: a route leads into the tunnel that should not.
+    Recursive,
     /// Packet ids are used up and the clock has not moved on (protocol section 2.7).
     PacketIdsExhausted,
     /// The buffer has no room for the headers, or the packet is empty.
@@ -98,6 +100,10 @@ impl fmt::Display for NotReady {
         f.write_str(match self {
             Self::NoPeer => "no peer address is known yet",
             Self::Down => "the link is down",
+            Self::Recursive => {
+                "Recursive routing detected, packet dropped: the route to the peer leads into the tunnel (keep a host \
+                 route to it outside, or set 'allow-recursive-routing')"
+            }
             Self::PacketIdsExhausted => "packet ids are used up; is the clock standing still?",
             Self::NoRoom => "the packet does not fit its buffer",
         })

@@ -307,6 +307,9 @@ impl<'c, P: Platform> Peer<'c, P> {
         let len = packet.len();
         self.counters.tunnel_read = self.counters.tunnel_read.saturating_add(len as u64);
         let to = self.addresses.current().ok_or(NotReady::NoPeer)?;
+        if !self.config.allow_recursive_routing && ip::is_udp_to(packet.as_slice(), to) {
+            return Err(NotReady::Recursive);
+        }
         if let Some(max) = self.addresses.mss() {
             ip::clamp_mss(packet.as_mut_slice(), max);
         }

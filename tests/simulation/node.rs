@@ -90,8 +90,7 @@ impl Node {
                 Output::Transmit(sealed) => {
                     assert!(self.socket_open, "nothing is sent without a socket");
                     self.trace.extend_from_slice(sealed.datagram);
-                    let datagram =
-                        Datagram { from: self.address, to: sealed.to, bytes: sealed.datagram.to_vec() };
+                    let datagram = Datagram { from: self.address, to: sealed.to, bytes: sealed.datagram.to_vec() };
                     network.send(now, dice, datagram);
                 }
                 Output::Event(event) => {
