@@ -91,6 +91,13 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> ReplayWindow<B> {
         (self.highest != 0).then_some((self.highest, self.time))
     }
 
+    /// Starts where an earlier window ended: everything up to `id` of the sequence `time` is refused.
+    pub fn resume(&mut self, id: u32, time: u32) {
+        self.seen.as_mut().fill(u64::MAX);
+        self.highest = id;
+        self.time = time;
+    }
+
     /// Decides on a packet and remembers it. Call it only after the packet is authenticated.
     ///
     /// `time` is 0 for packet ids in their short form.
@@ -325,6 +332,23 @@ mod tests {
         let mut window = window(64, 0);
         assert_eq!(window.accept(5, T, Instant::from_millis(0)), Ok(()));
         assert_eq!(window.accept(4, T, Instant::from_millis(1_000_000)), Ok(()));
+    }
+
+    #[test]
+    fn a_resumed_window_refuses_what_the_earlier_one_saw() {
+        let now = Instant::from_millis(0);
+        let mut window = window(64, 15);
+        assert_eq!(window.highest(), None);
+        window.resume(70, T);
+        assert_eq!(window.highest(), Some((70, T)));
+        for id in 1..=70 {
+            assert!(matches!(window.accept(id, T, now), Err(TooOld | Seen)), "{id}");
+        }
+        assert_eq!(window.accept(1, T - 1, now), Err(EarlierTime));
+        assert_eq!(window.accept(72, T, now), Ok(()));
+        assert_eq!(window.accept(71, T, now), Ok(()));
+        assert_eq!(window.accept(1, T + 1, now), Ok(()));
+        assert_eq!(window.highest(), Some((1, T + 1)));
     }
 
     /// Everything that was ever accepted, and when.
