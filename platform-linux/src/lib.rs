@@ -1,1 +1,3 @@
 //! longcable on Linux.
+
+pub mod net;

@@ -1,8 +1,10 @@
 //! Cryptography behind traits, so that a host may bring a faster provider.
 
 pub mod algorithms;
+pub mod static_key;
 
-pub use algorithms::{Cipher, Digest};
+pub use algorithms::{Cipher, Digest, Suite};
+pub use static_key::Direction;
 
 /// A source of unpredictable bytes.
 pub trait Rng {
