@@ -1,3 +1,4 @@
 //! longcable on Linux.
 
+pub mod demo;
 pub mod net;

@@ -80,11 +80,11 @@ fn mss_limit(config: &LinkConfig<'_>, outer: u16) -> Option<u16> {
     let packet_id = if config.packet_ids { 8 } else { 0 };
     let tag = suite.digest.tag_len();
     let (outside, inside) = match suite.cipher {
-        Cipher::None => (packet_id + tag, 0),
-        cipher => (cipher.iv_len() + tag, packet_id),
+        Cipher::None => (tag.checked_add(packet_id)?, 0),
+        cipher => (tag.checked_add(cipher.iv_len())?, packet_id),
     };
     let outside = u16::try_from(outside).ok()?;
-    let inside = u16::try_from(inside + config.framing.overhead()).ok()?;
+    let inside = u16::try_from(config.framing.overhead().checked_add(inside)?).ok()?;
     // What fits in so many bytes after padding to whole blocks.
     let whole_blocks = |n: u16| match suite.cipher {
         Cipher::None => Some(n),
