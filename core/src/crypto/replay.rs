@@ -42,6 +42,16 @@ impl PacketIdSender {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exhausted;
 
+/// Memory for the bits of a [`ReplayWindow`].
+pub trait ReplayBits: AsRef<[u64]> + AsMut<[u64]> {
+    /// All bits clear.
+    const ZERO: Self;
+}
+
+impl<const N: usize> ReplayBits for [u64; N] {
+    const ZERO: Self = [0; N];
+}
+
 /// Remembers which ids have been received. `B` holds one bit for each id that may arrive late.
 #[derive(Clone, Debug)]
 pub struct ReplayWindow<B> {
@@ -74,6 +84,11 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> ReplayWindow<B> {
     pub fn new(seen: B, size: u32, expiry: Duration) -> Self {
         let bits = u32::try_from(seen.as_ref().len()).unwrap_or(u32::MAX).saturating_mul(u64::BITS);
         Self { seen, size: size.min(bits), expiry, time: 0, highest: 0, floor: 0, history: Deque::new() }
+    }
+
+    /// Id and time (unix, s) of the newest packet; `None` before the first one.
+    pub fn highest(&self) -> Option<(u32, u32)> {
+        (self.highest != 0).then_some((self.highest, self.time))
     }
 
     /// Decides on a packet and remembers it. Call it only after the packet is authenticated.
