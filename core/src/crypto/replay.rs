@@ -91,6 +91,13 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> ReplayWindow<B> {
         (self.highest != 0).then_some((self.highest, self.time))
     }
 
+    /// Starts where an earlier window ended: everything up to `id` of the sequence `time` is refused.
+    pub fn resume(&mut self, id: u32, time: u32) {
+        self.seen.as_mut().fill(u64::MAX);
+        self.highest = id;
+        self.time = time;
+    }
+
     /// Decides on a packet and remembers it. Call it only after the packet is authenticated.
     ///
     /// `time` is 0 for packet ids in their short form.
