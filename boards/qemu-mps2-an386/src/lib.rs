@@ -4,8 +4,8 @@
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use cortex_m_rt::{ExceptionFrame, exception};
 use cortex_m as _; // links the critical section
+use cortex_m_rt::{ExceptionFrame, exception};
 use defmt_semihosting as _; // links the logger
 
 /// Ends QEMU with this exit status.
