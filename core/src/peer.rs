@@ -448,6 +448,14 @@ impl<'c, P: Platform> Peer<'c, P> {
         self.counters
     }
 
+    /// Refuses everything up to packet `id` of the sequence `time` (unix time in seconds), as stored by an earlier
+    /// process.
+    pub fn preset_replay(&mut self, id: u32, time: u32) {
+        if let Some(window) = self.opener.window_mut() {
+            window.resume(id, time);
+        }
+    }
+
     /// The highest packet id received and the time of its sequence, to be stored for the next start.
     pub fn replay_state(&self) -> Option<(u32, u32)> {
         self.opener.window().and_then(ReplayWindow::highest)

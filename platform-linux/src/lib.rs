@@ -1,4 +1,17 @@
 //! longcable on Linux.
 
+pub mod crypto;
+pub mod daemon;
 pub mod demo;
+pub mod environment;
+pub mod local_time;
+pub mod log;
 pub mod net;
+pub mod privileges;
+pub mod scripts;
+pub mod signals;
+pub mod standalone;
+pub mod status;
+mod sys_process;
+#[cfg(test)]
+mod testing;
