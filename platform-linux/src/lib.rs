@@ -1,5 +1,6 @@
 //! longcable on Linux.
 
+pub mod config;
 pub mod crypto;
 pub mod daemon;
 pub mod demo;
