@@ -2,5 +2,6 @@
 
 pub mod link;
 pub mod net;
+pub mod resolver;
 mod sys;
 pub mod tun;
