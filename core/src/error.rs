@@ -26,10 +26,28 @@ pub enum Discard {
     Compressed(u8),
     /// There is nothing left after all headers.
     Empty,
+    /// A decrypted packet that is no IP packet; its version field is given. Usually only one end
+    /// uses compression framing.
+    NotIp(u8),
     /// An internal message of unknown meaning; its opcode is given.
     Occ(u8),
     /// No keys are installed, or the link is shut down.
     NotReady,
+}
+
+impl Discard {
+    /// What the operator should look at, where the cause is more likely a setting than an attack.
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Authentication => Some(
+                "Hint: compare the static key, 'auth' and the key direction of both ends (none and none, or 0 and 1)",
+            ),
+            Self::Decryption => Some("Hint: compare 'cipher' and 'keysize' of both ends"),
+            Self::Framing(_) => Some("Hint: compare 'comp-lzo' and 'compress' of both ends"),
+            Self::Source => Some("Hint: add 'float' to follow a peer whose address changes, or correct 'remote'"),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Discard {
@@ -52,6 +70,10 @@ impl fmt::Display for Discard {
                  'allow-compression no' at the peer"
             ),
             Self::Empty => f.write_str("Authenticate/Decrypt packet error: missing payload"),
+            Self::NotIp(version) => write!(
+                f,
+                "IP packet with unknown IP version={version} seen (is 'comp-lzo' or 'compress' set at one end only?)"
+            ),
             Self::Occ(opcode) => write!(f, "Unknown OCC opcode {opcode}"),
             Self::NotReady => f.write_str("Packet dropped: the link is not ready"),
         }
@@ -65,6 +87,8 @@ pub enum NotReady {
     NoPeer,
     /// The link is shut down or not up yet.
     Down,
+    /// The packet is on its way to the peer itself: a route leads into the tunnel that should not.
+    Recursive,
     /// Packet ids are used up and the clock has not moved on (protocol section 2.7).
     PacketIdsExhausted,
     /// The buffer has no room for the headers, or the packet is empty.
@@ -76,6 +100,10 @@ impl fmt::Display for NotReady {
         f.write_str(match self {
             Self::NoPeer => "no peer address is known yet",
             Self::Down => "the link is down",
+            Self::Recursive => {
+                "Recursive routing detected, packet dropped: the route to the peer leads into the tunnel (keep a host \
+                 route to it outside, or set 'allow-recursive-routing')"
+            }
             Self::PacketIdsExhausted => "packet ids are used up; is the clock standing still?",
             Self::NoRoom => "the packet does not fit its buffer",
         })

@@ -28,8 +28,12 @@ pub enum Event<'o> {
     OptionsAgree,
     /// One option differs; the text is the whole warning.
     OptionDiffers(&'o str),
+    /// The comparison is over; so many options differ.
+    OptionsCompared(usize),
     /// The peer never answered the question for its options.
     OptionsUnknown,
+    /// The link is about to restart or end for this cause.
+    Ending(Cause),
     /// The link starts anew.
     Restarting(Reason),
     /// The link ends.
@@ -72,10 +76,14 @@ impl fmt::Display for Event<'_> {
             Self::PeerOptions(options) => write!(f, "Peer options string: '{options}'"),
             Self::OptionsAgree => f.write_str("The options of both ends agree"),
             Self::OptionDiffers(warning) => f.write_str(warning),
+            Self::OptionsCompared(count) => {
+                write!(f, "{count} option(s) of the two ends differ: see the warnings above")
+            }
             Self::OptionsUnknown => f.write_str(
                 "NOTE: the peer did not tell its options, so they could not be compared ('disable-occ' at either end \
                  silences this)",
             ),
+            Self::Ending(cause) => f.write_str(cause.text()),
             Self::Restarting(reason) => write!(f, "{reason} received, process restarting"),
             Self::Exiting(reason) => write!(f, "{reason} received, process exiting"),
             Self::Pause(seconds) => write!(f, "Restart pause, {seconds} second(s)"),
@@ -127,6 +135,18 @@ impl fmt::Display for Reason {
     }
 }
 
+impl Reason {
+    /// A reason from within.
+    pub const fn soft(signal: Signal, cause: Cause) -> Self {
+        Self { signal, cause: Some(cause) }
+    }
+
+    /// A signal from outside.
+    pub const fn hard(signal: Signal) -> Self {
+        Self { signal, cause: None }
+    }
+}
+
 /// A cause from within (protocol section 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
@@ -146,11 +166,23 @@ pub enum Cause {
     Resolve,
     /// The socket could not be opened.
     Socket,
-    /// The options of the two ends differ and `opt-verify` is set.
-    OptionsDiffer,
 }
 
 impl Cause {
+    /// One sentence for the operator.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::PingRestart => "Inactivity timeout (--ping-restart), restarting",
+            Self::PingExit => "Inactivity timeout (--ping-exit), exiting",
+            Self::Inactive => "Inactivity timeout (--inactive), exiting",
+            Self::SessionTimeout => "Session timeout (--session-timeout), exiting",
+            Self::RemoteExit => "The peer has told that it exits",
+            Self::ExitNotified => "The peer has been told that this end exits",
+            Self::Resolve => "The peer's name cannot be resolved",
+            Self::Socket => "The socket cannot be opened",
+        }
+    }
+
     /// openvpn's word for it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -162,7 +194,6 @@ impl Cause {
             Self::ExitNotified => "exit-with-notification",
             Self::Resolve => "resolve-failed",
             Self::Socket => "socket-failed",
-            Self::OptionsDiffer => "options-differ",
         }
     }
 }

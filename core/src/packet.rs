@@ -1,5 +1,7 @@
 //! A payload with free room on both sides, so that it is sealed where it lies.
 
+use core::ops::Range;
+
 /// Free bytes that a host leaves before each packet it reads from the tunnel.
 ///
 /// The largest prefix is HMAC-SHA512 (64) + IV (16) + long packet id (8) + fragment header (4) +
@@ -59,6 +61,11 @@ impl<'b> PacketBuf<'b> {
         let grown = self.buffer.get_mut(self.end..end)?;
         self.end = end;
         Some(grown)
+    }
+
+    /// Where the payload lies in the buffer.
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.end
     }
 
     /// The finished packet, for as long as the buffer lives.

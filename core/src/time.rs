@@ -50,24 +50,33 @@ pub enum Timer {
     Receive,
     /// No tunnel traffic for `inactive` seconds.
     Inactive,
+    /// The session has lasted `session-timeout` seconds.
+    Session,
+    /// Nothing authentic has come since the start: time to say so.
+    Silence,
     /// Ask the peer for its options string (protocol section 2.10).
     OccRequest,
     /// Repeat the exit notification, or stop waiting for it to leave.
     ExitNotify,
     /// The pause before a restart is over.
     Restart,
+    /// `route-delay` is over.
+    RouteDelay,
     /// Look a name up again.
     Resolve,
 }
 
 impl Timer {
-    const ALL: [Timer; 7] = [
+    const ALL: [Timer; 10] = [
         Timer::Ping,
         Timer::Receive,
         Timer::Inactive,
+        Timer::Session,
+        Timer::Silence,
         Timer::OccRequest,
         Timer::ExitNotify,
         Timer::Restart,
+        Timer::RouteDelay,
         Timer::Resolve,
     ];
 }

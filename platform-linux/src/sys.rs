@@ -1,4 +1,4 @@
-//! The system calls that neither std nor nix nor socket2 offers: all unsafe code of the program.
+//! The calls of this crate's networking that neither std nor nix nor socket2 offers.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::os::fd::{AsRawFd, BorrowedFd};

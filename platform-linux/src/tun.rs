@@ -285,6 +285,7 @@ mod tests {
     use super::{InterfaceConfig, Tun, TunError, TunOptions};
     use crate::net::testing::{in_namespace, wait_until_local};
     use crate::net::{InterfaceAddress, Route, RouteTable};
+    use crate::testing::TempDir;
 
     fn named(name: &str) -> Result<Tun, TunError> {
         Tun::open(TunOptions { name: Some(name), ..TunOptions::default() })
@@ -439,13 +440,13 @@ mod tests {
     #[test]
     fn without_rights_the_device_is_refused() {
         in_namespace(|_| {
-            let node = std::env::temp_dir().join(format!("lcn-node-{}", std::process::id()));
+            let directory = TempDir::new();
+            let node = directory.path().join("tun");
             std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&node).unwrap();
             // The rights to files are those of this thread, which ends with the test.
             nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65534));
             let error = Tun::open(TunOptions { name: None, node: &node }).unwrap_err();
             nix::unistd::setfsuid(nix::unistd::Uid::from_raw(0));
-            std::fs::remove_file(&node).unwrap();
             let text = error.to_string();
             assert!(text.contains("Permission denied (errno=13); no permission: run as root"), "{text}");
         });

@@ -1,8 +1,13 @@
 //! Cryptography behind traits, so that a host may bring a faster provider.
 
 pub mod algorithms;
+pub mod replay;
+pub mod rustcrypto;
+pub mod static_key;
 
-pub use algorithms::{Cipher, Digest};
+pub use algorithms::{Cipher, Digest, Suite};
+pub use rustcrypto::RustCrypto;
+pub use static_key::{Direction, StaticKey};
 
 /// A source of unpredictable bytes.
 pub trait Rng {

@@ -1,7 +1,9 @@
-//! The one thing that a tunnel changes in the packets it carries: the TCP segment size that the two
-//! ends offer each other (`mssfix`, protocol section 6.6).
+//! What a tunnel looks at in the packets it carries: whether they are its own, and the TCP segment
+//! size that the two ends offer each other (`mssfix`, protocol section 6.6).
 
-use smoltcp::wire::{IpProtocol, IpVersion, Ipv4Packet, Ipv6Packet, TcpPacket};
+use core::net::{IpAddr, SocketAddr};
+
+use smoltcp::wire::{IpProtocol, IpVersion, Ipv4Packet, Ipv6Packet, TcpPacket, UdpPacket};
 
 const OPTION_END: u8 = 0;
 const OPTION_NOP: u8 = 1;
@@ -36,6 +38,29 @@ pub fn clamp_mss(packet: &mut [u8], max: u16) {
         }
         Err(_) => {}
     }
+}
+
+/// Whether `packet` is a UDP datagram to `peer`: a tunnel must not carry its own packets.
+pub fn is_udp_to(packet: &[u8], peer: SocketAddr) -> bool {
+    match peer.ip() {
+        IpAddr::V4(address) => Ipv4Packet::new_checked(packet).is_ok_and(|ip| {
+            ip.version() == 4
+                && ip.dst_addr() == address
+                && ip.next_header() == IpProtocol::Udp
+                && ip.frag_offset() == 0
+                && is_to_port(ip.payload(), peer.port())
+        }),
+        IpAddr::V6(address) => Ipv6Packet::new_checked(packet).is_ok_and(|ip| {
+            ip.version() == 6
+                && ip.dst_addr() == address
+                && ip.next_header() == IpProtocol::Udp
+                && is_to_port(ip.payload(), peer.port())
+        }),
+    }
+}
+
+fn is_to_port(segment: &[u8], port: u16) -> bool {
+    UdpPacket::new_checked(segment).is_ok_and(|udp| udp.dst_port() == port)
 }
 
 fn clamp_segment(segment: &mut [u8], max: u16) {
@@ -185,6 +210,21 @@ mod tests {
         spoil(&|p| p.clear());
     }
 
+    #[test]
+    fn recognises_its_own_packets() {
+        let peer = SocketAddr::from(([192, 0, 2, 1], 1194));
+        // 20 bytes of IPv4, 8 of UDP.
+        let mut packet =
+            [0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 192, 0, 2, 1, 0x30, 0x39, 0x04, 0xaa, 0, 8, 0, 0];
+        assert!(is_udp_to(&packet, peer));
+        assert!(!is_udp_to(&packet, SocketAddr::from(([192, 0, 2, 1], 1195))));
+        assert!(!is_udp_to(&packet, SocketAddr::from(([192, 0, 2, 2], 1194))));
+        assert!(!is_udp_to(&packet[..20], peer));
+        packet[9] = 6;
+        assert!(!is_udp_to(&packet, peer), "TCP to the peer's address may pass");
+        assert!(!is_udp_to(&[], "[2001:db8::1]:1194".parse().unwrap()));
+    }
+
     proptest! {
         #[test]
         fn never_panics_and_never_changes_the_length(mut packet in proptest::collection::vec(any::<u8>(), 0..120), max: u16) {
@@ -192,6 +232,8 @@ mod tests {
                 *first = if *first % 2 == 0 { 0x45 } else { 0x60 };
             }
             clamp_mss(&mut packet, max);
+            is_udp_to(&packet, SocketAddr::from(([0, 0, 0, 0], max)));
+            is_udp_to(&packet, SocketAddr::from(([0u16; 8], max)));
         }
 
         #[test]

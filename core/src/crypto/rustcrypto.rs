@@ -1,0 +1,289 @@
+//! The provider made of the RustCrypto crates: runs everywhere, uses the CPU's AES and SHA
+//! instructions where they are found.
+//!
+//! Without the feature `legacy` Blowfish, DES, Camellia, MD5 and RIPEMD-160 are unsupported.
+
+use aes::{Aes128Dec, Aes128Enc, Aes192Dec, Aes192Enc, Aes256Dec, Aes256Enc};
+use cbc::cipher::inout::InOutBuf;
+use cbc::cipher::{BlockCipher, BlockDecrypt, BlockDecryptMut, BlockEncrypt, BlockEncryptMut, InnerIvInit, KeyInit};
+use hmac::{Hmac, Mac as _};
+
+use crate::crypto::{CbcDecrypt, CbcEncrypt, Cipher, Digest, Mac, Provider, Unsupported};
+
+/// The RustCrypto provider.
+#[derive(Clone, Copy, Debug)]
+pub struct RustCrypto;
+
+impl Provider for RustCrypto {
+    type Encrypt = Encrypt;
+    type Decrypt = Decrypt;
+    type Mac = HmacKey;
+}
+
+macro_rules! cbc_key {
+    ($(#[$doc:meta])* $name:ident: $direction:ident by $method:ident with $run:ident,
+     $($(#[$gate:meta])* $variant:ident($cipher:ty),)+) => {
+        $(#[$doc])*
+        #[cfg_attr(
+            feature = "legacy",
+            expect(clippy::large_enum_variant, reason = "there is no heap to put the tables of Blowfish on")
+        )]
+        pub enum $name {
+            $($(#[$gate])* #[doc = concat!("`", stringify!($cipher), "`")] $variant($cipher),)+
+        }
+
+        impl $direction for $name {
+            fn new(cipher: Cipher, key: &[u8]) -> Result<Self, Unsupported> {
+                match cipher {
+                    $($(#[$gate])* Cipher::$variant => <$cipher>::new_from_slice(key).map(Self::$variant),)+
+                    _ => return Err(Unsupported),
+                }
+                .map_err(|_| Unsupported)
+            }
+
+            fn $method(&self, iv: &[u8], blocks: &mut [u8]) {
+                match self {
+                    $($(#[$gate])* Self::$variant(cipher) => $run(cipher, iv, blocks),)+
+                }
+            }
+        }
+    };
+}
+
+cbc_key! {
+    /// A key that encrypts.
+    Encrypt: CbcEncrypt by encrypt with encrypt_blocks,
+    Aes128Cbc(Aes128Enc),
+    Aes192Cbc(Aes192Enc),
+    Aes256Cbc(Aes256Enc),
+    #[cfg(feature = "legacy")] BfCbc(blowfish::Blowfish),
+    #[cfg(feature = "legacy")] DesEde3Cbc(des::TdesEde3),
+    #[cfg(feature = "legacy")] DesEdeCbc(des::TdesEde2),
+    #[cfg(feature = "legacy")] Camellia128Cbc(camellia::Camellia128),
+    #[cfg(feature = "legacy")] Camellia192Cbc(camellia::Camellia192),
+    #[cfg(feature = "legacy")] Camellia256Cbc(camellia::Camellia256),
+}
+
+cbc_key! {
+    /// A key that decrypts.
+    Decrypt: CbcDecrypt by decrypt with decrypt_blocks,
+    Aes128Cbc(Aes128Dec),
+    Aes192Cbc(Aes192Dec),
+    Aes256Cbc(Aes256Dec),
+    #[cfg(feature = "legacy")] BfCbc(blowfish::Blowfish),
+    #[cfg(feature = "legacy")] DesEde3Cbc(des::TdesEde3),
+    #[cfg(feature = "legacy")] DesEdeCbc(des::TdesEde2),
+    #[cfg(feature = "legacy")] Camellia128Cbc(camellia::Camellia128),
+    #[cfg(feature = "legacy")] Camellia192Cbc(camellia::Camellia192),
+    #[cfg(feature = "legacy")] Camellia256Cbc(camellia::Camellia256),
+}
+
+macro_rules! hmac_key {
+    ($($(#[$gate:meta])* $variant:ident($digest:ty),)+) => {
+        /// An HMAC key, kept as the digest's state after the padded key, so that each packet starts there.
+        pub enum HmacKey {
+            $($(#[$gate])* #[doc = concat!("HMAC with `", stringify!($digest), "`")] $variant(Hmac<$digest>),)+
+        }
+
+        impl Mac for HmacKey {
+            fn new(digest: Digest, key: &[u8]) -> Result<Self, Unsupported> {
+                if key.len() != digest.tag_len() {
+                    return Err(Unsupported);
+                }
+                match digest {
+                    $($(#[$gate])* Digest::$variant => {
+                        <Hmac<$digest> as KeyInit>::new_from_slice(key).map(Self::$variant)
+                    })+
+                    _ => return Err(Unsupported),
+                }
+                .map_err(|_| Unsupported)
+            }
+
+            fn sign(&self, parts: &[&[u8]], tag: &mut [u8]) {
+                match self {
+                    $($(#[$gate])* Self::$variant(keyed) => {
+                        let whole = fed(keyed, parts).finalize().into_bytes();
+                        if tag.len() == whole.len() {
+                            tag.copy_from_slice(&whole);
+                        }
+                    })+
+                }
+            }
+
+            fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
+                match self {
+                    $($(#[$gate])* Self::$variant(keyed) => fed(keyed, parts).verify_slice(tag).is_ok(),)+
+                }
+            }
+        }
+    };
+}
+
+hmac_key! {
+    #[cfg(feature = "legacy")] Md5(md5::Md5),
+    Sha1(sha1::Sha1),
+    Sha224(sha2::Sha224),
+    Sha256(sha2::Sha256),
+    Sha384(sha2::Sha384),
+    Sha512(sha2::Sha512),
+    #[cfg(feature = "legacy")] Ripemd160(ripemd::Ripemd160),
+}
+
+fn fed<M: hmac::Mac + Clone>(keyed: &M, parts: &[&[u8]]) -> M {
+    let mut mac = keyed.clone();
+    for part in parts {
+        mac.update(part);
+    }
+    mac
+}
+
+fn encrypt_blocks<C: BlockEncrypt + BlockCipher>(cipher: &C, iv: &[u8], blocks: &mut [u8]) {
+    let Ok(mut mode) = cbc::Encryptor::inner_iv_slice_init(cipher, iv) else { return };
+    let (blocks, rest) = InOutBuf::from(blocks).into_chunks();
+    if rest.is_empty() {
+        mode.encrypt_blocks_inout_mut(blocks);
+    }
+}
+
+fn decrypt_blocks<C: BlockDecrypt + BlockCipher>(cipher: &C, iv: &[u8], blocks: &mut [u8]) {
+    let Ok(mut mode) = cbc::Decryptor::inner_iv_slice_init(cipher, iv) else { return };
+    let (blocks, rest) = InOutBuf::from(blocks).into_chunks();
+    if rest.is_empty() {
+        mode.decrypt_blocks_inout_mut(blocks);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn bytes(text: &str) -> Vec<u8> {
+        hex::decode(text.replace(' ', "")).unwrap()
+    }
+
+    fn supported(cipher: &Cipher) -> bool {
+        *cipher != Cipher::None && (cfg!(feature = "legacy") || cipher.name().starts_with("AES"))
+    }
+
+    /// One block under a zero IV is the bare cipher, so the published ECB vectors apply.
+    #[test]
+    fn ciphers_match_published_vectors() {
+        let aes_key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+        let aes_plain = "00112233445566778899aabbccddeeff";
+        let camellia_key = "0123456789abcdeffedcba987654321000112233445566778899aabbccddeeff";
+        for (cipher, key, plain, expected) in [
+            // FIPS 197, appendix C.
+            (Cipher::Aes128Cbc, &aes_key[..32], aes_plain, "69c4e0d86a7b0430d8cdb78070b4c55a"),
+            (Cipher::Aes192Cbc, &aes_key[..48], aes_plain, "dda97ca4864cdfe06eaf70a0ec0d7191"),
+            (Cipher::Aes256Cbc, aes_key, aes_plain, "8ea2b7ca516745bfeafc49904b496089"),
+            // RFC 3713, appendix A.
+            (Cipher::Camellia128Cbc, &camellia_key[..32], &camellia_key[..32], "67673138549669730857065648eabe43"),
+            (Cipher::Camellia192Cbc, &camellia_key[..48], &camellia_key[..32], "b4993401b3e996f84ee5cee7d79b09b9"),
+            (Cipher::Camellia256Cbc, camellia_key, &camellia_key[..32], "9acc237dff16d76c20ef7c919e3a7509"),
+            // NIST SP 800-67, and OpenSSL for the form with two keys.
+            (
+                Cipher::DesEde3Cbc,
+                "0123456789abcdef23456789abcdef01456789abcdef0123",
+                "5468652071756663",
+                "a826fd8ce53b855f",
+            ),
+            (Cipher::DesEdeCbc, "0123456789abcdeffedcba9876543210", "4e6f772069732074", "d80a0d8b2bae5e4e"),
+            // Schneier's set; the second has a key longer than usual (`keysize 192`).
+            (Cipher::BfCbc, "0123456789abcdef", "1111111111111111", "61f9c3802281b096"),
+            (Cipher::BfCbc, "f0e1d2c3b4a5968778695a4b3c2d1e0f0011223344556677", "fedcba9876543210", "05044b62fa52d080"),
+        ] {
+            let (key, plain, expected) = (bytes(key), bytes(plain), bytes(expected));
+            if !supported(&cipher) {
+                assert!(Encrypt::new(cipher, &key).is_err() && Decrypt::new(cipher, &key).is_err());
+                continue;
+            }
+            let iv = &[0; 16][..cipher.iv_len()];
+            let mut block = plain.clone();
+            Encrypt::new(cipher, &key).ok().unwrap().encrypt(iv, &mut block);
+            assert_eq!(block, expected, "{cipher:?}");
+            Decrypt::new(cipher, &key).ok().unwrap().decrypt(iv, &mut block);
+            assert_eq!(block, plain, "{cipher:?}");
+        }
+    }
+
+    /// RFC 3602, section 4, case 3, and enough blocks to take the parallel path.
+    #[test]
+    fn blocks_are_chained() {
+        let (key, iv) = (bytes("6c3ea0477630ce21a2ce334aa746c2cd"), bytes("c782dc4c098c66cbd9cd27d825682c81"));
+        let mut blocks = *b"This is a 48-byte message (exactly 3 AES blocks)";
+        let plain = blocks;
+        Encrypt::new(Cipher::Aes128Cbc, &key).ok().unwrap().encrypt(&iv, &mut blocks);
+        let expected =
+            "d0a02b3836451753d493665d33f0e886 2dea54cdb293abc7506939276772f8d5 021c19216bad525c8579695d83ba2684";
+        assert_eq!(blocks[..], bytes(expected));
+        Decrypt::new(Cipher::Aes128Cbc, &key).ok().unwrap().decrypt(&iv, &mut blocks);
+        assert_eq!(blocks, plain);
+
+        for cipher in Cipher::ALL.into_iter().filter(supported) {
+            let key = &bytes(&"0123456789abcdef7766554433221100".repeat(2))[..cipher.key_len()];
+            let iv = &[7; 16][..cipher.iv_len()];
+            let plain: Vec<u8> = (0..=255).cycle().take(cipher.block_len() * 21).collect();
+            let mut blocks = plain.clone();
+            Encrypt::new(cipher, key).ok().unwrap().encrypt(iv, &mut blocks);
+            assert_ne!(blocks, plain);
+            Decrypt::new(cipher, key).ok().unwrap().decrypt(iv, &mut blocks);
+            assert_eq!(blocks, plain, "{cipher:?}");
+        }
+    }
+
+    /// The message of RFC 2202, 2286 and 4231, test case 1, under a key as long as the tag: the RFCs'
+    /// values where their key has that length, else OpenSSL's.
+    #[test]
+    fn tags_match_published_vectors() {
+        for (digest, expected) in [
+            (Digest::Md5, "9294727a3638bb1c13f48ef8158bfc9d"),
+            (Digest::Sha1, "b617318655057264e28bc0b6fb378c8ef146be00"),
+            (Digest::Ripemd160, "24cb4bd67d20fc1a5d2ed7732dcc39377f0a5668"),
+            (Digest::Sha224, "1abbc7c42cf4ca9f9d7b624564cb72d7b0945ea0a615095904a0fd34"),
+            (Digest::Sha256, "198a607eb44bfbc69903a0f1cf2bbdc5ba0aa3f3d9ae3c1c7a3b1696a0b68cf7"),
+            (
+                Digest::Sha384,
+                "b6a8d5636f5c6a7224f9977dcf7ee6c7fb6d0c48cbdee9737a959796489bddbc4c5df61d5b3297b4fb68dab9f1b582c2",
+            ),
+            (
+                Digest::Sha512,
+                "637edc6e01dce7e6742a99451aae82df23da3e92439e590e43e761b33e910fb8\
+                 ac2878ebd5803f6f0b61dbce5e251ff8789a4722c1be65aea45fd464e89f8f5b",
+            ),
+        ] {
+            let key = &[0x0b; Digest::TAG_MAX][..digest.tag_len()];
+            if cfg!(not(feature = "legacy")) && !digest.name().starts_with("SHA") {
+                assert!(HmacKey::new(digest, key).is_err());
+                continue;
+            }
+            let mac = HmacKey::new(digest, key).ok().unwrap();
+            let mut tag = [0; Digest::TAG_MAX];
+            let tag = &mut tag[..digest.tag_len()];
+            mac.sign(&[b"Hi ", b"There"], tag);
+            assert_eq!(tag, bytes(expected), "{digest:?}");
+            assert!(mac.verify(&[b"Hi There"], tag));
+            tag[0] ^= 1;
+            assert!(!mac.verify(&[b"Hi There"], tag));
+        }
+    }
+
+    #[test]
+    fn wrong_lengths_do_nothing() {
+        assert!(Encrypt::new(Cipher::Aes256Cbc, &[1; 16]).is_err());
+        assert!(Decrypt::new(Cipher::BfCbc, &[1; 57]).is_err());
+        assert!(Encrypt::new(Cipher::None, &[]).is_err());
+        assert!(HmacKey::new(Digest::Sha256, &[1; 31]).is_err());
+        assert!(HmacKey::new(Digest::None, &[]).is_err());
+        let key = Encrypt::new(Cipher::Aes128Cbc, &[1; 16]).ok().unwrap();
+        let mut blocks = [9; 31];
+        key.encrypt(&[0; 16], &mut blocks);
+        key.encrypt(&[0; 15], &mut blocks[..16]);
+        assert_eq!(blocks, [9; 31]);
+        let mac = HmacKey::new(Digest::Sha1, &[1; 20]).ok().unwrap();
+        let mut tag = [0; 19];
+        mac.sign(&[b"x"], &mut tag);
+        assert_eq!(tag, [0; 19]);
+        assert!(!mac.verify(&[b"x"], &tag));
+    }
+}

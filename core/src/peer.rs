@@ -1,0 +1,479 @@
+//! One remote peer: the data channel, its keepalive and its options, towards one address.
+
+mod address;
+mod keepalive;
+mod occ;
+
+use core::mem::take;
+use core::net::SocketAddr;
+use core::ops::Range;
+
+use heapless::{Deque, String};
+
+use crate::crypto::replay::{ReplayBits, ReplayWindow};
+use crate::crypto::{Provider, Rng, StaticKey, Unsupported};
+use crate::data::{Opener, Sealer};
+use crate::error::{Discard, NotReady};
+use crate::event::{Cause, Event, Reason, Signal};
+use crate::options::{DeviceKind, LinkConfig};
+use crate::packet::{HEADROOM, PacketBuf, TAILROOM};
+use crate::time::{Duration, Instant, Timer, TimerTable};
+use crate::wire::internal::{Message, OPTIONS_MAX, Payload};
+use crate::wire::ip;
+
+use address::Addresses;
+use keepalive::{Due, Keepalive};
+
+pub use address::REMOTES_MAX;
+use occ::Occ;
+
+/// Room that [`Peer::poll_output`] needs, in bytes: the largest internal message and its headers.
+pub const OUTPUT_MAX: usize = HEADROOM + OPTIONS_MAX + 32 + TAILROOM;
+
+/// After this long without an authentic packet the operator is told, and again at this distance.
+const SILENCE: Duration = Duration::from_secs(10);
+const SILENCE_AGAIN: Duration = Duration::from_secs(60);
+
+/// What the host brings: its cryptography, its randomness, and how much memory a replay window gets.
+pub trait Platform {
+    /// Cryptography.
+    type Crypto: Provider;
+    /// Randomness.
+    type Rng: Rng;
+    /// Bits of the replay window: `[u64; N]` for windows of up to 64 N packets.
+    type ReplayBits: ReplayBits;
+}
+
+/// Bytes that have passed, since the start of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Read from the tunnel device.
+    pub tunnel_read: u64,
+    /// Written to the tunnel device.
+    pub tunnel_write: u64,
+    /// Received from the network.
+    pub link_read: u64,
+    /// Sent to the network.
+    pub link_write: u64,
+    /// Payload that was received and authentic.
+    pub authentic_read: u64,
+    /// Datagrams (not bytes) that were discarded.
+    pub discarded: u64,
+}
+
+/// A datagram for the peer.
+#[derive(Debug)]
+pub struct Sealed<'b> {
+    /// Where to send it.
+    pub to: SocketAddr,
+    /// What to send.
+    pub datagram: &'b mut [u8],
+}
+
+/// What [`Peer::poll_output`] hands to the host.
+#[derive(Debug)]
+pub enum Output<'o> {
+    /// Send this datagram.
+    Transmit(Sealed<'o>),
+    /// Something happened.
+    Event(Event<'o>),
+    /// Nothing more now; call [`Peer::handle_timeout`] at this time.
+    Timeout(Option<(Instant, Timer)>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Down,
+    Up,
+    /// Telling the peer that we exit, this many more times.
+    Leaving(u8),
+    /// The reason has still to be told to the host.
+    Ended(Reason),
+}
+
+/// Messages that wait to be sent.
+#[derive(Debug, Default)]
+struct Outbox {
+    exit: bool,
+    occ_reply: bool,
+    occ_request: bool,
+    ping: bool,
+}
+
+/// One remote peer, linked by a static key.
+pub struct Peer<'c, P: Platform> {
+    config: &'c LinkConfig<'c>,
+    key: StaticKey,
+    rng: P::Rng,
+    /// Unix time (s) at `Instant` 0.
+    epoch: u64,
+    phase: Phase,
+    sealer: Sealer<P::Crypto>,
+    opener: Opener<P::Crypto, P::ReplayBits>,
+    addresses: Addresses,
+    keepalive: Keepalive,
+    occ: Occ,
+    timers: TimerTable,
+    outbox: Outbox,
+    events: Deque<Event<'static>, 8>,
+    /// The peer was heard from here for the first time; to be told.
+    new_address: Option<SocketAddr>,
+    started: Instant,
+    discarded_before: u64,
+    counters: Counters,
+}
+
+impl<'c, P: Platform> Peer<'c, P> {
+    /// A peer that is not connected yet. `unix_now` is the time of day at `now`, in seconds since
+    /// 1970; fails if the platform lacks the cipher or digest.
+    pub fn new(
+        config: &'c LinkConfig<'c>,
+        key: StaticKey,
+        rng: P::Rng,
+        now: Instant,
+        unix_now: u64,
+    ) -> Result<Self, Unsupported> {
+        let epoch = unix_now.saturating_sub(now.as_millis() / 1000);
+        let mut timers = TimerTable::new();
+        let keepalive = Keepalive::start(config, now, &mut timers);
+        timers.stop_all();
+        Ok(Self {
+            sealer: Self::sealer(config, &key, unix_now)?,
+            opener: Self::opener(config, &key)?,
+            config,
+            key,
+            rng,
+            epoch,
+            phase: Phase::Down,
+            addresses: Addresses::new(config),
+            keepalive,
+            occ: Occ::default(),
+            timers,
+            outbox: Outbox::default(),
+            events: Deque::new(),
+            new_address: None,
+            started: now,
+            discarded_before: 0,
+            counters: Counters::default(),
+        })
+    }
+
+    fn sealer(config: &LinkConfig<'_>, key: &StaticKey, time: u64) -> Result<Sealer<P::Crypto>, Unsupported> {
+        let half = key.keys(config.direction()).send;
+        Sealer::new(config.suite(), half, config.packet_ids.then_some(u32::try_from(time).unwrap_or(u32::MAX)))
+    }
+
+    fn opener(
+        config: &LinkConfig<'_>,
+        key: &StaticKey,
+    ) -> Result<Opener<P::Crypto, P::ReplayBits>, Unsupported> {
+        let half = key.keys(config.direction()).receive;
+        let window = config.packet_ids.then(|| {
+            let (size, seconds) = config.replay_window;
+            ReplayWindow::new(P::ReplayBits::ZERO, size, Duration::from_secs(seconds.into()))
+        });
+        Opener::new(config.suite(), half, window)
+    }
+
+    /// Starts the link towards `remotes`, the addresses of the one peer; none means that the first
+    /// authentic packet tells the address.
+    ///
+    /// Packet ids start a new sequence with a later time than any before (protocol section 2.7).
+    pub fn connect(&mut self, now: Instant, remotes: &[SocketAddr]) {
+        let time = match self.sealer.sequence_time() {
+            Some(previous) if self.phase != Phase::Down || self.counters.link_write > 0 => {
+                self.unix_time(now).max(u64::from(previous).saturating_add(1))
+            }
+            _ => self.unix_time(now),
+        };
+        // Both were made before from the same key, so the platform has what they need.
+        if let (Ok(sealer), Ok(opener)) =
+            (Self::sealer(self.config, &self.key, time), Self::opener(self.config, &self.key))
+        {
+            self.sealer = sealer;
+            self.opener = opener;
+        }
+        self.phase = Phase::Up;
+        self.addresses.start(remotes);
+        self.outbox = Outbox::default();
+        self.timers.stop_all();
+        self.keepalive = Keepalive::start(self.config, now, &mut self.timers);
+        self.occ = Occ::start(self.config, now, &mut self.timers);
+        self.started = now;
+        self.discarded_before = self.counters.discarded;
+        self.timers.set(Timer::Silence, now + SILENCE);
+    }
+
+    /// Stops the link; nothing is sent or accepted until [`Peer::connect`].
+    pub fn disconnect(&mut self) {
+        self.phase = Phase::Down;
+        self.timers.stop_all();
+        self.outbox = Outbox::default();
+    }
+
+    /// Ends the link in an orderly way: tells the peer first if `explicit-exit-notify` asks for it.
+    pub fn leave(&mut self, now: Instant, reason: Reason) {
+        if self.phase == Phase::Up && self.config.explicit_exit_notify > 0 && self.addresses.current().is_some() {
+            self.phase = Phase::Leaving(self.config.explicit_exit_notify);
+            self.timers.set(Timer::ExitNotify, now);
+            self.handle_timeout(now);
+        } else if !matches!(self.phase, Phase::Leaving(_)) {
+            self.end(reason);
+        }
+    }
+
+    /// Opens one datagram in place. `Some` is a packet for the tunnel device; `None` was a message
+    /// to the engine itself, which may have something to say now ([`Peer::poll_output`]).
+    ///
+    /// `from` becomes the peer's address only if the datagram is authentic and new.
+    pub fn handle_datagram<'b>(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        datagram: &'b mut [u8],
+    ) -> Result<Option<&'b mut [u8]>, Discard> {
+        self.counters.link_read = self.counters.link_read.saturating_add(datagram.len() as u64);
+        let opened = self.open(now, from, datagram);
+        match &opened {
+            Ok(Some(packet)) => {
+                self.counters.tunnel_write = self.counters.tunnel_write.saturating_add(packet.len() as u64)
+            }
+            Ok(None) => {}
+            Err(_) => self.counters.discarded = self.counters.discarded.saturating_add(1),
+        }
+        opened
+    }
+
+    fn open<'b>(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        datagram: &'b mut [u8],
+    ) -> Result<Option<&'b mut [u8]>, Discard> {
+        if !matches!(self.phase, Phase::Up | Phase::Leaving(_)) {
+            return Err(Discard::NotReady);
+        }
+        if !self.addresses.accepts(from) {
+            return Err(Discard::Source);
+        }
+        let payload = self.opener.open(now, datagram)?;
+        self.counters.authentic_read = self.counters.authentic_read.saturating_add(payload.len() as u64);
+        self.keepalive.received(now);
+        if self.addresses.heard_from(from) {
+            let first = self.timers.get(Timer::Silence).is_some();
+            self.timers.stop(Timer::Silence);
+            self.new_address = Some(from);
+            if first {
+                self.occ.ask_now(now, &mut self.timers);
+            }
+        }
+        let payload = self.config.framing.open(payload)?;
+        match Payload::parse(payload) {
+            Payload::Packet => {}
+            Payload::Ping | Payload::OccMtu => return Ok(None),
+            Payload::OccRequest => {
+                self.outbox.occ_reply = true;
+                return Ok(None);
+            }
+            Payload::OccReply(options) => {
+                self.occ.received(options, &mut self.timers);
+                return Ok(None);
+            }
+            Payload::OccExit => {
+                self.end(Reason::soft(Signal::Usr1, Cause::RemoteExit));
+                return Ok(None);
+            }
+            Payload::OccUnknown(opcode) => return Err(Discard::Occ(opcode)),
+        }
+        if self.config.device == DeviceKind::Tun {
+            match payload.first().map(|byte| byte >> 4) {
+                Some(4 | 6) => {}
+                Some(version) => return Err(Discard::NotIp(version)),
+                None => return Err(Discard::Empty),
+            }
+        }
+        if let Some(max) = self.addresses.mss() {
+            ip::clamp_mss(payload, max);
+        }
+        self.keepalive.active(now, payload.len());
+        Ok(Some(payload))
+    }
+
+    /// Seals one packet from the tunnel device in place.
+    pub fn seal<'b>(&mut self, now: Instant, mut packet: PacketBuf<'b>) -> Result<Sealed<'b>, NotReady> {
+        if !matches!(self.phase, Phase::Up | Phase::Leaving(_)) {
+            return Err(NotReady::Down);
+        }
+        let len = packet.len();
+        self.counters.tunnel_read = self.counters.tunnel_read.saturating_add(len as u64);
+        let to = self.addresses.current().ok_or(NotReady::NoPeer)?;
+        if !self.config.allow_recursive_routing && ip::is_udp_to(packet.as_slice(), to) {
+            return Err(NotReady::Recursive);
+        }
+        if let Some(max) = self.addresses.mss() {
+            ip::clamp_mss(packet.as_mut_slice(), max);
+        }
+        self.seal_payload(now, &mut packet)?;
+        self.keepalive.active(now, len);
+        Ok(Sealed { to, datagram: packet.into_slice() })
+    }
+
+    /// Framing, cipher and tag around any payload, and the note that something was sent.
+    fn seal_payload(&mut self, now: Instant, packet: &mut PacketBuf<'_>) -> Result<(), NotReady> {
+        self.config.framing.seal(packet).ok_or(NotReady::NoRoom)?;
+        let unix_now = u32::try_from(self.unix_time(now)).unwrap_or(u32::MAX);
+        self.sealer.seal(unix_now, &mut self.rng, packet)?;
+        self.counters.link_write = self.counters.link_write.saturating_add(packet.len() as u64);
+        self.keepalive.sent(now);
+        Ok(())
+    }
+
+    /// Does what has become due by `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.expire(now) {
+            match timer {
+                Timer::OccRequest => {
+                    if self.occ.ask_again(now, &mut self.timers) {
+                        self.outbox.occ_request = true;
+                    } else {
+                        self.notify(Event::OptionsUnknown);
+                    }
+                }
+                Timer::Silence => {
+                    self.timers.set(Timer::Silence, now + SILENCE_AGAIN);
+                    self.notify(Event::PeerSilent {
+                        address: self.addresses.current(),
+                        seconds: now.since(self.started).as_secs(),
+                        discarded: self.counters.discarded.saturating_sub(self.discarded_before),
+                    });
+                }
+                Timer::ExitNotify => match self.phase {
+                    Phase::Leaving(0) => self.end(Reason::soft(Signal::Term, Cause::ExitNotified)),
+                    Phase::Leaving(left) => {
+                        self.phase = Phase::Leaving(left.saturating_sub(1));
+                        self.outbox.exit = true;
+                        self.timers.set(Timer::ExitNotify, now + Duration::from_secs(1));
+                    }
+                    _ => {}
+                },
+                timer => {
+                    let known = self.addresses.current().is_some();
+                    match self.keepalive.expired(timer, now, known, &mut self.timers) {
+                        Some(Due::Ping) => self.outbox.ping = true,
+                        Some(Due::End(reason)) => self.end(reason),
+                        None => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next thing for the host to do; to be called until it says `Timeout`, after every other
+    /// call. `out` holds at least [`OUTPUT_MAX`] bytes.
+    pub fn poll_output<'o>(&'o mut self, now: Instant, out: &'o mut [u8]) -> Output<'o> {
+        if let Some(event) = self.events.pop_front() {
+            return Output::Event(event);
+        }
+        if let Some((to, datagram)) = self.next_message(now, out) {
+            return match out.get_mut(datagram) {
+                Some(datagram) => Output::Transmit(Sealed { to, datagram }),
+                None => Output::Timeout(self.timers.next()),
+            };
+        }
+        if self.occ.has_news() {
+            return Output::Event(self.occ.next_event(self.config, out));
+        }
+        Output::Timeout(self.timers.next())
+    }
+
+    /// Seals the next waiting message into `out` and says where in it the datagram lies.
+    fn next_message(&mut self, now: Instant, out: &mut [u8]) -> Option<(SocketAddr, Range<usize>)> {
+        let mut options = String::<OPTIONS_MAX>::new();
+        let Outbox { exit, occ_reply, occ_request, ping } = &mut self.outbox;
+        let message = if take(exit) {
+            Message::OccExit
+        } else if take(occ_reply) {
+            occ::write_local(self.config, &mut options);
+            Message::OccReply(&options)
+        } else if take(occ_request) {
+            Message::OccRequest
+        } else if take(ping) {
+            Message::Ping
+        } else {
+            return None;
+        };
+        let to = self.addresses.current()?;
+        let len = message.write(out.get_mut(HEADROOM..)?)?;
+        let mut packet = PacketBuf::new(out, HEADROOM, len)?;
+        self.seal_payload(now, &mut packet).ok()?;
+        Some((to, packet.range()))
+    }
+
+    /// Whether [`Peer::poll_output`] has more to say than its time-out.
+    pub fn has_output(&self) -> bool {
+        let Outbox { exit, occ_reply, occ_request, ping } = self.outbox;
+        exit || occ_reply
+            || occ_request
+            || ping
+            || self.occ.has_news()
+            || !self.events.is_empty()
+            || self.new_address.is_some()
+            || matches!(self.phase, Phase::Ended(_))
+    }
+
+    /// The peer's address, once after each time that it turned out to be a new one.
+    pub fn take_new_address(&mut self) -> Option<SocketAddr> {
+        self.new_address.take()
+    }
+
+    /// Why the link is to restart or to end, once. The peer is down from then on.
+    pub fn take_end(&mut self) -> Option<Reason> {
+        let Phase::Ended(reason) = self.phase else { return None };
+        self.disconnect();
+        Some(reason)
+    }
+
+    /// The address from which the last authentic packet came.
+    pub fn proven_address(&self) -> Option<SocketAddr> {
+        self.addresses.proven()
+    }
+
+    /// The address that packets are sent to, once one is known.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.addresses.current()
+    }
+
+    /// What has passed so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Refuses everything up to packet `id` of the sequence `time` (unix time in seconds), as stored by an earlier
+    /// process.
+    pub fn preset_replay(&mut self, id: u32, time: u32) {
+        if let Some(window) = self.opener.window_mut() {
+            window.resume(id, time);
+        }
+    }
+
+    /// The highest packet id received and the time of its sequence, to be stored for the next start.
+    pub fn replay_state(&self) -> Option<(u32, u32)> {
+        self.opener.window().and_then(ReplayWindow::highest)
+    }
+
+    fn unix_time(&self, now: Instant) -> u64 {
+        self.epoch.saturating_add(now.as_millis() / 1000)
+    }
+
+    fn end(&mut self, reason: Reason) {
+        if !matches!(self.phase, Phase::Ended(_) | Phase::Down) {
+            self.phase = Phase::Ended(reason);
+            self.timers.stop_all();
+        }
+    }
+
+    /// A full queue drops the newest event: the oldest tells the cause.
+    fn notify(&mut self, event: Event<'static>) {
+        let _ = self.events.push_back(event);
+    }
+}

@@ -1,0 +1,126 @@
+//! The options-consistency check: ask the peer for its options string and compare
+//! (protocol sections 2.10 and 4.5).
+
+use heapless::String;
+
+use crate::event::Event;
+use crate::options::{LinkConfig, Mismatches, Side, options_string};
+use crate::time::{Duration, Instant, Timer, TimerTable};
+use crate::wire::internal::OPTIONS_MAX;
+
+const INTERVAL: Duration = Duration::from_secs(10);
+const TRIES: u8 = 12;
+
+/// What has been learned and not yet been told.
+#[derive(Debug, Default)]
+enum News {
+    #[default]
+    None,
+    /// The peer's string is there.
+    Arrived,
+    /// So many differences have been told.
+    Differences(usize),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Occ {
+    tries_left: u8,
+    peer: String<OPTIONS_MAX>,
+    news: News,
+}
+
+impl Occ {
+    pub(super) fn start(config: &LinkConfig<'_>, now: Instant, timers: &mut TimerTable) -> Self {
+        if config.occ {
+            timers.set(Timer::OccRequest, now + INTERVAL);
+        }
+        Self { tries_left: TRIES, ..Self::default() }
+    }
+
+    /// The peer has just been heard for the first time: no need to wait for the interval.
+    pub(super) fn ask_now(&mut self, now: Instant, timers: &mut TimerTable) {
+        if timers.get(Timer::OccRequest).is_some() {
+            timers.set(Timer::OccRequest, now);
+        }
+    }
+
+    /// Whether to ask once more; otherwise the last try is over.
+    pub(super) fn ask_again(&mut self, now: Instant, timers: &mut TimerTable) -> bool {
+        let again = self.tries_left > 0;
+        if again {
+            self.tries_left = self.tries_left.saturating_sub(1);
+            timers.set(Timer::OccRequest, now + INTERVAL);
+        }
+        again
+    }
+
+    /// The peer's string has come. Only the first one counts, and only if it was asked for.
+    pub(super) fn received(&mut self, options: &[u8], timers: &mut TimerTable) {
+        if timers.get(Timer::OccRequest).is_none() {
+            return;
+        }
+        timers.stop(Timer::OccRequest);
+        self.peer.clear();
+        for byte in options {
+            let printable = if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '_' };
+            if self.peer.push(printable).is_err() {
+                break;
+            }
+        }
+        self.news = News::Arrived;
+    }
+
+    pub(super) fn has_news(&self) -> bool {
+        !matches!(self.news, News::None)
+    }
+
+    /// The peer's string, then each difference or the word that there is none.
+    pub(super) fn next_event<'o>(&'o mut self, config: &LinkConfig<'_>, out: &'o mut [u8]) -> Event<'o> {
+        let told = match self.news {
+            News::Differences(told) => told,
+            News::None | News::Arrived => {
+                self.news = News::Differences(0);
+                return Event::PeerOptions(&self.peer);
+            }
+        };
+        let mut expected = String::<OPTIONS_MAX>::new();
+        // A string longer than openvpn allows is compared as far as it goes.
+        let _ = options_string(config, Side::Remote, &mut expected);
+        let mut mismatches = Mismatches::new(&expected, &self.peer).skip(told);
+        match mismatches.next() {
+            Some(mismatch) => {
+                self.news = News::Differences(told.saturating_add(1));
+                Event::OptionDiffers(print(mismatch, out))
+            }
+            None => {
+                self.news = News::None;
+                if told == 0 { Event::OptionsAgree } else { Event::OptionsCompared(told) }
+            }
+        }
+    }
+}
+
+/// Our own options string.
+pub(super) fn write_local(config: &LinkConfig<'_>, options: &mut String<OPTIONS_MAX>) {
+    let _ = options_string(config, Side::Local, options);
+}
+
+/// Prints into `out`, cut off at its end.
+fn print(text: impl core::fmt::Display, out: &mut [u8]) -> &str {
+    struct Cursor<'o> {
+        out: &'o mut [u8],
+        len: usize,
+    }
+    impl core::fmt::Write for Cursor<'_> {
+        fn write_str(&mut self, text: &str) -> core::fmt::Result {
+            let end = self.len.saturating_add(text.len());
+            self.out.get_mut(self.len..end).ok_or(core::fmt::Error)?.copy_from_slice(text.as_bytes());
+            self.len = end;
+            Ok(())
+        }
+    }
+    let mut cursor = Cursor { out, len: 0 };
+    let _ = core::fmt::write(&mut cursor, format_args!("{text}"));
+    let Cursor { out, len } = cursor;
+    core::str::from_utf8(out.get(..len).unwrap_or_default()).unwrap_or_default()
+}

@@ -1,0 +1,93 @@
+//! What is measured of a pair of programs.
+
+/// One row of the table. A and B are the two ends; a mixed pair has longcable at A.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Figure {
+    FirstPing,
+    PingMedian,
+    PingP99,
+    OneStreamAToB,
+    OneStreamBToA,
+    FourStreamsAToB,
+    FourStreamsBToA,
+    SmallPacketsAToB,
+    SmallPacketsBToA,
+    LargePacketsAToB,
+    LargePacketsBToA,
+    CpuPerGigabyteA,
+    CpuPerGigabyteB,
+    CpuPerPacketA,
+    CpuPerPacketB,
+    RssIdle,
+    PssIdle,
+    RssLoaded,
+    PssLoaded,
+}
+
+impl Figure {
+    /// In the order of the table.
+    pub(crate) const ALL: [Self; 19] = [
+        Self::OneStreamAToB,
+        Self::OneStreamBToA,
+        Self::FourStreamsAToB,
+        Self::FourStreamsBToA,
+        Self::SmallPacketsAToB,
+        Self::SmallPacketsBToA,
+        Self::LargePacketsAToB,
+        Self::LargePacketsBToA,
+        Self::CpuPerGigabyteA,
+        Self::CpuPerGigabyteB,
+        Self::CpuPerPacketA,
+        Self::CpuPerPacketB,
+        Self::PingMedian,
+        Self::PingP99,
+        Self::FirstPing,
+        Self::RssIdle,
+        Self::RssLoaded,
+        Self::PssIdle,
+        Self::PssLoaded,
+    ];
+
+    /// What it is, with its unit.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::FirstPing => "start to first ping, ms",
+            Self::PingMedian => "ping median, us",
+            Self::PingP99 => "ping 99th percentile, us",
+            Self::OneStreamAToB => "TCP, 1 stream, A to B, Mbit/s",
+            Self::OneStreamBToA => "TCP, 1 stream, B to A, Mbit/s",
+            Self::FourStreamsAToB => "TCP, 4 streams, A to B, Mbit/s",
+            Self::FourStreamsBToA => "TCP, 4 streams, B to A, Mbit/s",
+            Self::SmallPacketsAToB => "64-byte packets, A to B, 1000/s",
+            Self::SmallPacketsBToA => "64-byte packets, B to A, 1000/s",
+            Self::LargePacketsAToB => "1400-byte packets, A to B, 1000/s",
+            Self::LargePacketsBToA => "1400-byte packets, B to A, 1000/s",
+            Self::CpuPerGigabyteA => "CPU of A, TCP 1 stream both ways, s/GB",
+            Self::CpuPerGigabyteB => "CPU of B, TCP 1 stream both ways, s/GB",
+            Self::CpuPerPacketA => "CPU of A, 64-byte packets both ways, us each",
+            Self::CpuPerPacketB => "CPU of B, 64-byte packets both ways, us each",
+            Self::RssIdle => "memory of A idle, RSS, MB",
+            Self::PssIdle => "memory of A idle, PSS, MB",
+            Self::RssLoaded => "memory of A after load, RSS, MB",
+            Self::PssLoaded => "memory of A after load, PSS, MB",
+        }
+    }
+}
+
+/// What one pair showed in one round.
+pub(crate) type Sample = Vec<(Figure, f64)>;
+
+/// The value that `share` of all are not above; of none, nothing.
+pub(crate) fn quantile(mut values: Vec<f64>, share: f64) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let place = (values.len() as f64 * share) as usize;
+    values.get(place.min(values.len().saturating_sub(1))).copied()
+}
+
+/// The middle, or half way between the two in the middle.
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let half = values.len() / 2;
+    let upper = *values.get(half)?;
+    Some(if values.len() % 2 == 1 { upper } else { (values[half - 1] + upper) / 2.0 })
+}

@@ -1,0 +1,147 @@
+//! longcable and openvpn side by side on this machine, as it is in this minute.
+//!
+//! A machine's speed drifts, so the pairs of programs take turns within each round, and only ratios within one round
+//! are compared. It is no test: nothing here passes or fails.
+
+mod figures;
+mod flood;
+mod machine;
+mod pair;
+mod table;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+use std::{env, fs};
+
+use longcable::demo::lab;
+
+use machine::{Steal, load, unix_time};
+use pair::{Bench, Pair};
+use table::Round;
+
+const USAGE: &str = "\
+Usage: tests/bench/run [OPTION]...
+
+  --quick           under a minute, rougher
+  --rounds N        how often each pair has its turn (default: 4, quick: 2)
+  --longcable PATH  the program to measure (default: the one built beside this)
+  --openvpn PATH    what to measure it against (default: openvpn)
+  --cipher NAME     default: AES-256-CBC
+  --auth NAME       default: SHA1
+  --config LINE     one more config line for both ends; may be repeated
+  --no-mixed        without the pair of longcable and openvpn
+";
+
+/// A round in which the hypervisor took more than this share of the processors is not counted.
+const MOST_STEAL: f64 = 0.03;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let Some(options) = Options::parse()? else {
+        print!("{USAGE}");
+        return Ok(());
+    };
+    let openvpn = installed(&options.openvpn)?;
+    let longcable = installed(&options.longcable)?;
+    let iperf3 = installed(Path::new("iperf3"))?;
+    lab::catch_interrupts()?;
+    lab::leave_the_network().map_err(|error| format!("cannot leave the network, run this as root: {error}"))?;
+    let bench = Bench::new(iperf3, options.seconds, options.config)?;
+
+    let mut pairs = vec![
+        Pair { name: "openvpn", a: openvpn.clone(), b: openvpn.clone() },
+        Pair { name: "longcable", a: longcable.clone(), b: longcable.clone() },
+    ];
+    if options.mixed {
+        pairs.push(Pair { name: "mixed", a: longcable, b: openvpn });
+    }
+    let load = load()?;
+    if load > 0.3 {
+        eprintln!("Other programs are busy (load {load:.1} a processor): the figures will be rough.");
+    }
+    let mut rounds = Vec::new();
+    for number in 1..=options.rounds {
+        eprint!("round {number} of {}:", options.rounds);
+        let steal = Steal::start()?;
+        let mut samples = Vec::new();
+        for pair in &pairs {
+            eprint!(" {}", pair.name);
+            let sample = bench.measure(pair).map_err(|error| format!("{}: {error}", pair.name))?;
+            samples.push((pair.name, sample));
+        }
+        let steal = steal.share()?;
+        let clean = steal <= MOST_STEAL;
+        eprintln!(", steal {:.1} %{}", steal * 100.0, if clean { "" } else { ": dropped" });
+        rounds.push(Round { steal, clean, samples });
+    }
+
+    println!("{}", table::markdown(&rounds));
+    let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/results");
+    fs::create_dir_all(&results)?;
+    let file = results.join(format!("{}.json", unix_time()));
+    fs::write(&file, serde_json::to_vec_pretty(&table::json(&rounds, &bench.config))?)?;
+    eprintln!("raw figures: {}", file.display());
+    Ok(())
+}
+
+struct Options {
+    rounds: u32,
+    seconds: Duration,
+    openvpn: PathBuf,
+    longcable: PathBuf,
+    config: String,
+    mixed: bool,
+}
+
+impl Options {
+    /// None when help is wanted.
+    fn parse() -> Result<Option<Self>, Box<dyn Error>> {
+        let beside = env::current_exe()?.with_file_name("longcable");
+        let (mut openvpn, mut longcable, mut mixed) = (PathBuf::from("openvpn"), beside, true);
+        let (mut quick, mut rounds) = (false, None);
+        let (mut cipher, mut auth, mut config) = ("AES-256-CBC".to_owned(), "SHA1".to_owned(), String::new());
+        let mut arguments = env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+            match argument.as_str() {
+                "--quick" => quick = true,
+                "--no-mixed" => mixed = false,
+                "--rounds" => rounds = Some(value()?.parse()?),
+                "--longcable" => longcable = value()?.into(),
+                "--openvpn" => openvpn = value()?.into(),
+                "--cipher" => cipher = value()?,
+                "--auth" => auth = value()?,
+                "--config" => config = format!("{config}{}\n", value()?),
+                "--help" | "-h" => return Ok(None),
+                _ => return Err(format!("{argument} is no option\n\n{USAGE}").into()),
+            }
+        }
+        Ok(Some(Self {
+            rounds: rounds.unwrap_or(if quick { 2 } else { 4 }),
+            seconds: Duration::from_secs(if quick { 1 } else { 2 }),
+            config: format!("cipher {cipher}\nauth {auth}\n{config}"),
+            openvpn,
+            longcable,
+            mixed,
+        }))
+    }
+}
+
+/// Where a program is, or what to do to have it.
+fn installed(name: &Path) -> Result<PathBuf, String> {
+    lab::find_program(name).ok_or_else(|| match name.to_str() {
+        Some("openvpn" | "iperf3") => format!("{0} is not installed: sudo apt install {0}", name.display()),
+        _ => format!("there is no {}: build it first, as tests/bench/run does", name.display()),
+    })
+}
