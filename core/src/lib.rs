@@ -7,6 +7,7 @@
 extern crate std;
 
 pub mod crypto;
+pub mod data;
 pub mod error;
 pub mod event;
 pub mod options;

@@ -1,5 +1,6 @@
 //! longcable on Linux.
 
+pub mod crypto;
 pub mod daemon;
 pub mod demo;
 pub mod environment;
@@ -9,6 +10,7 @@ pub mod net;
 pub mod privileges;
 pub mod scripts;
 pub mod signals;
+pub mod standalone;
 pub mod status;
 mod sys_process;
 #[cfg(test)]

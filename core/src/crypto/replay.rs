@@ -334,6 +334,23 @@ mod tests {
         assert_eq!(window.accept(4, T, Instant::from_millis(1_000_000)), Ok(()));
     }
 
+    #[test]
+    fn a_resumed_window_refuses_what_the_earlier_one_saw() {
+        let now = Instant::from_millis(0);
+        let mut window = window(64, 15);
+        assert_eq!(window.highest(), None);
+        window.resume(70, T);
+        assert_eq!(window.highest(), Some((70, T)));
+        for id in 1..=70 {
+            assert!(matches!(window.accept(id, T, now), Err(TooOld | Seen)), "{id}");
+        }
+        assert_eq!(window.accept(1, T - 1, now), Err(EarlierTime));
+        assert_eq!(window.accept(72, T, now), Ok(()));
+        assert_eq!(window.accept(71, T, now), Ok(()));
+        assert_eq!(window.accept(1, T + 1, now), Ok(()));
+        assert_eq!(window.highest(), Some((1, T + 1)));
+    }
+
     /// Everything that was ever accepted, and when.
     #[derive(Default)]
     struct Model {
