@@ -241,9 +241,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
         match self.peer.poll_output(now, out) {
             peer::Output::Transmit(sealed) => Output::Transmit(sealed),
             peer::Output::Event(event) => Output::Event(event),
-            peer::Output::Timeout(peers) => {
-                Output::Timeout(own.into_iter().chain(peers).min_by_key(|(at, _)| *at))
-            }
+            peer::Output::Timeout(peers) => Output::Timeout(own.into_iter().chain(peers).min_by_key(|(at, _)| *at)),
         }
     }
 

@@ -163,10 +163,7 @@ impl<'c, P: Platform> Peer<'c, P> {
         Sealer::new(config.suite(), half, config.packet_ids.then_some(u32::try_from(time).unwrap_or(u32::MAX)))
     }
 
-    fn opener(
-        config: &LinkConfig<'_>,
-        key: &StaticKey,
-    ) -> Result<Opener<P::Crypto, P::ReplayBits>, Unsupported> {
+    fn opener(config: &LinkConfig<'_>, key: &StaticKey) -> Result<Opener<P::Crypto, P::ReplayBits>, Unsupported> {
         let half = key.keys(config.direction()).receive;
         let window = config.packet_ids.then(|| {
             let (size, seconds) = config.replay_window;
