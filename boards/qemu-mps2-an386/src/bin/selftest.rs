@@ -17,8 +17,11 @@ use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
 use longcable_core::time::{Duration, Instant, Timer, TimerTable};
 use qemu_mps2_an386 as board;
 
-/// What is proved, by how many cases of what.
-const CHECKS: [(&str, &str, fn() -> usize); 4] = [
+/// Says how many cases it has proved.
+type Check = fn() -> usize;
+
+/// What is proved, in cases of what, by which check.
+const CHECKS: [(&str, &str, Check); 4] = [
     ("timers", "steps", timers),
     ("packet buffer", "steps", packet_buffer),
     ("captured from openvpn", "packets", captured),
