@@ -216,6 +216,7 @@ impl<'c> EventLoop<'c> {
     /// Does what the engine asks for until it only waits.
     fn drain(&mut self) -> Result<(), Stop> {
         let mut out = [0; OUTPUT_MAX];
+        let mut settled = false;
         loop {
             let now = self.now();
             match self.gateway.poll_output(now, &mut out) {
@@ -244,10 +245,9 @@ impl<'c> EventLoop<'c> {
                 Output::OpenTunnel => {
                     self.tunnel.open()?;
                     self.gateway.tunnel_opened(now);
+                    settled = true;
                 }
-                Output::AddRoutes => {
-                    self.tunnel.add_routes(self.gateway.peer().address());
-                }
+                Output::AddRoutes => self.tunnel.add_routes(self.gateway.peer().address()),
                 Output::RestartTunnel(reason) => self.tunnel.restart(&reason)?,
                 Output::CloseTunnel(reason) => self.tunnel.close(&reason),
                 Output::PeerAddress(address) => self.tunnel.peer_address(address),
@@ -258,11 +258,9 @@ impl<'c> EventLoop<'c> {
                 }
             }
         }
-        // The first time that all is set up, privileges go.
-        if self.tunnel.tun().is_some() {
-            if let Some(settle) = self.settle.take() {
-                settle()?;
-            }
+        // After the tunnel and its routes are set up for the first time, privileges go.
+        if let Some(settle) = self.settle.take_if(|_| settled) {
+            settle()?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ pub use plan::{Plan, PlannedRoute};
 use std::net::{IpAddr, SocketAddr};
 
 use longcable_core::event::Reason;
-use longcable_core::options::LinkConfig;
+use longcable_core::options::{DeviceKind, LinkConfig};
 
 use crate::config::HostConfig;
 use crate::environment::Environment;
@@ -63,11 +63,14 @@ impl<'c> Tunnel<'c> {
         self.device.as_ref().map(|device| &device.tun)
     }
 
-    /// Opens the device, gives it its addresses and runs `up`.
+    /// Opens the device, gives it its addresses and runs `up`. With `dev null` there is nothing to do.
     ///
     /// # Errors
     /// The device cannot be had or set up, or the script failed: the link cannot work.
     pub fn open(&mut self) -> Result<(), Fatal> {
+        if self.config.device == DeviceKind::Null {
+            return Ok(());
+        }
         let tun = Tun::open(TunOptions { name: self.plan.device.as_deref(), node: &self.host.dev_node })
             .map_err(Fatal::new)?;
         log::line(3, format_args!("TUN/TAP device {} opened", tun.name()));
