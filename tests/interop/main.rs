@@ -32,5 +32,17 @@ macro_rules! for_each_pair {
     };
 }
 
+mod address;
+mod diagnosis;
+mod framing;
 mod matrix;
+mod mss;
+mod occ;
 mod payload;
+mod process;
+mod replacement;
+mod samples;
+mod scripts;
+mod standalone;
+mod timers;
+mod tunnel;

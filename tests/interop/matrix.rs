@@ -3,7 +3,7 @@
 //! The key's direction and the side where longcable runs change from pair to pair, so that each cipher and each digest
 //! is seen with longcable on either side and on both.
 
-use longcable_tests::support::{Lab, Link, Program};
+use longcable_tests::support::{Lab, Link, Program, baseline};
 
 const DIGESTS: [&str; 8] = ["MD5", "SHA1", "SHA224", "SHA256", "SHA384", "SHA512", "RIPEMD160", "none"];
 
@@ -92,4 +92,15 @@ for_each_pair! {
         link.check_pings();
         link.stop();
     }
+}
+
+/// Names that only older peers' configs have.
+#[test]
+fn names_of_older_versions() {
+    let lab = Lab::new();
+    let modern = "cipher BF-CBC\nauth SHA1\nproviders legacy default";
+    let old = if baseline() { modern } else { "cipher bf-cbc\nkeysize 128\nauth RSA-SHA1" };
+    let link = Link::up(&lab, [Program::tested(), Program::Openvpn], [old, modern]);
+    link.check_pings();
+    link.stop();
 }

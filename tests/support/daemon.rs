@@ -149,8 +149,13 @@ impl Drop for Daemon {
                 },
             );
             let log = self.log();
-            // At high verbosity openvpn lists its settings first, indented by three blanks: nobody wants to see those.
-            let lines: Vec<_> = log.lines().filter(|line| !line.contains("   ")).collect();
+            // At high verbosity there are settings, indented by three blanks, and single packets: nobody wants to see those.
+            let lines: Vec<_> = log
+                .lines()
+                .filter(|line| {
+                    !["   ", "PID_TEST", "UDPv4 READ", "UDPv4 WRITE", " PING"].iter().any(|noise| line.contains(noise))
+                })
+                .collect();
             let tail = lines[lines.len().saturating_sub(40)..].join("\n    ");
             eprintln!("--- {} ({ending}):\n    {tail}", self.name);
         }

@@ -29,6 +29,11 @@ impl<'a> Link<'a> {
         }
     }
 
+    /// Two programs that run already.
+    pub fn with(lab: &'a Lab, left: Daemon, right: Daemon) -> Self {
+        Self { lab, left, right }
+    }
+
     /// A link that is up: a packet has made its way there and back.
     ///
     /// # Panics
