@@ -18,11 +18,11 @@ use longcable_core::time::Instant;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::config::{HostConfig, MtuDisc};
+use crate::config::HostConfig;
 use crate::crypto::FastRng;
 use crate::failure::Fatal;
 use crate::link::AfAddr;
-use crate::link::udp::{self, MtuDiscovery, Received, SendOutcome, UdpLink, UdpOptions};
+use crate::link::udp::{self, Received, SendOutcome, UdpLink, UdpOptions};
 use crate::log::{self, Burst, Omitted};
 use crate::replay_file::ReplayFile;
 use crate::resolver::{self, IpVersion, Resolver};
@@ -305,11 +305,7 @@ impl<'c> EventLoop<'c> {
             rcvbuf: host.rcvbuf,
             mark: host.mark,
             bind_device: host.bind_dev.clone(),
-            mtu_discovery: host.mtu_disc.map(|choice| match choice {
-                MtuDisc::No => MtuDiscovery::No,
-                MtuDisc::Maybe => MtuDiscovery::Maybe,
-                MtuDisc::Yes => MtuDiscovery::Yes,
-            }),
+            mtu_discovery: host.mtu_disc,
         })
     }
 

@@ -261,6 +261,21 @@ mod tests {
                 "V4,dev-type tun,link-mtu 1544,tun-mtu 1500,proto UDPv4,ifconfig 10.9.0.0 255.255.255.0,cipher DES-EDE3-CBC,auth SHA1,keysize 192,secret",
             ),
             (
+                "ifconfig 10.3.4.5 255.255.0.0\n",
+                "cipher AES-192-CBC\nauth none\ncompress lz4\ntopology subnet\nkey-direction 1",
+                "V4,dev-type tun,link-mtu 1541,tun-mtu 1500,proto UDPv4,ifconfig 10.3.0.0 255.255.0.0,comp-lzo,keydir 1,cipher AES-192-CBC,auth [null-digest],keysize 192,secret",
+            ),
+            (
+                "",
+                "cipher CAMELLIA-128-CBC\nauth RIPEMD160\ncompress stub-v2\ntun-mtu 1400",
+                "V4,dev-type tun,link-mtu 1460,tun-mtu 1400,proto UDPv4,comp-lzo,cipher CAMELLIA-128-CBC,auth RIPEMD160,keysize 128,secret",
+            ),
+            (
+                "",
+                "dev null\ncipher AES-128-CBC",
+                "V4,dev-type null,link-mtu 1560,tun-mtu 1500,proto UDPv4,cipher AES-128-CBC,auth SHA1,keysize 128,secret",
+            ),
+            (
                 "",
                 "tun-mtu 1500 1400\nkeysize 256\ncompress stub-v2",
                 "V4,dev-type tun,link-mtu 1544,tun-mtu 1400,proto UDPv4,comp-lzo,cipher BF-CBC,auth SHA1,keysize 256,secret",

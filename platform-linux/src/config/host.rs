@@ -6,6 +6,7 @@ use std::time::Duration;
 use longcable_core::options::{Applied, ConfigError, Directive, Problem};
 
 use crate::environment::Environment;
+use crate::link::udp::MtuDiscovery;
 use crate::log::{Destination, LogOptions};
 use crate::scripts::Hook;
 
@@ -60,7 +61,7 @@ pub struct HostConfig {
     /// `passtos`.
     pub passtos: bool,
     /// `mtu-disc`.
-    pub mtu_disc: Option<MtuDisc>,
+    pub mtu_disc: Option<MtuDiscovery>,
     /// `txqueuelen`, in packets.
     pub txqueuelen: Option<u32>,
     /// `dev-node`.
@@ -107,17 +108,6 @@ pub struct Status {
     pub path: PathBuf,
     /// How often it is written.
     pub interval: Duration,
-}
-
-/// `mtu-disc`: path MTU discovery on the socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MtuDisc {
-    /// Never sets Don't Fragment.
-    No,
-    /// Fragments to the known path MTU.
-    Maybe,
-    /// Refuses what is larger than the known path MTU.
-    Yes,
 }
 
 impl Default for HostConfig {
@@ -248,7 +238,7 @@ impl HostConfig {
             "bind-dev" => self.bind_dev = Some(text(d, 0)?),
             "passtos" => self.passtos = true,
             "mtu-disc" => {
-                let choices = [("no", MtuDisc::No), ("maybe", MtuDisc::Maybe), ("yes", MtuDisc::Yes)];
+                let choices = [("no", MtuDiscovery::No), ("maybe", MtuDiscovery::Maybe), ("yes", MtuDiscovery::Yes)];
                 self.mtu_disc = Some(d.choice(0, &choices, "no, maybe or yes")?);
             }
             "txqueuelen" => self.txqueuelen = Some(d.number(0, "a number of packets")?),

@@ -19,7 +19,7 @@ use longcable_core::options::{Applied, Checker, ConfigError, Directive, KeySourc
 
 pub use diagnostic::Diagnostic;
 pub use help::{options_markdown, print_help};
-pub use host::{HostConfig, Mode, MtuDisc, Status};
+pub use host::{HostConfig, Mode, Status};
 pub use sources::Sources;
 
 use sources::Source;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use longcable_core::options::{Directive, State, Topology, Word, options};
 
 use super::*;
+use crate::link::udp::MtuDiscovery;
 use crate::log::Destination;
 use crate::scripts::Hook;
 
@@ -306,7 +307,7 @@ fn the_hosts_options_have_their_values() {
     assert_eq!((host.sndbuf, host.rcvbuf, host.mark, host.txqueuelen), (Some(1000), Some(2000), Some(16), Some(100)));
     assert_eq!(
         (host.bind_dev.as_deref(), host.mtu_disc, host.dev_node),
-        (Some("eth0"), Some(MtuDisc::Yes), "/dev/tun".into())
+        (Some("eth0"), Some(MtuDiscovery::Yes), "/dev/tun".into())
     );
     let scripts = [
         (Hook::Up, "/a"),
