@@ -66,8 +66,8 @@ impl fmt::Display for Discard {
             Self::Framing(byte) => write!(f, "Bad compression stub decompression header byte: {byte}"),
             Self::Compressed(byte) => write!(
                 f,
-                "The peer compresses (header byte {byte:#04x}) and this end cannot decompress: set 'comp-lzo no' or \
-                 'allow-compression no' at the peer"
+                "The peer sent a compressed packet (header byte {byte:#04x}), which cannot be decompressed here: set \
+                 'comp-lzo no' or 'allow-compression no' at the peer"
             ),
             Self::Empty => f.write_str("Authenticate/Decrypt packet error: missing payload"),
             Self::NotIp(version) => write!(

@@ -34,6 +34,8 @@ pub enum Event<'o> {
     OptionsUnknown,
     /// The link is about to restart or end for this cause.
     Ending(Cause),
+    /// The peer is told that this end exits.
+    NotifyingPeer,
     /// The link starts anew.
     Restarting(Reason),
     /// The link ends.
@@ -84,6 +86,7 @@ impl fmt::Display for Event<'_> {
                  silences this)",
             ),
             Self::Ending(cause) => f.write_str(cause.text()),
+            Self::NotifyingPeer => f.write_str("SIGTERM received, sending exit notification to peer"),
             Self::Restarting(reason) => write!(f, "{reason} received, process restarting"),
             Self::Exiting(reason) => write!(f, "{reason} received, process exiting"),
             Self::Pause(seconds) => write!(f, "Restart pause, {seconds} second(s)"),
@@ -176,8 +179,8 @@ impl Cause {
             Self::PingExit => "Inactivity timeout (--ping-exit), exiting",
             Self::Inactive => "Inactivity timeout (--inactive), exiting",
             Self::SessionTimeout => "Session timeout (--session-timeout), exiting",
-            Self::RemoteExit => "The peer has told that it exits",
-            Self::ExitNotified => "The peer has been told that this end exits",
+            Self::RemoteExit => "OCC exit message received by peer",
+            Self::ExitNotified => "Exit notification sent to peer, exiting",
             Self::Resolve => "The peer's name cannot be resolved",
             Self::Socket => "The socket cannot be opened",
         }

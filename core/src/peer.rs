@@ -239,6 +239,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     pub fn leave(&mut self, now: Instant, reason: Reason) {
         if self.phase == Phase::Up && self.config.explicit_exit_notify > 0 && self.addresses.current().is_some() {
             self.phase = Phase::Leaving(self.config.explicit_exit_notify);
+            self.notify(Event::NotifyingPeer);
             self.timers.set(Timer::ExitNotify, now);
             self.handle_timeout(now);
         } else if !matches!(self.phase, Phase::Leaving(_)) {

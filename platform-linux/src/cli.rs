@@ -3,12 +3,13 @@
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use longcable_core::crypto::{Cipher, StaticKey};
+use longcable_core::crypto::StaticKey;
 use longcable_core::event::{Cause, Reason, Signal};
-use longcable_core::options::{KeySource, LinkConfig};
+use longcable_core::options::{KeySource, LinkConfig, Side, options_string};
 
 use crate::config::{HostConfig, Loaded, Mode, Sources, print_help};
 use crate::daemon::{self, PidFile};
@@ -32,7 +33,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if arguments.first().is_some_and(|first| first == "demo") {
         return demo::run(arguments.into_iter().skip(1));
     }
-    let mut process = Process::default();
+    // Without a current directory only absolute paths work, and errors say what is missing.
+    let mut process = Process { directory: env::current_dir().unwrap_or_default(), ..Process::default() };
     loop {
         match start(&arguments, &mut process) {
             Ok(Next::ReadConfigurationAnew) => {}
@@ -55,6 +57,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// What belongs to the process and outlives a restart with a new configuration.
 #[derive(Default)]
 struct Process {
+    /// Where it was started: `cd` counts from there, also when the configuration is read anew.
+    directory: PathBuf,
     signals: Option<Signals>,
     pid_file: Option<PidFile>,
     detached: bool,
@@ -67,17 +71,16 @@ enum Next {
 }
 
 fn start(arguments: &[OsString], process: &mut Process) -> Result<Next, Fatal> {
-    let directory = env::current_dir().map_err(|error| Fatal::new(format!("No current directory: {error}")))?;
-    let sources = Sources::load(arguments.iter().cloned(), &directory).map_err(Fatal::new)?;
+    let sources = Sources::load(arguments.iter().cloned(), &process.directory).map_err(Fatal::new)?;
     let Loaded { mode, link, host, warnings, notes } = sources.parse().map_err(Fatal::new)?;
     let done = |result: io::Result<()>| result.map(|()| Next::Exit(ExitCode::SUCCESS)).map_err(Fatal::new);
     let mut out = io::stdout().lock();
     match mode {
-        Mode::Link if arguments.is_empty() => {
+        Mode::Link => {}
+        Mode::Help if arguments.is_empty() => {
             print_help(&mut out).map_err(Fatal::new)?;
             return Ok(Next::Exit(ExitCode::FAILURE));
         }
-        Mode::Link => {}
         Mode::Help => return done(print_help(&mut out)),
         Mode::Version => return done(print_version(&mut out)),
         Mode::GenerateKey(file) => return done(standalone::genkey(file.as_deref())),
@@ -113,25 +116,15 @@ fn run_link(
         log::warning(format_args!("{warning}"));
     }
     log::line(1, format_args!("{VERSION}"));
-    let suite = link.suite();
-    if suite.cipher.is_64_bit_block() {
-        log::warning(format_args!(
-            "WARNING: INSECURE cipher ({}) with block size less than 128 bit (64 bit). This allows attacks like \
-             SWEET32. Mitigate by using a cipher with a larger block size (e.g. 'cipher AES-256-CBC' at both ends)",
-            suite.cipher.name()
-        ));
-    }
-    if suite.cipher == Cipher::None {
-        log::warning(format_args!("WARNING: 'cipher none': packets travel in the clear"));
-    }
-    if link.direction().is_none() {
-        log::warning(format_args!(
-            "NOTE: the static key has no direction: both ends use the same keys and could be sent their own packets; \
-             better use 'secret FILE 0' at one end and 'secret FILE 1' at the other"
-        ));
-    }
-    for (level, line) in standalone::key_listing(suite, &key, link.direction()) {
+    for (level, line) in standalone::key_listing(link.suite(), &key, link.direction()) {
         log::line(level, format_args!("{line}"));
+    }
+
+    for (side, whose) in [(Side::Local, "Local"), (Side::Remote, "Expected Remote")] {
+        let mut options = String::new();
+        // A String takes any text.
+        let _ = options_string(link, side, &mut options);
+        log::line(4, format_args!("{whose} Options String (VER=V4): '{options}'"));
     }
 
     let identity = Identity::resolve(host.user.as_deref(), host.group.as_deref(), host.chroot.as_deref());

@@ -73,6 +73,8 @@ pub struct EventLoop<'c> {
     tunnel: Tunnel<'c>,
     settle: Option<Settle<'c>>,
     socket: Option<UdpLink>,
+    /// Where the peer is expected.
+    remote: Option<SocketAddr>,
     /// The first socket could be opened: a later failure is waited out.
     bound_before: bool,
     resolver: Resolver,
@@ -141,6 +143,7 @@ impl<'c> EventLoop<'c> {
             tunnel,
             settle: Some(settle),
             socket: None,
+            remote: None,
             bound_before: false,
             resolver: Resolver::new().map_err(Fatal::new)?,
             lookups: 0,
@@ -205,8 +208,8 @@ impl<'c> EventLoop<'c> {
         if std::mem::take(&mut self.device_gone) {
             log::error(format_args!("ERROR: the tunnel device was deleted; it is opened anew"));
             self.tunnel.close(&Reason::hard(Signal::Usr1));
-            self.tunnel.open()?;
-            self.tunnel.add_routes(self.gateway.peer().address());
+            self.tunnel.open(self.remote)?;
+            self.tunnel.add_routes(self.remote);
         }
         self.gateway.handle_timeout(self.now());
         self.housekeeping();
@@ -243,11 +246,11 @@ impl<'c> EventLoop<'c> {
                     self.socket = None;
                 }
                 Output::OpenTunnel => {
-                    self.tunnel.open()?;
+                    self.tunnel.open(self.remote)?;
                     self.gateway.tunnel_opened(now);
                     settled = true;
                 }
-                Output::AddRoutes => self.tunnel.add_routes(self.gateway.peer().address()),
+                Output::AddRoutes => self.tunnel.add_routes(self.remote),
                 Output::RestartTunnel(reason) => self.tunnel.restart(&reason)?,
                 Output::CloseTunnel(reason) => self.tunnel.close(&reason),
                 Output::PeerAddress(address) => self.tunnel.peer_address(address),
@@ -266,6 +269,7 @@ impl<'c> EventLoop<'c> {
     }
 
     fn bind(&mut self, remote: Option<SocketAddr>) -> Result<(), Stop> {
+        self.remote = remote;
         match UdpLink::open(&self.udp_options(remote)?) {
             Ok(socket) => {
                 self.announce(&socket, remote);
@@ -448,10 +452,9 @@ impl<'c> EventLoop<'c> {
 
     fn save_replay_state(&mut self) {
         let state = self.gateway.peer().replay_state();
-        if let (Some(file), Some((id, time))) = (&mut self.replay_file, state) {
-            if let Err(error) = file.save(id, time) {
-                log::warning(format_args!("Cannot write the replay-persist file: {error}"));
-            }
+        let saved = self.replay_file.as_mut().zip(state).map(|(file, (id, time))| file.save(id, time));
+        if let Some(Err(error)) = saved {
+            log::warning(format_args!("Cannot write the replay-persist file: {error}"));
         }
     }
 

@@ -107,7 +107,8 @@ impl Identity {
             return Ok(());
         }
         let keeps = keep_net_admin_across_user_change();
-        unistd::setgroups(&[]).map_err(|e| {
+        let groups: Vec<_> = self.group.iter().map(|group| group.gid).collect();
+        unistd::setgroups(&groups).map_err(|e| {
             SetupError::system(format_args!("giving up supplementary groups failed"), e, "start as root")
         })?;
         if let Some(group) = &self.group {

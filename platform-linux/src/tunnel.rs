@@ -36,6 +36,7 @@ pub struct Tunnel<'c> {
     /// What scripts are told.
     pub environment: Environment,
     device: Option<Device>,
+    planned: Vec<PlannedRoute>,
     routes: RouteTable,
 }
 
@@ -55,7 +56,18 @@ impl<'c> Tunnel<'c> {
         };
         let netlink = Netlink::open().map_err(Fatal::new)?;
         let routes = RouteTable::default();
-        Ok(Self { config, host, plan, interface, netlink, scripts, environment, device: None, routes })
+        Ok(Self {
+            config,
+            host,
+            plan,
+            interface,
+            netlink,
+            scripts,
+            environment,
+            device: None,
+            planned: Vec::new(),
+            routes,
+        })
     }
 
     /// The open device.
@@ -67,7 +79,7 @@ impl<'c> Tunnel<'c> {
     ///
     /// # Errors
     /// The device cannot be had or set up, or the script failed: the link cannot work.
-    pub fn open(&mut self) -> Result<(), Fatal> {
+    pub fn open(&mut self, peer: Option<SocketAddr>) -> Result<(), Fatal> {
         if self.config.device == DeviceKind::Null {
             return Ok(());
         }
@@ -84,6 +96,7 @@ impl<'c> Tunnel<'c> {
         let link = if self.config.ifconfig_noexec { None } else { Some(self.configure(&tun)?) };
         self.environment.set("dev", tun.name());
         facts.describe(&mut self.environment);
+        self.planned = self.plan.routes(self.config, &self.netlink, peer, &mut self.environment);
         let result = self.scripts.up(&mut self.environment, &facts, Context::Init);
         self.device = Some(Device { tun, link, facts });
         result.map_err(Fatal::new)
@@ -104,13 +117,12 @@ impl<'c> Tunnel<'c> {
     pub fn add_routes(&mut self, peer: Option<SocketAddr>) {
         let Some(device) = &self.device else { return };
         if !self.config.route_noexec {
-            let routes =
-                self.plan.routes(self.config, &self.netlink, device.link.as_ref(), peer, &mut self.environment);
             if let Some(peer) = peer {
-                keep_path_to(peer.ip(), &routes, &self.netlink, &mut self.routes);
+                keep_path_to(peer.ip(), &self.planned, &self.netlink, &mut self.routes);
             }
-            for PlannedRoute { route, name } in routes {
+            for PlannedRoute { route, name, on_device } in &self.planned {
                 log::line(3, format_args!("net_route_add: {name} dev {}", device.facts.device));
+                let route = Route { device: device.link.clone().filter(|_| *on_device), ..route.clone() };
                 match self.routes.add(&self.netlink, route) {
                     Ok(true) => {}
                     Ok(false) => log::warning(format_args!("NOTE: there is a route to {name} already; it stays")),

@@ -7,7 +7,7 @@ use longcable_core::options::{DeviceKind, Ifconfig, LinkConfig, Topology, Word};
 use crate::environment::Environment;
 use crate::failure::Fatal;
 use crate::log;
-use crate::net::{InterfaceAddress, Link, Netlink, Route};
+use crate::net::{InterfaceAddress, Netlink, Route};
 use crate::scripts::{Ipv4, Ipv6, Other};
 
 /// Addresses and name of the device, and what the routes are made from.
@@ -21,6 +21,8 @@ pub struct Plan {
 
 /// A route and how it is called in the log.
 pub struct PlannedRoute {
+    /// It leads to the tunnel device itself.
+    pub(super) on_device: bool,
     pub(super) route: Route,
     pub(super) name: String,
 }
@@ -67,7 +69,6 @@ impl Plan {
         &self,
         config: &LinkConfig<'_>,
         netlink: &Netlink,
-        link: Option<&Link>,
         peer: Option<SocketAddr>,
         environment: &mut Environment,
     ) -> Vec<PlannedRoute> {
@@ -105,35 +106,38 @@ impl Plan {
                 }
             };
             let metric = route.metric.or(config.route_metric);
+            let own_gateway = route.gateway.is_none();
             environment.set(&format!("route_network_{number}"), destination);
             environment.set(&format!("route_netmask_{number}"), route.netmask);
             environment.set(&format!("route_gateway_{number}"), gateway);
             if let Some(metric) = metric {
                 environment.set(&format!("route_metric_{number}"), metric);
             }
-            // A gateway in the tunnel is on the device, whatever other routes say.
-            let device = link.filter(|_| Some(gateway) == self.gateway && route.gateway.is_none()).cloned();
             let name = format!("{destination}/{prefix} via {gateway}");
             let route =
-                Route { destination: destination.into(), prefix, gateway: Some(gateway.into()), device, metric };
-            planned.push(PlannedRoute { route, name });
+                Route { destination: destination.into(), prefix, gateway: Some(gateway.into()), device: None, metric };
+            // The tunnel's own gateway is on the device, whatever other routes say.
+            planned.push(PlannedRoute { route, name, on_device: own_gateway });
         }
         for (number, route) in (1..).zip(&config.routes_ipv6) {
-            let gateway = route.gateway.and_then(|word| word.parse());
+            let own = self.ipv6.and_then(|ipv6| ipv6.remote);
+            let gateway = route.gateway.and_then(|word| word.parse()).or(own);
             environment
                 .set(&format!("route_ipv6_network_{number}"), format_args!("{}/{}", route.network, route.prefix));
-            if let Some(gateway) = gateway.or(self.ipv6.and_then(|ipv6| ipv6.remote)) {
+            if let Some(gateway) = gateway {
                 environment.set(&format!("route_ipv6_gateway_{number}"), gateway);
             }
+            // A point-to-point device has one neighbour: no gateway is needed.
             planned.push(PlannedRoute {
                 name: format!("{}/{}", route.network, route.prefix),
                 route: Route {
                     destination: route.network.into(),
                     prefix: route.prefix,
-                    gateway: gateway.map(IpAddr::V6),
-                    device: link.cloned(),
+                    gateway: None,
+                    device: None,
                     metric: route.metric.or(config.route_metric),
                 },
+                on_device: true,
             });
         }
         planned

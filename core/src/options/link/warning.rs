@@ -68,9 +68,9 @@ impl fmt::Display for Warning {
                  (SWEET32); write 'cipher AES-256-CBC' at both ends",
                 cipher.name()
             ),
-            Self::NoCipher => f.write_str("'cipher none': everybody on the path can read the tunnel's traffic"),
-            Self::NoAuthentication => f.write_str("'auth none': everybody can put packets into the tunnel"),
-            Self::NoPacketIds => f.write_str("'no-replay': recorded packets can be put into the tunnel again"),
+            Self::NoCipher => f.write_str("everybody on the path can read the tunnel's traffic ('cipher none')"),
+            Self::NoAuthentication => f.write_str("everybody can put packets into the tunnel ('auth none')"),
+            Self::NoPacketIds => f.write_str("recorded packets can be put into the tunnel again ('no-replay')"),
             Self::NoDirection => f.write_str(
                 "the static key has no direction, so a packet sent back to its sender is authentic; write 'key-direction \
                  0' at one end and 'key-direction 1' at the other",
@@ -83,9 +83,9 @@ impl fmt::Display for Warning {
                 f.write_str("the second argument of 'ifconfig' is no netmask, which 'topology subnet' needs")
             }
             Self::PingWithoutTimeout => {
-                f.write_str("'ping' without 'ping-restart' or 'ping-exit': a silent peer is not noticed")
+                f.write_str("--ping should normally be used with --ping-restart or --ping-exit: a silent peer is not noticed")
             }
-            Self::OptVerify => f.write_str("'opt-verify' acts on clients of a server only; here it only warns"),
+            Self::OptVerify => f.write_str("here options that differ are only warned about ('opt-verify' is for servers)"),
         }
     }
 }
