@@ -10,12 +10,12 @@ use core::net::{IpAddr, SocketAddr};
 
 use heapless::{Deque, Vec};
 
-use crate::crypto::{StaticKey, Unsupported};
+use crate::crypto::StaticKey;
 use crate::error::{Discard, NotReady};
 use crate::event::{Cause, Event, Reason, Signal};
 use crate::options::{Family, LinkConfig, Remote, ResolvRetry};
 use crate::packet::PacketBuf;
-use crate::peer::{self, Counters, Peer, Platform, REMOTES_MAX, Sealed};
+use crate::peer::{self, Counters, Peer, Platform, REMOTES_MAX, Sealed, SetupError};
 use crate::time::{Duration, Instant, Timer, TimerTable};
 
 /// Distance of the attempts to resolve a name with `resolv-retry n`.
@@ -93,14 +93,14 @@ pub struct Gateway<'c, P: Platform> {
 
 impl<'c, P: Platform> Gateway<'c, P> {
     /// A link that starts at once; call [`Gateway::poll_output`] next. `unix_now` is the time of day
-    /// at `now`, in seconds since 1970; fails if the platform lacks the cipher or digest.
+    /// at `now`, in seconds since 1970.
     pub fn new(
         config: &'c LinkConfig<'c>,
         key: StaticKey,
         rng: P::Rng,
         now: Instant,
         unix_now: u64,
-    ) -> Result<Self, Unsupported> {
+    ) -> Result<Self, SetupError> {
         let mut gateway = Self {
             config,
             peer: Peer::new(config, key, rng, now, unix_now)?,
@@ -241,9 +241,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
         match self.peer.poll_output(now, out) {
             peer::Output::Transmit(sealed) => Output::Transmit(sealed),
             peer::Output::Event(event) => Output::Event(event),
-            peer::Output::Timeout(peers) => {
-                Output::Timeout(own.into_iter().chain(peers).min_by_key(|(at, _)| *at))
-            }
+            peer::Output::Timeout(peers) => Output::Timeout(own.into_iter().chain(peers).min_by_key(|(at, _)| *at)),
         }
     }
 

@@ -4,6 +4,7 @@ mod address;
 mod keepalive;
 mod occ;
 
+use core::fmt;
 use core::mem::take;
 use core::net::SocketAddr;
 use core::ops::Range;
@@ -11,6 +12,7 @@ use core::ops::Range;
 use heapless::{Deque, String};
 
 use crate::crypto::replay::{ReplayBits, ReplayWindow};
+use crate::crypto::static_key::StaticKeyError;
 use crate::crypto::{Provider, Rng, StaticKey, Unsupported};
 use crate::data::{Opener, Sealer};
 use crate::error::{Discard, NotReady};
@@ -42,6 +44,30 @@ pub trait Platform {
     type Rng: Rng;
     /// Bits of the replay window: `[u64; N]` for windows of up to 64 N packets.
     type ReplayBits: ReplayBits;
+}
+
+/// Why a link cannot be made from its configuration and key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetupError {
+    /// The platform lacks the cipher or digest, or the cipher does not take a key of this length.
+    Unsupported,
+    /// The key must not be used.
+    Key(StaticKeyError),
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsupported => f.write_str("this cipher, key size or digest is not supported here"),
+            Self::Key(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<Unsupported> for SetupError {
+    fn from(_: Unsupported) -> Self {
+        Self::Unsupported
+    }
 }
 
 /// Bytes that have passed, since the start of the process.
@@ -125,14 +151,15 @@ pub struct Peer<'c, P: Platform> {
 
 impl<'c, P: Platform> Peer<'c, P> {
     /// A peer that is not connected yet. `unix_now` is the time of day at `now`, in seconds since
-    /// 1970; fails if the platform lacks the cipher or digest.
+    /// 1970.
     pub fn new(
         config: &'c LinkConfig<'c>,
         key: StaticKey,
         rng: P::Rng,
         now: Instant,
         unix_now: u64,
-    ) -> Result<Self, Unsupported> {
+    ) -> Result<Self, SetupError> {
+        key.check(config.suite()).map_err(SetupError::Key)?;
         let epoch = unix_now.saturating_sub(now.as_millis() / 1000);
         let mut timers = TimerTable::new();
         let keepalive = Keepalive::start(config, now, &mut timers);
@@ -163,10 +190,7 @@ impl<'c, P: Platform> Peer<'c, P> {
         Sealer::new(config.suite(), half, config.packet_ids.then_some(u32::try_from(time).unwrap_or(u32::MAX)))
     }
 
-    fn opener(
-        config: &LinkConfig<'_>,
-        key: &StaticKey,
-    ) -> Result<Opener<P::Crypto, P::ReplayBits>, Unsupported> {
+    fn opener(config: &LinkConfig<'_>, key: &StaticKey) -> Result<Opener<P::Crypto, P::ReplayBits>, Unsupported> {
         let half = key.keys(config.direction()).receive;
         let window = config.packet_ids.then(|| {
             let (size, seconds) = config.replay_window;

@@ -1,15 +1,27 @@
 //! longcable on Linux.
 
+pub mod cli;
+pub mod config;
+pub mod crypto;
 pub mod daemon;
 pub mod demo;
 pub mod environment;
+pub mod event_loop;
+pub mod failure;
+pub mod link;
 pub mod local_time;
 pub mod log;
 pub mod net;
 pub mod privileges;
+pub mod replay_file;
+pub mod resolver;
 pub mod scripts;
 pub mod signals;
+pub mod standalone;
 pub mod status;
+mod sys;
 mod sys_process;
 #[cfg(test)]
 mod testing;
+pub mod tun;
+pub mod tunnel;

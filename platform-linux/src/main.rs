@@ -1,5 +1,5 @@
 //! The `longcable` program.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    longcable::cli::run(std::env::args_os().skip(1))
 }

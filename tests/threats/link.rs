@@ -22,9 +22,8 @@ pub const OTHER: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(std::ne
 /// What lies in a buffer around the packet.
 pub const FILLER: u8 = 0xe7;
 /// Start of an options string from the peer.
-pub const OCC_REPLY: [u8; 17] = [
-    0x28, 0x7f, 0x34, 0x6b, 0xd4, 0xef, 0x7a, 0x81, 0x2d, 0x56, 0xb8, 0xd3, 0xaf, 0xc5, 0x45, 0x9c, 1,
-];
+pub const OCC_REPLY: [u8; 17] =
+    [0x28, 0x7f, 0x34, 0x6b, 0xd4, 0xef, 0x7a, 0x81, 0x2d, 0x56, 0xb8, 0xd3, 0xaf, 0xc5, 0x45, 0x9c, 1];
 
 const KEY: &str = include_str!("../vectors/count.key");
 const UNIX: u64 = 1_795_000_000;
@@ -107,6 +106,7 @@ impl End {
 
     /// The text of all that comes out; datagrams as `datagram`.
     pub fn drain(&mut self) -> Vec<String> {
+        self.peer.handle_timeout(self.now);
         let mut all = Vec::new();
         if let Some(address) = self.peer.take_new_address() {
             all.push(Event::PeerConnected(address).to_string());

@@ -43,7 +43,8 @@ fn malformed_datagrams_are_dropped_without_a_trace() {
 fn junk_without_authentication_never_panics() {
     for suite in ["cipher none\nauth none", "cipher AES-128-CBC\nauth none", "cipher none\nauth none\ncompress"] {
         let mut link = Link::new(suite);
-        let mut junk = vec![0x28, 0x7f, 0x34, 0x6b, 0xd4, 0xef, 0x7a, 0x81, 0x2d, 0x56, 0xb8, 0xd3, 0xaf, 0xc5, 0x45, 0x9c];
+        let mut junk =
+            vec![0x28u8, 0x7f, 0x34, 0x6b, 0xd4, 0xef, 0x7a, 0x81, 0x2d, 0x56, 0xb8, 0xd3, 0xaf, 0xc5, 0x45, 0x9c];
         for round in 0..5000usize {
             let len = junk.len();
             junk[round % len] = junk[round % len].wrapping_mul(31).wrapping_add(round as u8);
@@ -125,7 +126,10 @@ fn a_peer_is_followed_only_after_an_authentic_and_new_packet() {
     forged[0] ^= 1;
     assert_eq!(link.b.open_from(stranger, &forged), Err(Discard::Authentication));
     assert_eq!(link.b.peer_address(), home);
-    assert!(matches!(link.b.open_from(stranger, &first), Err(Discard::Replay { .. })), "a replay does not move it either");
+    assert!(
+        matches!(link.b.open_from(stranger, &first), Err(Discard::Replay { .. })),
+        "a replay does not move it either"
+    );
     assert_eq!(link.b.peer_address(), home);
     link.b.open_from(stranger, &authentic).unwrap();
     assert_eq!(link.b.peer_address(), Some(stranger));
@@ -193,7 +197,10 @@ fn a_silent_peer_is_reported() {
     let mut link = Link::new("cipher AES-256-CBC\nping 5");
     link.wait(11);
     let events = link.b.drain();
-    assert!(events.iter().any(|event| event.contains("No authentic packet from [AF_INET]192.0.2.1:1194")), "{events:?}");
+    assert!(
+        events.iter().any(|event| event.contains("No authentic packet from [AF_INET]192.0.2.1:1194")),
+        "{events:?}"
+    );
     assert!(events.iter().any(|event| event.contains("nothing was received at all")), "{events:?}");
 }
 
@@ -202,9 +209,7 @@ fn a_silent_peer_is_reported() {
 fn the_tunnels_own_packets_are_not_tunnelled() {
     let mut link = Link::new("cipher AES-256-CBC");
     // UDP to 192.0.2.2:1194, the peer of A.
-    let own = [
-        0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 192, 0, 2, 2, 0x04, 0xaa, 0x04, 0xaa, 0, 8, 0, 0,
-    ];
+    let own = [0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 192, 0, 2, 2, 0x04, 0xaa, 0x04, 0xaa, 0, 8, 0, 0];
     assert_eq!(link.a.seal(&own), Err(NotReady::Recursive));
     assert!(link.a.seal(&PACKET).is_ok());
 }

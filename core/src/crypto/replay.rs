@@ -42,6 +42,16 @@ impl PacketIdSender {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exhausted;
 
+/// Memory for the bits of a [`ReplayWindow`].
+pub trait ReplayBits: AsRef<[u64]> + AsMut<[u64]> {
+    /// All bits clear.
+    const ZERO: Self;
+}
+
+impl<const N: usize> ReplayBits for [u64; N] {
+    const ZERO: Self = [0; N];
+}
+
 /// Remembers which ids have been received. `B` holds one bit for each id that may arrive late.
 #[derive(Clone, Debug)]
 pub struct ReplayWindow<B> {
@@ -55,16 +65,6 @@ pub struct ReplayWindow<B> {
     floor: u32,
     /// How `highest` grew during the last `expiry`, oldest first.
     history: Deque<Growth, { EXPIRY_STEPS + 2 }>,
-}
-
-/// Memory for the bits of a [`ReplayWindow`].
-pub trait ReplayBits: AsRef<[u64]> + AsMut<[u64]> {
-    /// No bit is set.
-    const ZERO: Self;
-}
-
-impl<const WORDS: usize> ReplayBits for [u64; WORDS] {
-    const ZERO: Self = [0; WORDS];
 }
 
 /// How finely expiry is measured: an id may live longer than `expiry` by this fraction of it.
@@ -86,9 +86,9 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> ReplayWindow<B> {
         Self { seen, size: size.min(bits), expiry, time: 0, highest: 0, floor: 0, history: Deque::new() }
     }
 
-    /// The highest id that was accepted and the unix time (s) of its sequence.
+    /// Id and time (unix, s) of the newest packet; `None` before the first one.
     pub fn highest(&self) -> Option<(u32, u32)> {
-        (self.highest > 0).then_some((self.highest, self.time))
+        (self.highest != 0).then_some((self.highest, self.time))
     }
 
     /// Starts where an earlier window ended: everything up to `id` of the sequence `time` is refused.
@@ -332,6 +332,23 @@ mod tests {
         let mut window = window(64, 0);
         assert_eq!(window.accept(5, T, Instant::from_millis(0)), Ok(()));
         assert_eq!(window.accept(4, T, Instant::from_millis(1_000_000)), Ok(()));
+    }
+
+    #[test]
+    fn a_resumed_window_refuses_what_the_earlier_one_saw() {
+        let now = Instant::from_millis(0);
+        let mut window = window(64, 15);
+        assert_eq!(window.highest(), None);
+        window.resume(70, T);
+        assert_eq!(window.highest(), Some((70, T)));
+        for id in 1..=70 {
+            assert!(matches!(window.accept(id, T, now), Err(TooOld | Seen)), "{id}");
+        }
+        assert_eq!(window.accept(1, T - 1, now), Err(EarlierTime));
+        assert_eq!(window.accept(72, T, now), Ok(()));
+        assert_eq!(window.accept(71, T, now), Ok(()));
+        assert_eq!(window.accept(1, T + 1, now), Ok(()));
+        assert_eq!(window.highest(), Some((1, T + 1)));
     }
 
     /// Everything that was ever accepted, and when.

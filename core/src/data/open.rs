@@ -49,8 +49,7 @@ impl<C: Provider, B: AsRef<[u64]> + AsMut<[u64]>> Opener<C, B> {
     pub fn open<'b>(&mut self, now: Instant, datagram: &'b mut [u8]) -> Result<&'b mut [u8], Discard> {
         let mut rest = datagram;
         if let Some(mac) = &self.mac {
-            let (tag, message) =
-                rest.split_at_mut_checked(self.suite.digest.tag_len()).ok_or(Discard::TooShort)?;
+            let (tag, message) = rest.split_at_mut_checked(self.suite.digest.tag_len()).ok_or(Discard::TooShort)?;
             if !mac.verify(&[message], tag) {
                 return Err(Discard::Authentication);
             }

@@ -85,13 +85,7 @@ impl Keepalive {
     }
 
     /// The deadline of `timer` has come: says what is due, or sets the next deadline.
-    pub(super) fn expired(
-        &self,
-        timer: Timer,
-        now: Instant,
-        peer_known: bool,
-        timers: &mut TimerTable,
-    ) -> Option<Due> {
+    pub(super) fn expired(&self, timer: Timer, now: Instant, peer_known: bool, timers: &mut TimerTable) -> Option<Due> {
         let (since, limit, due) = match timer {
             Timer::Ping => (self.last_sent, self.ping?, Due::Ping),
             Timer::Receive => {

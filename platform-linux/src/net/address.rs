@@ -38,7 +38,8 @@ impl fmt::Display for InterfaceAddress {
 }
 
 impl Netlink {
-    /// Gives an interface one more address. IPv6 addresses are usable at once (no duplicate address detection).
+    /// Gives an interface one more address. No duplicate address detection delays IPv6 ones,
+    /// but the kernel takes some milliseconds until it accepts packets to them.
     ///
     /// # Errors
     /// No permission, EEXIST when it has the address already, or the interface is gone.

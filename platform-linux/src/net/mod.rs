@@ -14,6 +14,8 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
 
+use crate::sys::{errno, errno_text};
+
 pub use address::InterfaceAddress;
 pub use link::Link;
 pub use route::{Path, Route, RouteTable};
@@ -36,7 +38,7 @@ pub struct NetError {
 
 impl fmt::Display for NetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.attempt, self.errno.desc())?;
+        write!(f, "{}: {}", self.attempt, errno_text(self.errno))?;
         match self.errno {
             Errno::EPERM | Errno::EACCES => f.write_str(" (root or CAP_NET_ADMIN is needed)"),
             _ => Ok(()),
@@ -143,10 +145,6 @@ fn retry<T>(mut call: impl FnMut() -> std::io::Result<T>) -> Result<T, Errno> {
             result => return result.map_err(|error| errno(&error)),
         }
     }
-}
-
-fn errno(error: &std::io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -1,0 +1,48 @@
+//! What every firmware of this board shares: how it ends, and how much stack it took.
+#![no_std]
+
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use cortex_m as _; // links the critical section
+use cortex_m_rt::{ExceptionFrame, exception};
+use defmt_semihosting as _; // links the logger
+
+/// Ends QEMU with this exit status.
+pub fn exit(status: i32) -> ! {
+    semihosting::process::exit(status)
+}
+
+/// The most stack in bytes that was in use since the reset.
+///
+/// The start-up code paints the whole stack; what has lost its paint was used.
+pub fn stack_used() -> usize {
+    const PAINT: u32 = 0xcccc_cccc;
+    unsafe extern "C" {
+        static mut _stack_end: u32;
+        static mut _stack_start: u32;
+    }
+    let (mut lowest, top) = (&raw const _stack_end, &raw const _stack_start);
+    // SAFETY: the linker script puts both symbols, aligned to words, at the ends of the RAM kept for the stack,
+    // in which every word was painted and may be read.
+    while lowest < top && unsafe { lowest.read_volatile() } == PAINT {
+        lowest = lowest.wrapping_add(1);
+    }
+    (top as usize).wrapping_sub(lowest as usize)
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo) -> ! {
+    static PANICKING: AtomicBool = AtomicBool::new(false);
+    // The logger itself may be what panics.
+    if !PANICKING.swap(true, Ordering::Relaxed) {
+        defmt::error!("{}", defmt::Display2Format(info));
+    }
+    exit(101)
+}
+
+#[exception]
+unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
+    defmt::error!("hard fault at {=u32:#010x}", frame.pc());
+    exit(102)
+}

@@ -1,0 +1,169 @@
+//! Whether an option may be used, before anybody asks what it means.
+
+use heapless::Vec;
+
+use super::error::{ConfigError, Problem};
+use super::lexer::{Directive, WORDS_MAX};
+use super::table::{OptionInfo, State, lookup, nearest};
+use super::word::Word;
+
+/// The most names that all `ignore-unknown-option` lines together can list.
+const IGNORED_MAX: usize = 64;
+
+/// What to do with a directive.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is no heap to put a directive on")]
+pub enum Verdict<'a> {
+    /// Apply it.
+    Apply(Directive<'a>),
+    /// It makes no difference; the reason.
+    Harmless(Word<'a>, &'static str),
+    /// It is wrong, and the configuration wants such errors passed over.
+    Tolerated(ConfigError<'a>),
+    /// It was about the check itself.
+    Done,
+}
+
+/// Checks directives against the table of options, in order.
+///
+/// It honours what a configuration says about unknown options: `ignore-unknown-option`,
+/// `setenv opt`, `setenv FORWARD_COMPATIBLE 1`. An option that is not supported yet counts as
+/// unknown to them.
+#[derive(Clone, Debug, Default)]
+pub struct Checker<'a> {
+    ignored: Vec<Word<'a>, IGNORED_MAX>,
+    forward_compatible: bool,
+}
+
+impl<'a> Checker<'a> {
+    /// A checker that tolerates nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Judges the next directive.
+    pub fn check(&mut self, directive: Directive<'a>) -> Result<Verdict<'a>, ConfigError<'a>> {
+        if directive.name == "setenv" && directive.arg(0).is_some_and(|name| name == "FORWARD_COMPATIBLE") {
+            self.forward_compatible = directive.arg(1).and_then(|value| value.parse_number()).is_some_and(|n| n > 0);
+            return Ok(Verdict::Done);
+        }
+        let (directive, soft) = match optional(&directive) {
+            Some(inner) => (inner, true),
+            None => (directive, false),
+        };
+        let tolerated = soft || self.forward_compatible || self.ignored.contains(&directive.name);
+        match check(&directive) {
+            Ok(_) if directive.name == "ignore-unknown-option" => self.ignore(&directive),
+            Ok(OptionInfo { state: State::Harmless(why), .. }) => Ok(Verdict::Harmless(directive.name, why)),
+            Ok(_) => Ok(Verdict::Apply(directive)),
+            Err(error) if tolerated => Ok(Verdict::Tolerated(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn ignore(&mut self, directive: &Directive<'a>) -> Result<Verdict<'a>, ConfigError<'a>> {
+        let full = ConfigError::new(directive.name, 0, Problem::TooMany { limit: IGNORED_MAX });
+        self.ignored.extend_from_slice(&directive.args).map_err(|_| full)?;
+        Ok(Verdict::Done)
+    }
+}
+
+/// The option in `setenv opt NAME args...`.
+fn optional<'a>(directive: &Directive<'a>) -> Option<Directive<'a>> {
+    let [opt, name, args @ ..] = directive.args.as_slice() else { return None };
+    (directive.name == "setenv" && *opt == "opt").then(|| Directive {
+        line: directive.line,
+        name: *name,
+        args: args.iter().copied().collect::<Vec<_, { WORDS_MAX - 1 }>>(),
+        inline: None,
+    })
+}
+
+/// Whether the option exists, is supported, and has as many arguments as it takes.
+fn check<'a>(directive: &Directive<'a>) -> Result<&'static OptionInfo, ConfigError<'a>> {
+    let error = |word, problem| Err(ConfigError::new(directive.name, word, problem));
+    let name = directive.name.as_str().unwrap_or_default();
+    let Some(option) = lookup(name) else {
+        return error(0, Problem::UnknownOption { nearest: nearest(name) });
+    };
+    match option.state {
+        State::Removed(instead) => return error(0, Problem::Removed { instead }),
+        State::NotYet => return error(0, Problem::NotYet),
+        State::Works | State::Harmless(_) => {}
+    }
+    if directive.inline.is_some() {
+        return if option.context.inline { Ok(option) } else { error(0, Problem::NoInline) };
+    }
+    let given = directive.args.len();
+    if (option.min_args..=option.max_args).contains(&given) {
+        return Ok(option);
+    }
+    let first_too_many = if given > option.max_args { option.max_args.saturating_add(1) } else { 0 };
+    error(first_too_many, Problem::WrongArgumentCount { given, usage: option.usage })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::options::Lexer;
+
+    fn verdicts(text: &str) -> Vec<String> {
+        let mut checker = Checker::new();
+        let directives = Lexer::new(text.as_bytes()).map(Result::unwrap);
+        directives
+            .map(|directive| match checker.check(directive) {
+                Ok(Verdict::Apply(directive)) => std::format!("{} {:?}", directive.name, directive.args),
+                Ok(Verdict::Harmless(name, why)) => std::format!("{name} harmless: {why}"),
+                Ok(Verdict::Tolerated(error)) => std::format!("tolerated: {error}"),
+                Ok(Verdict::Done) => "done".to_string(),
+                Err(error) => std::format!("word {}: {error}", error.word),
+            })
+            .collect()
+    }
+
+    fn verdict(text: &str) -> String {
+        verdicts(text).pop().unwrap()
+    }
+
+    #[test]
+    fn each_state_has_its_verdict() {
+        assert_eq!(verdict("ping 10"), r#"ping ["10"]"#);
+        assert_eq!(verdict("tun-ipv6"), "tun-ipv6 harmless: the tunnel always carries IPv6");
+        assert_eq!(verdict("pign 10"), "word 0: there is no option 'pign'; did you mean 'ping'?");
+        assert_eq!(verdict("xyzzy"), "word 0: there is no option 'xyzzy'; --help lists all options");
+        assert!(verdict("no-iv").starts_with("word 0: option 'no-iv' was removed from openvpn: leave it out"));
+        assert!(verdict("client").starts_with("word 0: option 'client' is not supported yet"));
+        assert_eq!(
+            verdict("ifconfig 1.1.1.1"),
+            "word 0: 'ifconfig' with 1 argument; write 'ifconfig local remote|netmask'"
+        );
+        assert_eq!(verdict("ping 1 2"), "word 2: 'ping' with 2 arguments; write 'ping n'");
+        assert_eq!(verdict("persist-tun x y"), "word 1: option 'persist-tun' takes no argument, not 2");
+        assert_eq!(verdict("<secret>\n</secret>"), "secret []");
+        assert_eq!(verdict("<ping>\n</ping>"), "word 0: option 'ping' cannot be an inline block; write it on one line");
+        assert_eq!(verdict("</secret>"), "word 0: there is no option '</secret>'; --help lists all options");
+    }
+
+    #[test]
+    fn a_configuration_may_tolerate_what_is_unknown() {
+        assert_eq!(
+            verdicts("ignore-unknown-option foo client\nfoo 1\nclient\n<foo>\nx\n</foo>\nbar")[4],
+            verdict("bar")
+        );
+        assert!(verdict("ignore-unknown-option client\nclient").starts_with("tolerated: "));
+        assert!(verdict("ignore-unknown-option foo\n<foo>\n</foo>").starts_with("tolerated: "));
+        assert!(verdict("ignore-unknown-option ping\nping").starts_with("tolerated: 'ping' with 0 arguments"));
+        assert_eq!(verdict("ignore-unknown-option ping\nping 5"), r#"ping ["5"]"#);
+        assert!(verdict("setenv opt foo 1 2").starts_with("tolerated: "));
+        assert_eq!(verdict("setenv opt ping 5"), r#"ping ["5"]"#);
+        assert!(verdict("setenv opt").starts_with("word 0"));
+        assert!(verdict("setenv FORWARD_COMPATIBLE 1\nfoo").starts_with("tolerated: "));
+        assert!(verdict("setenv FORWARD_COMPATIBLE 1\nsetenv FORWARD_COMPATIBLE 0\nfoo").starts_with("word 0"));
+        assert_eq!(verdict("setenv NAME value"), r#"setenv ["NAME", "value"]"#);
+        let many = std::format!("{}ping 1", "ignore-unknown-option a b c d e f g h i j k l m\n".repeat(5));
+        assert_eq!(verdicts(&many)[4], "word 0: more than 64 times 'ignore-unknown-option'");
+    }
+}

@@ -1,0 +1,348 @@
+//! One option at a time.
+
+use core::net::{Ipv4Addr, Ipv6Addr};
+use core::str::FromStr;
+
+use super::*;
+use crate::options::error::Problem;
+
+const SECONDS: &str = "a time in seconds";
+const PORT: &str = "a port number from 1 to 65535";
+const ADDRESS: &str = "a name or an IPv4 address";
+const PROTO: &str = "udp, udp4 or udp6";
+const DEVICE_NAME_MAX: usize = 15;
+
+type Done<'a> = Result<Applied, ConfigError<'a>>;
+
+impl<'a> LinkConfig<'a> {
+    /// Takes an option that [`Checker`] has let pass, if it is one of the link's.
+    pub fn apply(&mut self, directive: &Directive<'a>) -> Done<'a> {
+        for topic in
+            [Self::apply_tunnel, Self::apply_routes, Self::apply_socket, Self::apply_crypto, Self::apply_timers]
+        {
+            if topic(self, directive)? == Applied::Taken {
+                return Ok(Applied::Taken);
+            }
+        }
+        Ok(Applied::NotMine)
+    }
+
+    fn apply_tunnel(&mut self, d: &Directive<'a>) -> Done<'a> {
+        match d.name.as_str().unwrap_or_default() {
+            "dev" => {
+                let valid = "tun, tunN, null or a name of at most 15 characters";
+                let usable = |name: &Word<'_>| {
+                    let mut chars = name.chars();
+                    (1..=DEVICE_NAME_MAX).contains(&chars.by_ref().count())
+                        && !name.chars().any(|c| c == '/' || c <= ' ')
+                };
+                self.dev = Some(d.parsed(0, valid, |name| Some(name).filter(usable))?);
+            }
+            "dev-type" if d.required(0)? == "tap" => return Err(d.not_yet(0, "dev-type tun")),
+            "dev-type" => self.dev_type = Some(d.choice(0, &[("tun", DeviceKind::Tun)], "tun")?),
+            "ifconfig" => {
+                let address = |word: Word<'a>| Some(word).filter(is_ipv4_or_name);
+                self.ifconfig = Some(Ifconfig {
+                    local: d.parsed(0, ADDRESS, address)?,
+                    remote_or_netmask: d.parsed(1, "a name, an IPv4 address or a netmask", address)?,
+                });
+            }
+            "ifconfig-ipv6" => {
+                let valid = "an IPv6 address and prefix length, as in fd00::1/64";
+                let (local, prefix) = d.parsed(0, valid, network_ipv6)?;
+                let remote = match d.arg(1) {
+                    Some(_) => Some(d.parsed(1, "an IPv6 address", |word| word.parse())?),
+                    None => None,
+                };
+                self.ifconfig_ipv6 = Some(IfconfigIpv6 { local, prefix, remote });
+            }
+            "ifconfig-noexec" => self.ifconfig_noexec = true,
+            "ifconfig-nowarn" => self.ifconfig_nowarn = true,
+            "topology" => {
+                let choices = [("net30", Topology::Net30), ("p2p", Topology::P2p), ("subnet", Topology::Subnet)];
+                self.topology = d.choice(0, &choices, "net30, p2p or subnet")?;
+            }
+            "tun-mtu" => {
+                let valid = "a number of bytes from 100 to 65535";
+                let mtu = |word: Word<'_>| u16::try_from(word.parse_number()?).ok().filter(|mtu| *mtu >= 100);
+                self.tun_mtu = d.parsed(0, valid, mtu)?;
+                self.occ_mtu = d.arg(1).map(|_| d.parsed(1, valid, mtu)).transpose()?;
+            }
+            "mssfix" => {
+                let size = d.number_if_any(0, "a number of bytes up to 65535")?;
+                let kind = d.arg(1).map(|_| d.choice(1, &[("mtu", false), ("fixed", true)], "mtu or fixed"));
+                self.mssfix = match (size, kind.transpose()?) {
+                    (None, _) => Mssfix::Default,
+                    (Some(0), _) => Mssfix::Off,
+                    (Some(size), None) => Mssfix::Plain(size),
+                    (Some(size), Some(false)) => Mssfix::Mtu(size),
+                    (Some(size), Some(true)) => Mssfix::Fixed(size),
+                };
+            }
+            "up-delay" => self.up_delay = true,
+            "up-restart" => self.up_restart = true,
+            _ => return Ok(Applied::NotMine),
+        }
+        self.device = match (self.dev_type, self.dev) {
+            (Some(kind), _) => kind,
+            (None, Some(name)) if name == "null" => DeviceKind::Null,
+            _ => DeviceKind::Tun,
+        };
+        Ok(Applied::Taken)
+    }
+
+    fn apply_routes(&mut self, d: &Directive<'a>) -> Done<'a> {
+        const METRIC: &str = "a metric from 0 to 4294967295, or default";
+        match d.name.as_str().unwrap_or_default() {
+            "route" => {
+                let valid = "a netmask such as 255.255.255.0, or default";
+                let route = Route {
+                    network: d.parsed(0, ADDRESS, |word| Some(word).filter(is_ipv4_or_name))?,
+                    netmask: unless_default(d, 1)
+                        .map(|_| d.parsed(1, valid, netmask))
+                        .transpose()?
+                        .unwrap_or(Ipv4Addr::BROADCAST),
+                    gateway: unless_default(d, 2)
+                        .map(|_| d.parsed(2, ADDRESS, |word| Some(word).filter(is_ipv4_or_name)))
+                        .transpose()?,
+                    metric: unless_default(d, 3).map(|_| d.number(3, METRIC)).transpose()?,
+                };
+                push(&mut self.routes, route, d)?;
+            }
+            "route-ipv6" => {
+                let (network, prefix) = d.parsed(0, "an IPv6 network, as in fd00::/64", network_ipv6)?;
+                let gateway = unless_default(d, 1);
+                let metric = unless_default(d, 2).map(|_| d.number(2, METRIC)).transpose()?;
+                push(&mut self.routes_ipv6, RouteIpv6 { network, prefix, gateway, metric }, d)?;
+            }
+            "route-gateway" if d.required(0)? == "dhcp" => return Err(d.not_yet(0, "a name or an IPv4 address")),
+            "route-gateway" => {
+                self.route_gateway = Some(d.parsed(0, ADDRESS, |word| Some(word).filter(is_ipv4_or_name))?);
+            }
+            "route-metric" => self.route_metric = Some(d.number(0, METRIC)?),
+            "route-delay" => {
+                self.route_delay = Some(d.number_if_any(0, SECONDS)?.unwrap_or(0));
+                d.number_if_any::<u32>(1, SECONDS)?;
+            }
+            "route-noexec" => self.route_noexec = true,
+            "allow-recursive-routing" => self.allow_recursive_routing = true,
+            _ => return Ok(Applied::NotMine),
+        }
+        Ok(Applied::Taken)
+    }
+
+    fn apply_socket(&mut self, d: &Directive<'a>) -> Done<'a> {
+        match d.name.as_str().unwrap_or_default() {
+            "remote" => {
+                let host = d.parsed(0, "a name or an address", |word| Some(word).filter(|word| *word != ""))?;
+                let port = d.arg(1).map(|_| d.parsed(1, PORT, port)).transpose()?;
+                let family = d.arg(2).map(|_| family(d, 2)).transpose()?;
+                push(&mut self.remotes, Remote { host, port, family }, d)?;
+            }
+            "proto" => self.family = family(d, 0)?,
+            "port" => {
+                self.local_port = d.parsed(0, PORT, port)?;
+                self.remote_port = self.local_port;
+            }
+            "lport" => {
+                self.local_port = d.number(0, "a port number from 0 to 65535")?;
+                self.own_local_port = true;
+            }
+            "rport" => self.remote_port = d.parsed(0, PORT, port)?,
+            "local" => self.local = Some(d.required(0)?),
+            "bind" => {
+                self.bind = true;
+                self.ipv6_only =
+                    d.arg(0).map(|_| d.choice(0, &[("ipv6only", true)], "ipv6only")).transpose()?.is_some();
+            }
+            "nobind" => self.bind = false,
+            "float" => self.float = true,
+            "mode" if d.required(0)? == "server" => return Err(d.not_yet(0, "mode p2p")),
+            "mode" => d.choice(0, &[("p2p", ())], "p2p")?,
+            _ => return Ok(Applied::NotMine),
+        }
+        Ok(Applied::Taken)
+    }
+
+    fn apply_crypto(&mut self, d: &Directive<'a>) -> Done<'a> {
+        const DIRECTIONS: &[(&str, Direction)] = &[("0", Direction::Normal), ("1", Direction::Inverse)];
+        match d.name.as_str().unwrap_or_default() {
+            "secret" => {
+                match (d.inline, d.arg(0)) {
+                    (Some(text), _) => self.secret = Some(KeySource::Inline(text)),
+                    // Old configurations announce an inline block that follows in this way.
+                    (None, Some(file)) if file == "[inline]" => {}
+                    (None, _) => self.secret = Some(KeySource::File(d.required(0)?)),
+                }
+                if d.arg(1).is_some() {
+                    self.key_direction = Some(d.choice(1, DIRECTIONS, "0 or 1")?);
+                }
+            }
+            "key-direction" => self.key_direction = Some(d.choice(0, DIRECTIONS, "0 or 1")?),
+            "cipher" => self.cipher = Some(cipher(d)?),
+            "auth" => {
+                let valid = "a digest from --show-digests";
+                self.auth = Some(d.parsed(0, valid, |name| Digest::from_name(name.as_str()?))?);
+            }
+            "keysize" => {
+                let whole_bytes =
+                    |word: Word<'_>| word.parse_number()?.try_into().ok().filter(|bits: &u16| bits.is_multiple_of(8));
+                self.keysize = Some(d.parsed(0, "a number of bits, a multiple of 8", whole_bytes)?);
+            }
+            "no-replay" => self.packet_ids = false,
+            "replay-window" => {
+                let upto =
+                    |limit: u32| move |word: Word<'_>| u32::try_from(word.parse_number()?).ok().filter(|n| *n <= limit);
+                let size = d.parsed(0, "a number of packets from 0 to 65536", upto(65_536))?;
+                let valid = "a time in seconds from 0 to 600";
+                let seconds = d.arg(1).map(|_| d.parsed(1, valid, upto(600))).transpose()?;
+                self.replay_window = (size, seconds.unwrap_or(15));
+            }
+            "replay-persist" => self.replay_persist = Some(d.required(0)?),
+            "mute-replay-warnings" => self.mute_replay_warnings = true,
+            "disable-occ" => self.occ = false,
+            "opt-verify" => self.opt_verify = true,
+            "comp-lzo" => {
+                let choices = [("no", Framing::LzoStub), ("yes", Framing::Lzo), ("adaptive", Framing::Lzo)];
+                let framing = d.arg(0).map(|_| d.choice(0, &choices, "yes, no or adaptive")).transpose()?;
+                self.framing = framing.unwrap_or(Framing::Lzo);
+            }
+            "compress" if d.arg(0).is_some_and(|algorithm| algorithm == "migrate") => {
+                return Err(d.not_yet(0, "stub, stub-v2, lzo, lz4 or lz4-v2"));
+            }
+            "compress" => {
+                let choices = [
+                    ("stub", Framing::Stub),
+                    ("stub-v2", Framing::StubV2),
+                    ("lzo", Framing::Lzo),
+                    ("lz4", Framing::Lz4),
+                    ("lz4-v2", Framing::Lz4V2),
+                ];
+                let valid = "stub, stub-v2, lzo, lz4 or lz4-v2";
+                let framing = d.arg(0).map(|_| d.choice(0, &choices, valid)).transpose()?;
+                self.framing = framing.unwrap_or(Framing::Stub);
+            }
+            "allow-compression" => {
+                let choices = [("no", false), ("asym", true), ("yes", true)];
+                self.allow_compression = Some(d.choice(0, &choices, "no, asym or yes")?);
+            }
+            _ => return Ok(Applied::NotMine),
+        }
+        Ok(Applied::Taken)
+    }
+
+    fn apply_timers(&mut self, d: &Directive<'a>) -> Done<'a> {
+        match d.name.as_str().unwrap_or_default() {
+            "keepalive" => {
+                let positive = |word: Word<'_>| u32::try_from(word.parse_number()?).ok().filter(|n| *n > 0);
+                let interval = d.parsed(0, "a time in seconds, at least 1", positive)?;
+                let long_enough = |word: Word<'_>| positive(word).filter(|n| n / 2 >= interval);
+                let timeout = d.parsed(1, "a time in seconds, at least twice the interval of pings", long_enough)?;
+                self.keepalive = true;
+                self.ping = interval;
+                self.receive_timeout = ReceiveTimeout::Restart(timeout);
+            }
+            "ping" => {
+                self.own_ping = true;
+                self.ping = d.number(0, SECONDS)?;
+            }
+            "ping-restart" | "ping-exit" => {
+                self.own_ping = true;
+                self.receive_timeout = match d.number(0, SECONDS)? {
+                    0 => ReceiveTimeout::None,
+                    seconds if d.name == "ping-exit" => ReceiveTimeout::Exit(seconds),
+                    seconds => ReceiveTimeout::Restart(seconds),
+                };
+            }
+            "ping-timer-rem" => self.ping_timer_rem = true,
+            "inactive" => {
+                let seconds = d.number(0, SECONDS)?;
+                let bytes = d.number_if_any(1, "a number of bytes")?.unwrap_or(0);
+                self.inactive = (seconds > 0).then_some(Inactive { seconds, bytes });
+            }
+            "session-timeout" => self.session_timeout = d.number(0, SECONDS)?,
+            "explicit-exit-notify" => {
+                self.explicit_exit_notify = d.number_if_any(0, "a number from 0 to 255")?.unwrap_or(1);
+            }
+            "persist-tun" => self.persist_tun = true,
+            "persist-local-ip" => self.persist_local_ip = true,
+            "persist-remote-ip" => self.persist_remote_ip = true,
+            "connect-retry" => {
+                let pause = d.number::<u32>(0, SECONDS)?.max(1);
+                self.connect_retry = (pause, d.number_if_any(1, SECONDS)?.unwrap_or(300).max(pause));
+            }
+            "resolv-retry" if d.required(0)? == "infinite" => self.resolv_retry = ResolvRetry::Infinite,
+            "resolv-retry" => self.resolv_retry = ResolvRetry::Seconds(d.number(0, "a time in seconds, or infinite")?),
+            "remap-usr1" => {
+                let choices = [("SIGHUP", Signal::Hup), ("SIGTERM", Signal::Term)];
+                self.remap_usr1 = Some(d.choice(0, &choices, "SIGHUP or SIGTERM")?);
+            }
+            _ => return Ok(Applied::NotMine),
+        }
+        Ok(Applied::Taken)
+    }
+}
+
+fn cipher<'a>(d: &Directive<'a>) -> Result<Cipher, ConfigError<'a>> {
+    const TLS_ONLY: [&str; 6] = ["-GCM", "-CCM", "-CFB", "-OFB", "-CFB1", "-CFB8"];
+    let name = d.required(0)?;
+    let name = name.as_str().unwrap_or_default();
+    let ends_with = |end: &str| {
+        let start = name.len().checked_sub(end.len());
+        start.and_then(|start| name.get(start..)).is_some_and(|tail| tail.eq_ignore_ascii_case(end))
+    };
+    if TLS_ONLY.into_iter().any(ends_with) || ends_with("CHACHA20-POLY1305") {
+        return Err(d.bad_value(0, "a CBC cipher such as AES-256-CBC: with a static key no other mode is legal"));
+    }
+    d.parsed(0, "a cipher from --show-ciphers, such as AES-256-CBC", |name| Cipher::from_name(name.as_str()?))
+}
+
+fn family<'a>(d: &Directive<'a>, index: usize) -> Result<Family, ConfigError<'a>> {
+    if d.arg(index).and_then(|word| word.as_str()).is_some_and(|name| name.starts_with("tcp")) {
+        return Err(d.not_yet(index, PROTO));
+    }
+    d.choice(index, &[("udp", Family::Any), ("udp4", Family::V4), ("udp6", Family::V6)], PROTO)
+}
+
+/// Argument `index` unless it is absent or says `default`.
+fn unless_default<'a>(d: &Directive<'a>, index: usize) -> Option<Word<'a>> {
+    d.arg(index).filter(|word| *word != "default")
+}
+
+fn push<'a, T, const N: usize>(list: &mut Vec<T, N>, item: T, d: &Directive<'a>) -> Result<(), ConfigError<'a>> {
+    list.push(item).map_err(|_| ConfigError::new(d.name, 0, Problem::TooMany { limit: N }))
+}
+
+fn port(word: Word<'_>) -> Option<u16> {
+    u16::try_from(word.parse_number()?).ok().filter(|port| *port > 0)
+}
+
+/// Whether this may be a name, or is a well-formed address: nothing but digits and dots is a name.
+fn is_ipv4_or_name(word: &Word<'_>) -> bool {
+    let numeric = word.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let name = word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    if numeric { word.parse::<Ipv4Addr>().is_some() } else { name }
+}
+
+fn netmask(word: Word<'_>) -> Option<Ipv4Addr> {
+    word.parse().filter(is_netmask)
+}
+
+/// Whether all ones stand before all zeros.
+pub(super) fn is_netmask(mask: &Ipv4Addr) -> bool {
+    let bits = mask.to_bits();
+    bits.leading_ones().saturating_add(bits.trailing_zeros()) == u32::BITS
+}
+
+/// `address/bits`; without bits it is 64, as in openvpn.
+fn network_ipv6(word: Word<'_>) -> Option<(Ipv6Addr, u8)> {
+    let text = word.as_str()?;
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, bits)) => (address, u8::from_str(bits).ok().filter(|bits| *bits <= 128)?),
+        None => (text, 64),
+    };
+    Some((address.parse().ok()?, prefix))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! From the command line to a running link: openvpn's program, and `longcable demo`.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use longcable_core::crypto::{Cipher, StaticKey};
+use longcable_core::event::{Cause, Reason, Signal};
+use longcable_core::options::{KeySource, LinkConfig};
+
+use crate::config::{HostConfig, Loaded, Mode, Sources, print_help};
+use crate::daemon::{self, PidFile};
+use crate::environment::Environment;
+use crate::event_loop::EventLoop;
+use crate::failure::Fatal;
+use crate::log::{self, Destination};
+use crate::privileges::{self, Identity};
+use crate::scripts::Scripts;
+use crate::signals::Signals;
+use crate::tun::{Tun, TunOptions};
+use crate::tunnel::{Plan, Tunnel};
+use crate::{demo, standalone};
+
+/// The first line of `--version`; scripts look for the version in it.
+pub const VERSION: &str = concat!("longcable ", env!("CARGO_PKG_VERSION"), " (speaks OpenVPN 2.6)");
+
+/// Runs the program with these arguments (without its name).
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.first().is_some_and(|first| first == "demo") {
+        return demo::run(arguments.into_iter().skip(1));
+    }
+    let mut process = Process::default();
+    loop {
+        match start(&arguments, &mut process) {
+            Ok(Next::ReadConfigurationAnew) => {}
+            Ok(Next::Exit(code)) => {
+                log::flush();
+                return code;
+            }
+            Err(fatal) => {
+                for line in fatal.to_string().lines() {
+                    log::fatal(format_args!("{line}"));
+                }
+                log::fatal(format_args!("Exiting due to fatal error"));
+                log::flush();
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+}
+
+/// What belongs to the process and outlives a restart with a new configuration.
+#[derive(Default)]
+struct Process {
+    signals: Option<Signals>,
+    pid_file: Option<PidFile>,
+    detached: bool,
+    settled: bool,
+}
+
+enum Next {
+    ReadConfigurationAnew,
+    Exit(ExitCode),
+}
+
+fn start(arguments: &[OsString], process: &mut Process) -> Result<Next, Fatal> {
+    let directory = env::current_dir().map_err(|error| Fatal::new(format!("No current directory: {error}")))?;
+    let sources = Sources::load(arguments.iter().cloned(), &directory).map_err(Fatal::new)?;
+    let Loaded { mode, link, host, warnings, notes } = sources.parse().map_err(Fatal::new)?;
+    let done = |result: io::Result<()>| result.map(|()| Next::Exit(ExitCode::SUCCESS)).map_err(Fatal::new);
+    let mut out = io::stdout().lock();
+    match mode {
+        Mode::Link if arguments.is_empty() => {
+            print_help(&mut out).map_err(Fatal::new)?;
+            return Ok(Next::Exit(ExitCode::FAILURE));
+        }
+        Mode::Link => {}
+        Mode::Help => return done(print_help(&mut out)),
+        Mode::Version => return done(print_version(&mut out)),
+        Mode::GenerateKey(file) => return done(standalone::genkey(file.as_deref())),
+        Mode::TestCrypto => {
+            return done(standalone::test_crypto(link.suite(), &key(&link)?, link.direction(), &mut out));
+        }
+        Mode::ShowCiphers => return done(standalone::show_ciphers(&mut out)),
+        Mode::ShowDigests => return done(standalone::show_digests(&mut out)),
+        Mode::MakeTun | Mode::RemoveTun => return persistent_device(&link, &host, mode == Mode::MakeTun),
+    }
+    drop(out);
+    run_link(&link, &host, &warnings, &notes, process)
+}
+
+fn run_link(
+    link: &LinkConfig<'_>,
+    host: &HostConfig,
+    warnings: &[String],
+    notes: &[String],
+    process: &mut Process,
+) -> Result<Next, Fatal> {
+    if let Some(directory) = &host.cd {
+        daemon::change_directory(directory).map_err(Fatal::new)?;
+    }
+    if let Err(error) = log::init(host.log.clone()) {
+        log::warning(format_args!("{error}"));
+    }
+    let key = key(link)?;
+    for note in notes {
+        log::line(3, format_args!("{note}"));
+    }
+    for warning in warnings {
+        log::warning(format_args!("{warning}"));
+    }
+    log::line(1, format_args!("{VERSION}"));
+    let suite = link.suite();
+    if suite.cipher.is_64_bit_block() {
+        log::warning(format_args!(
+            "WARNING: INSECURE cipher ({}) with block size less than 128 bit (64 bit). This allows attacks like \
+             SWEET32. Mitigate by using a cipher with a larger block size (e.g. 'cipher AES-256-CBC' at both ends)",
+            suite.cipher.name()
+        ));
+    }
+    if suite.cipher == Cipher::None {
+        log::warning(format_args!("WARNING: 'cipher none': packets travel in the clear"));
+    }
+    if link.direction().is_none() {
+        log::warning(format_args!(
+            "NOTE: the static key has no direction: both ends use the same keys and could be sent their own packets; \
+             better use 'secret FILE 0' at one end and 'secret FILE 1' at the other"
+        ));
+    }
+    for (level, line) in standalone::key_listing(suite, &key, link.direction()) {
+        log::line(level, format_args!("{line}"));
+    }
+
+    let identity = Identity::resolve(host.user.as_deref(), host.group.as_deref(), host.chroot.as_deref());
+    let identity = identity.map_err(Fatal::new)?;
+    let mut scripts = Scripts::new(host.script_security);
+    for (hook, command) in &host.scripts {
+        scripts.set(*hook, command).map_err(|error| Fatal::new(format!("Options error: {error}")))?;
+    }
+    if let Some(note) = scripts.note() {
+        log::warning(format_args!("{note}"));
+    }
+    if host.daemon && !process.detached {
+        let to_file = matches!(host.log.destination, Destination::File { .. });
+        daemon::detach(if to_file { daemon::Output::LogFile } else { daemon::Output::Null }).map_err(Fatal::new)?;
+        process.detached = true;
+    }
+    if process.pid_file.is_none() {
+        process.pid_file = host.writepid.as_deref().map(PidFile::write).transpose().map_err(Fatal::new)?;
+    }
+    if process.signals.is_none() {
+        let signals = Signals::new().map_err(|error| Fatal::new(format!("Cannot take over signals: {error}")))?;
+        process.signals = Some(signals);
+    }
+    let Some(signals) = &mut process.signals else { return Ok(Next::ReadConfigurationAnew) };
+
+    let environment = environment(link, host);
+    let tunnel = Tunnel::new(link, host, Plan::new(link)?, scripts, environment)?;
+    let settled = std::mem::replace(&mut process.settled, true);
+    let settle = move || {
+        if settled {
+            return Ok(());
+        }
+        host.nice.map_or(Ok(()), privileges::set_nice).map_err(Fatal::new)?;
+        if host.mlock {
+            privileges::lock_memory().map_err(Fatal::new)?;
+        }
+        if identity.changes_something() { identity.assume().map_err(Fatal::new) } else { Ok(()) }
+    };
+    let reason = EventLoop::new(link, host, key, tunnel, Box::new(settle))?.run(signals)?;
+    Ok(match reason {
+        Reason { signal: Signal::Hup | Signal::Usr1, .. } => {
+            log::line(1, format_args!("{reason} received, process restarting"));
+            Next::ReadConfigurationAnew
+        }
+        Reason { cause: Some(Cause::Resolve | Cause::Socket), .. } => {
+            log::fatal(format_args!("{reason} received, process exiting"));
+            Next::Exit(ExitCode::FAILURE)
+        }
+        _ => {
+            log::line(1, format_args!("{reason} received, process exiting"));
+            Next::Exit(ExitCode::SUCCESS)
+        }
+    })
+}
+
+/// The static key; the text of a key file has been read by now.
+fn key(link: &LinkConfig<'_>) -> Result<StaticKey, Fatal> {
+    match link.secret {
+        Some(KeySource::Inline(text)) => {
+            StaticKey::parse(text).map_err(|error| Fatal::new(format!("Options error: the key of 'secret': {error}")))
+        }
+        Some(KeySource::File(file)) => Err(Fatal::new(format!("Options error: the key file '{file}' was not read"))),
+        None => Err(Fatal::new("Options error: there is no static key: set 'secret FILE'")),
+    }
+}
+
+/// The variables that scripts see from the start (protocol section 5.4).
+fn environment(link: &LinkConfig<'_>, host: &HostConfig) -> Environment {
+    let mut environment = host.environment.clone();
+    environment.set("daemon", u8::from(host.daemon));
+    environment.set("daemon_log_redirect", u8::from(matches!(host.log.destination, Destination::File { .. })));
+    environment.set("daemon_pid", std::process::id());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    environment.set("daemon_start_time", now.as_secs());
+    environment.set("verb", host.log.verb);
+    if let Some(file) = &host.config_file {
+        environment.set("config", file);
+    }
+    environment.set("redirect_gateway", 0);
+    for (number, remote) in (1..).zip(&link.remotes) {
+        environment.set(&format!("proto_{number}"), "udp");
+        environment.set(&format!("remote_{number}"), remote.host);
+        environment.set(&format!("remote_port_{number}"), remote.port.unwrap_or(link.remote_port));
+        environment.set(&format!("local_port_{number}"), link.local_port);
+    }
+    if link.remotes.is_empty() {
+        environment.set("proto_1", "udp");
+        environment.set("remote_port_1", link.remote_port);
+        environment.set("local_port_1", link.local_port);
+    }
+    if let Some(local) = link.local {
+        environment.set("local_1", local);
+    }
+    environment
+}
+
+/// `mktun` and `rmtun`: a device that stays when no program has it open.
+fn persistent_device(link: &LinkConfig<'_>, host: &HostConfig, make: bool) -> Result<Next, Fatal> {
+    let name = link.device_name().map(|name| name.to_string());
+    let tun = Tun::open(TunOptions { name: name.as_deref(), node: &host.dev_node }).map_err(Fatal::new)?;
+    if make {
+        let owner = |kind, name: &Option<String>, find: &dyn Fn(&str) -> Option<u32>| {
+            let Some(name) = name else { return Ok(None) };
+            find(name).map(Some).ok_or_else(|| Fatal::new(format!("Options error: there is no {kind} '{name}'")))
+        };
+        let user = |name: &str| Some(nix::unistd::User::from_name(name).ok()??.uid.as_raw());
+        let group = |name: &str| Some(nix::unistd::Group::from_name(name).ok()??.gid.as_raw());
+        tun.set_owner(owner("user", &host.user, &user)?, owner("group", &host.group, &group)?).map_err(Fatal::new)?;
+    }
+    tun.persist(make).map_err(Fatal::new)?;
+    let state = if make { "ON" } else { "OFF" };
+    log::line(1, format_args!("Persist state of {} set to: {state}", tun.name()));
+    Ok(Next::Exit(ExitCode::SUCCESS))
+}
+
+fn print_version(out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{VERSION}")?;
+    writeln!(out, "An OpenVPN endpoint written from scratch; licence MIT or Apache-2.0")
+}

@@ -1,0 +1,309 @@
+//! What the Linux host does itself.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use longcable_core::options::{Applied, ConfigError, Directive, Problem};
+
+use crate::environment::Environment;
+use crate::log::{Destination, LogOptions};
+use crate::scripts::Hook;
+
+const DEFAULT_DEV_NODE: &str = "/dev/net/tun";
+const DEFAULT_STATUS_INTERVAL: Duration = Duration::from_secs(60);
+/// What syslog calls the program if the configuration does not say.
+const DEFAULT_SYSLOG_NAME: &str = "openvpn";
+
+/// The options that concern the program around the link.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// The script options in their order, as command lines; a later one of the same kind counts.
+    pub scripts: Vec<(Hook, String)>,
+    /// `script-security`.
+    pub script_security: u8,
+    /// `down-pre`.
+    pub down_pre: bool,
+    /// `setenv` and `setenv-safe`.
+    pub environment: Environment,
+    /// `daemon`.
+    pub daemon: bool,
+    /// `writepid`.
+    pub writepid: Option<PathBuf>,
+    /// Everything about the log.
+    pub log: LogOptions,
+    /// `status`.
+    pub status: Option<Status>,
+    /// `status-version`: 1 to 3.
+    pub status_version: u8,
+    /// `cd`: where all of them lead.
+    pub cd: Option<PathBuf>,
+    /// `chroot`.
+    pub chroot: Option<PathBuf>,
+    /// `user`.
+    pub user: Option<String>,
+    /// `group`.
+    pub group: Option<String>,
+    /// `nice`.
+    pub nice: Option<i32>,
+    /// `mlock`.
+    pub mlock: bool,
+    /// `tmp-dir`.
+    pub tmp_dir: Option<PathBuf>,
+    /// `sndbuf`, in bytes.
+    pub sndbuf: Option<usize>,
+    /// `rcvbuf`, in bytes.
+    pub rcvbuf: Option<usize>,
+    /// `mark`.
+    pub mark: Option<u32>,
+    /// `bind-dev`.
+    pub bind_dev: Option<String>,
+    /// `passtos`.
+    pub passtos: bool,
+    /// `mtu-disc`.
+    pub mtu_disc: Option<MtuDisc>,
+    /// `txqueuelen`, in packets.
+    pub txqueuelen: Option<u32>,
+    /// `dev-node`.
+    pub dev_node: PathBuf,
+    /// `replay-persist`.
+    pub replay_persist: Option<PathBuf>,
+    /// The file that `secret` names, if it does.
+    pub secret_file: Option<PathBuf>,
+    /// The first config file, as it was named.
+    pub config_file: Option<String>,
+    pub(super) mode: Mode,
+    log_file: Option<Destination>,
+    syslog_name: Option<String>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Run the link.
+    #[default]
+    Link,
+    /// `help`.
+    Help,
+    /// `version`.
+    Version,
+    /// `genkey`: write a new static key to this file, or to standard output.
+    GenerateKey(Option<PathBuf>),
+    /// `test-crypto`.
+    TestCrypto,
+    /// `show-ciphers`.
+    ShowCiphers,
+    /// `show-digests`.
+    ShowDigests,
+    /// `mktun`.
+    MakeTun,
+    /// `rmtun`.
+    RemoveTun,
+}
+
+/// `status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The file.
+    pub path: PathBuf,
+    /// How often it is written.
+    pub interval: Duration,
+}
+
+/// `mtu-disc`: path MTU discovery on the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MtuDisc {
+    /// Never sets Don't Fragment.
+    No,
+    /// Fragments to the known path MTU.
+    Maybe,
+    /// Refuses what is larger than the known path MTU.
+    Yes,
+}
+
+impl Default for HostConfig {
+    /// What openvpn does without options.
+    fn default() -> Self {
+        Self {
+            scripts: Vec::new(),
+            script_security: 1,
+            down_pre: false,
+            environment: Environment::new(),
+            daemon: false,
+            writepid: None,
+            log: LogOptions::default(),
+            status: None,
+            status_version: 1,
+            cd: None,
+            chroot: None,
+            user: None,
+            group: None,
+            nice: None,
+            mlock: false,
+            tmp_dir: None,
+            sndbuf: None,
+            rcvbuf: None,
+            mark: None,
+            bind_dev: None,
+            passtos: false,
+            mtu_disc: None,
+            txqueuelen: None,
+            dev_node: PathBuf::from(DEFAULT_DEV_NODE),
+            replay_persist: None,
+            secret_file: None,
+            config_file: None,
+            mode: Mode::Link,
+            log_file: None,
+            syslog_name: None,
+        }
+    }
+}
+
+type Done<'a> = Result<Applied, ConfigError<'a>>;
+
+impl HostConfig {
+    /// Takes an option that the table lets pass, if it is one of the host's.
+    pub(super) fn apply<'a>(&mut self, directive: &Directive<'a>) -> Done<'a> {
+        for topic in [Self::apply_process, Self::apply_log, Self::apply_network, Self::apply_mode] {
+            if topic(self, directive)? == Applied::Taken {
+                return Ok(Applied::Taken);
+            }
+        }
+        Ok(Applied::NotMine)
+    }
+
+    /// Settles what depends on several options.
+    pub(super) fn finish(&mut self) {
+        let name = self.syslog_name.take();
+        let syslog = name.clone().map(|name| Destination::Syslog { name });
+        if let Some(destination) = self.log_file.take().or(syslog) {
+            self.log.destination = destination;
+        }
+    }
+
+    fn apply_process<'a>(&mut self, d: &Directive<'a>) -> Done<'a> {
+        match d.name.as_str().unwrap_or_default() {
+            "up" => self.scripts.push((Hook::Up, text(d, 0)?)),
+            "down" => self.scripts.push((Hook::Down, text(d, 0)?)),
+            "route-up" => self.scripts.push((Hook::RouteUp, text(d, 0)?)),
+            "route-pre-down" => self.scripts.push((Hook::RoutePreDown, text(d, 0)?)),
+            "ipchange" => self.scripts.push((Hook::IpChange, text(d, 0)?)),
+            "script-security" => {
+                let levels = [("0", 0), ("1", 1), ("2", 2), ("3", 3)];
+                self.script_security = d.choice(0, &levels, "a level from 0 to 3")?;
+            }
+            "down-pre" => self.down_pre = true,
+            "setenv" => self.environment.setenv(&text(d, 0)?, &text(d, 1)?),
+            "setenv-safe" => {
+                let value = d.arg(1).map(|value| value.to_string()).unwrap_or_default();
+                self.environment.setenv_safe(&text(d, 0)?, &value);
+            }
+            "writepid" => self.writepid = Some(path(d, 0)?),
+            "chroot" => self.chroot = Some(path(d, 0)?),
+            "user" => self.user = Some(text(d, 0)?),
+            "group" => self.group = Some(text(d, 0)?),
+            "nice" => self.nice = Some(d.parsed(0, "a number, larger for less priority", |word| word.parse())?),
+            "mlock" => self.mlock = true,
+            "tmp-dir" => self.tmp_dir = Some(path(d, 0)?),
+            // The loader has followed it.
+            "cd" | "config" => {}
+            _ => return Ok(Applied::NotMine),
+        }
+        Ok(Applied::Taken)
+    }
+
+    fn apply_log<'a>(&mut self, d: &Directive<'a>) -> Done<'a> {
+        match d.name.as_str().unwrap_or_default() {
+            name @ ("daemon" | "syslog") => {
+                self.daemon |= name == "daemon";
+                let given = d.arg(0).map(|name| name.to_string());
+                self.syslog_name = given.or(self.syslog_name.take()).or(Some(DEFAULT_SYSLOG_NAME.to_owned()));
+            }
+            name @ ("log" | "log-append") => {
+                self.log_file = Some(Destination::File { path: path(d, 0)?, append: name == "log-append" });
+            }
+            "verb" => self.log.verb = d.number::<u64>(0, "a level from 0 to 15")?.min(15) as u8,
+            "mute" => self.log.mute = d.number(0, "a number of lines")?,
+            "suppress-timestamps" => self.log.suppress_timestamps = true,
+            "machine-readable-output" => self.log.machine_readable = true,
+            "errors-to-stderr" => self.log.errors_to_stderr = true,
+            "status" => {
+                let interval = d.number_if_any(1, "a time in seconds")?.map(Duration::from_secs);
+                self.status = Some(Status { path: path(d, 0)?, interval: interval.unwrap_or(DEFAULT_STATUS_INTERVAL) });
+            }
+            "status-version" => {
+                let version =
+                    d.arg(0).map(|_| d.choice(0, &[("1", 1), ("2", 2), ("3", 3)], "1, 2 or 3")).transpose()?;
+                self.status_version = version.unwrap_or(1);
+            }
+            _ => return Ok(Applied::NotMine),
+        }
+        Ok(Applied::Taken)
+    }
+
+    fn apply_network<'a>(&mut self, d: &Directive<'a>) -> Done<'a> {
+        match d.name.as_str().unwrap_or_default() {
+            "sndbuf" => self.sndbuf = Some(d.number(0, "a number of bytes")?),
+            "rcvbuf" => self.rcvbuf = Some(d.number(0, "a number of bytes")?),
+            "mark" => self.mark = Some(d.parsed(0, "a number, decimal or 0x...", |word| number(word.as_str()?))?),
+            "bind-dev" => self.bind_dev = Some(text(d, 0)?),
+            "passtos" => self.passtos = true,
+            "mtu-disc" => {
+                let choices = [("no", MtuDisc::No), ("maybe", MtuDisc::Maybe), ("yes", MtuDisc::Yes)];
+                self.mtu_disc = Some(d.choice(0, &choices, "no, maybe or yes")?);
+            }
+            "txqueuelen" => self.txqueuelen = Some(d.number(0, "a number of packets")?),
+            "dev-node" => self.dev_node = path(d, 0)?,
+            _ => return Ok(Applied::NotMine),
+        }
+        Ok(Applied::Taken)
+    }
+
+    fn apply_mode<'a>(&mut self, d: &Directive<'a>) -> Done<'a> {
+        let mode = match d.name.as_str().unwrap_or_default() {
+            "help" => Mode::Help,
+            "version" => Mode::Version,
+            "test-crypto" => Mode::TestCrypto,
+            "show-ciphers" => Mode::ShowCiphers,
+            "show-digests" => Mode::ShowDigests,
+            "mktun" => Mode::MakeTun,
+            "rmtun" => Mode::RemoveTun,
+            "genkey" => Mode::GenerateKey(key_file(d)?),
+            _ => return Ok(Applied::NotMine),
+        };
+        // Help is help, whatever else is asked for.
+        if self.mode != Mode::Help {
+            self.mode = mode;
+        }
+        Ok(Applied::Taken)
+    }
+}
+
+/// The file of `genkey secret FILE`; the keys of `tls-auth` and `tls-crypt` are of the same kind.
+fn key_file<'a>(d: &Directive<'a>) -> Result<Option<PathBuf>, ConfigError<'a>> {
+    const KINDS: &str = "secret, tls-auth or tls-crypt";
+    let Some(kind) = d.arg(0) else { return Ok(None) };
+    if ["tls-crypt-v2-server", "tls-crypt-v2-client", "auth-token"].iter().any(|name| kind == *name) {
+        return Err(d.not_yet(0, KINDS));
+    }
+    d.choice(0, &[("secret", ()), ("tls-auth", ()), ("tls-crypt", ())], KINDS)?;
+    if d.args.len() > 2 {
+        let problem = Problem::WrongArgumentCount { given: d.args.len(), usage: "secret file" };
+        return Err(ConfigError { option: d.name, word: 3, problem });
+    }
+    d.arg(1).map(|_| path(d, 1)).transpose()
+}
+
+fn text<'a>(d: &Directive<'a>, index: usize) -> Result<String, ConfigError<'a>> {
+    Ok(d.required(index)?.to_string())
+}
+
+fn path<'a>(d: &Directive<'a>, index: usize) -> Result<PathBuf, ConfigError<'a>> {
+    text(d, index).map(PathBuf::from)
+}
+
+fn number(text: &str) -> Option<u32> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}

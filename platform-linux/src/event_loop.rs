@@ -1,0 +1,528 @@
+//! The only place that owns file descriptors and calls the engine.
+//!
+//! One turn: do what the engine asks, sleep until something is ready, move a burst of packets each way.
+
+use std::mem::{Discriminant, discriminant};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant as Clock, SystemTime, UNIX_EPOCH};
+
+use longcable_core::crypto::{RustCrypto, StaticKey};
+use longcable_core::error::{Discard, NotReady};
+use longcable_core::event::{Address, Reason, Signal};
+use longcable_core::gateway::{Gateway, Output};
+use longcable_core::options::{Family, LinkConfig};
+use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
+use longcable_core::peer::{OUTPUT_MAX, Platform, Sealed};
+use longcable_core::time::Instant;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::config::{HostConfig, MtuDisc};
+use crate::crypto::FastRng;
+use crate::failure::Fatal;
+use crate::link::AfAddr;
+use crate::link::udp::{self, MtuDiscovery, Received, SendOutcome, UdpLink, UdpOptions};
+use crate::log::{self, Burst, Omitted};
+use crate::replay_file::ReplayFile;
+use crate::resolver::{self, IpVersion, Resolver};
+use crate::signals::{Request, Signals};
+use crate::status::{Counters, Statistics, StatusFile};
+use crate::tunnel::Tunnel;
+
+/// Packets that one direction may move before the other gets its turn.
+const BURST: usize = 64;
+
+/// The largest datagram or packet, in bytes.
+const PACKET_MAX: usize = 65_535;
+
+/// A cause of packet errors is logged once in this time, with a count of the others.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often the replay state is saved.
+const REPLAY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What Linux brings to the engine.
+pub struct Linux;
+
+impl Platform for Linux {
+    type Crypto = RustCrypto;
+    type Rng = FastRng;
+    /// Windows of up to 65,536 packets, as many as `replay-window` allows.
+    type ReplayBits = [u64; 1024];
+}
+
+/// What is done once, when the link is first set up: privileges are dropped then.
+pub type Settle<'c> = Box<dyn FnOnce() -> Result<(), Fatal> + 'c>;
+
+/// Causes of packet errors, each logged at a limited rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Complaint {
+    Discarded(Discriminant<Discard>),
+    NotSealed(NotReady),
+    Socket(Errno),
+    Device,
+}
+
+/// One link and its descriptors.
+pub struct EventLoop<'c> {
+    config: &'c LinkConfig<'c>,
+    host: &'c HostConfig,
+    gateway: Gateway<'c, Linux>,
+    started: Clock,
+    tunnel: Tunnel<'c>,
+    settle: Option<Settle<'c>>,
+    socket: Option<UdpLink>,
+    /// The first socket could be opened: a later failure is waited out.
+    bound_before: bool,
+    resolver: Resolver,
+    lookups: u64,
+    status: Option<StatusFile>,
+    replay_file: Option<ReplayFile>,
+    /// When the replay state is saved next.
+    replay_due: Instant,
+    wake: Option<Instant>,
+    /// Somebody deleted the interface.
+    device_gone: bool,
+    /// Room for one packet and everything that grows around it.
+    buffer: Box<[u8]>,
+    complaints: Burst<Complaint>,
+}
+
+/// Why the loop stops.
+enum Stop {
+    Exit(Reason),
+    Failed(Fatal),
+}
+
+impl From<Fatal> for Stop {
+    fn from(fatal: Fatal) -> Self {
+        Self::Failed(fatal)
+    }
+}
+
+impl<'c> EventLoop<'c> {
+    /// A link that is not started yet; `settle` is called once, when its tunnel is open.
+    ///
+    /// # Errors
+    /// The cipher or digest is not supported, or the status file cannot be written.
+    pub fn new(
+        config: &'c LinkConfig<'c>,
+        host: &'c HostConfig,
+        key: StaticKey,
+        tunnel: Tunnel<'c>,
+        settle: Settle<'c>,
+    ) -> Result<Self, Fatal> {
+        let started = Clock::now();
+        let now = Instant::from_millis(0);
+        let unix_now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let mut gateway = Gateway::new(config, key, FastRng::new(), now, unix_now)
+            .map_err(|error| Fatal::new(format!("Options error: {error}")))?;
+        let replay_file = host.replay_persist.as_deref().map(|path| {
+            ReplayFile::open(path)
+                .map_err(|error| Fatal::new(format!("Options error: --replay-persist {}: {error}", path.display())))
+        });
+        let replay_file = replay_file.transpose()?;
+        if let Some((id, time)) = replay_file.as_ref().and_then(ReplayFile::saved) {
+            gateway.peer_mut().preset_replay(id, time);
+        }
+        let status =
+            match &host.status {
+                Some(status) => Some(StatusFile::open(&status.path, status.interval, now).map_err(|error| {
+                    Fatal::new(format!("Options error: --status {}: {error}", status.path.display()))
+                })?),
+                None => None,
+            };
+        Ok(Self {
+            config,
+            host,
+            gateway,
+            started,
+            tunnel,
+            settle: Some(settle),
+            socket: None,
+            bound_before: false,
+            resolver: Resolver::new().map_err(Fatal::new)?,
+            lookups: 0,
+            status,
+            replay_file,
+            replay_due: now + REPLAY_INTERVAL,
+            wake: None,
+            device_gone: false,
+            buffer: vec![0; HEADROOM + PACKET_MAX + TAILROOM].into_boxed_slice(),
+            complaints: Burst::new(LOG_INTERVAL),
+        })
+    }
+
+    /// Runs the link to its end. Returns why it ended.
+    ///
+    /// # Errors
+    /// What makes the link impossible: the device, the first socket, a script.
+    pub fn run(&mut self, signals: &mut Signals) -> Result<Reason, Fatal> {
+        let result = loop {
+            match self.turn(signals) {
+                Ok(()) => {}
+                Err(Stop::Exit(reason)) => break Ok(reason),
+                Err(Stop::Failed(fatal)) => {
+                    self.tunnel.close(&Reason::hard(Signal::Term));
+                    break Err(fatal);
+                }
+            }
+        };
+        self.save_replay_state();
+        if let Some(Err(error)) = self.status.as_ref().map(|status| status.write(&self.counters())) {
+            log::warning(format_args!("Cannot write the status file: {error}"));
+        }
+        result
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn turn(&mut self, signals: &mut Signals) -> Result<(), Stop> {
+        self.drain()?;
+        let ready = self.sleep(signals);
+        if ready.signal {
+            for request in signals.by_ref() {
+                match request {
+                    Request::Link(signal) => self.gateway.signal(self.now(), signal),
+                    Request::Statistics => Statistics::now(&self.counters()).log(),
+                }
+            }
+        }
+        if ready.resolver {
+            while let Some(answer) = self.resolver.poll() {
+                self.resolved(answer);
+            }
+        }
+        if ready.socket {
+            self.receive();
+        }
+        if ready.device {
+            self.transmit();
+        }
+        if std::mem::take(&mut self.device_gone) {
+            log::error(format_args!("ERROR: the tunnel device was deleted; it is opened anew"));
+            self.tunnel.close(&Reason::hard(Signal::Usr1));
+            self.tunnel.open()?;
+            self.tunnel.add_routes(self.gateway.peer().address());
+        }
+        self.gateway.handle_timeout(self.now());
+        self.housekeeping();
+        Ok(())
+    }
+
+    /// Does what the engine asks for until it only waits.
+    fn drain(&mut self) -> Result<(), Stop> {
+        let mut out = [0; OUTPUT_MAX];
+        loop {
+            let now = self.now();
+            match self.gateway.poll_output(now, &mut out) {
+                Output::Transmit(sealed) => {
+                    if let Some(socket) = &self.socket {
+                        send(socket, &sealed, now, &mut self.complaints);
+                    }
+                }
+                Output::Event(event) => log::line(event.level(), format_args!("{event}")),
+                Output::Resolve(remote) => {
+                    let family = remote.family.unwrap_or(self.config.family);
+                    let port = remote.port.unwrap_or(self.config.remote_port);
+                    self.lookups += 1;
+                    let version = match family {
+                        Family::Any => IpVersion::Any,
+                        Family::V4 => IpVersion::V4,
+                        Family::V6 => IpVersion::V6,
+                    };
+                    self.resolver.request(self.lookups, &remote.host.to_string(), port, version);
+                }
+                Output::Bind(remote) => self.bind(remote)?,
+                Output::CloseSocket => {
+                    log::line(3, format_args!("TCP/UDP: Closing socket"));
+                    self.socket = None;
+                }
+                Output::OpenTunnel => {
+                    self.tunnel.open()?;
+                    self.gateway.tunnel_opened(now);
+                }
+                Output::AddRoutes => {
+                    self.tunnel.add_routes(self.gateway.peer().address());
+                }
+                Output::RestartTunnel(reason) => self.tunnel.restart(&reason)?,
+                Output::CloseTunnel(reason) => self.tunnel.close(&reason),
+                Output::PeerAddress(address) => self.tunnel.peer_address(address),
+                Output::Exit(reason) => return Err(Stop::Exit(reason)),
+                Output::Timeout(wake) => {
+                    self.wake = wake.map(|(at, _)| at);
+                    break;
+                }
+            }
+        }
+        // The first time that all is set up, privileges go.
+        if self.tunnel.tun().is_some() {
+            if let Some(settle) = self.settle.take() {
+                settle()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn bind(&mut self, remote: Option<SocketAddr>) -> Result<(), Stop> {
+        match UdpLink::open(&self.udp_options(remote)?) {
+            Ok(socket) => {
+                self.announce(&socket, remote);
+                self.socket = Some(socket);
+                self.bound_before = true;
+                self.gateway.bound(self.now(), Ok(()));
+            }
+            Err(error) if self.bound_before => {
+                log::error(format_args!("{error}"));
+                self.gateway.bound(self.now(), Err(()));
+            }
+            Err(error) => return Err(Stop::Failed(Fatal::new(error))),
+        }
+        Ok(())
+    }
+
+    /// What the configuration says about the socket towards `remote`.
+    fn udp_options(&self, remote: Option<SocketAddr>) -> Result<UdpOptions, Fatal> {
+        let (config, host) = (self.config, self.host);
+        let family = match (config.family, remote) {
+            (Family::V4, _) | (Family::Any, Some(SocketAddr::V4(_))) => udp::Family::V4,
+            (Family::V6, _) | (Family::Any, Some(SocketAddr::V6(_))) => udp::Family::V6 { only: config.ipv6_only },
+            (Family::Any, None) => udp::Family::Any,
+        };
+        let unspecified = match family {
+            udp::Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            udp::Family::V6 { .. } | udp::Family::Any => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let local = match config.local {
+            Some(word) => Some(local_address(&word.to_string(), config.local_port, family)?),
+            None => config.bind.then(|| SocketAddr::new(unspecified, config.local_port)),
+        };
+        Ok(UdpOptions {
+            family,
+            local,
+            sndbuf: host.sndbuf,
+            rcvbuf: host.rcvbuf,
+            mark: host.mark,
+            bind_device: host.bind_dev.clone(),
+            mtu_discovery: host.mtu_disc.map(|choice| match choice {
+                MtuDisc::No => MtuDiscovery::No,
+                MtuDisc::Maybe => MtuDiscovery::Maybe,
+                MtuDisc::Yes => MtuDiscovery::Yes,
+            }),
+        })
+    }
+
+    fn announce(&self, socket: &UdpLink, remote: Option<SocketAddr>) {
+        let protocol = socket.protocol();
+        log::line(3, format_args!("{}", socket.buffers()));
+        match (socket.local_addr(), self.config.bind || self.config.local.is_some()) {
+            (Ok(local), true) => log::line(1, format_args!("{protocol} link local (bound): {}", AfAddr(local))),
+            _ => log::line(1, format_args!("{protocol} link local: (not bound)")),
+        }
+        match remote {
+            Some(remote) => log::line(1, format_args!("{protocol} link remote: {}", AfAddr(remote))),
+            None => log::line(1, format_args!("{protocol} link remote: [AF_UNSPEC]")),
+        }
+    }
+
+    fn resolved(&mut self, answer: resolver::Answer) {
+        if answer.id != self.lookups {
+            return;
+        }
+        let now = self.now();
+        match answer.result {
+            Ok(addresses) => self.gateway.resolved(now, Ok(&addresses)),
+            Err(error) => {
+                log::warning(format_args!("{error}"));
+                self.gateway.resolved(now, Err(()));
+            }
+        }
+    }
+
+    /// Waits for a descriptor or the next deadline.
+    fn sleep(&self, signals: &Signals) -> Ready {
+        let deadline = [self.wake, self.status.as_ref().and_then(StatusFile::due)].into_iter().flatten().min();
+        let timeout = match deadline {
+            // One more, so that the deadline has really come.
+            Some(at) => PollTimeout::try_from(at.since(self.now()) + Duration::from_millis(1)),
+            None => Ok(PollTimeout::NONE),
+        };
+        fn entry(fd: Option<BorrowedFd<'_>>) -> Option<PollFd<'_>> {
+            fd.map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+        }
+        let wanted = [
+            entry(Some(signals.as_fd())),
+            entry(Some(self.resolver.as_fd())),
+            entry(self.socket.as_ref().map(AsFd::as_fd)),
+            entry(self.tunnel.tun().map(AsFd::as_fd)),
+        ];
+        let mut present: Vec<_> = wanted.iter().flatten().cloned().collect();
+        // Interrupted or out of memory: as if nothing were ready.
+        let _ = poll(&mut present, timeout.unwrap_or(PollTimeout::MAX));
+        let mut answers = present.iter().map(|entry| entry.any().unwrap_or(false));
+        let [signal, resolver, socket, device] = wanted.map(|entry| entry.is_some() && answers.next().unwrap_or(false));
+        Ready { signal, resolver, socket, device }
+    }
+
+    /// Network to tunnel.
+    fn receive(&mut self) {
+        let Some(socket) = &self.socket else { return };
+        let now = self.now();
+        for _ in 0..BURST {
+            let (length, from) = match socket.receive(&mut self.buffer) {
+                Received::Datagram { length, from } => (length, from),
+                Received::WouldBlock => break,
+                Received::Failed(error) => {
+                    complain(&mut self.complaints, now, Complaint::Socket(error.errno), |omitted| {
+                        log::error(format_args!("{error}{omitted}"));
+                    });
+                    continue;
+                }
+            };
+            let Some(datagram) = self.buffer.get_mut(..length) else { break };
+            match self.gateway.handle_datagram(now, from, datagram) {
+                Ok(Some(packet)) => {
+                    let Some(tun) = self.tunnel.tun() else { continue };
+                    if let Err(error) = tun.write(packet) {
+                        self.device_gone |= error.is_gone();
+                        complain(&mut self.complaints, now, Complaint::Device, |omitted| {
+                            log::warning(format_args!("{error}{omitted}"));
+                        });
+                    }
+                }
+                Ok(None) => {}
+                Err(Discard::Replay { .. }) if self.config.mute_replay_warnings => {}
+                Err(discard) => {
+                    complain(&mut self.complaints, now, Complaint::Discarded(discriminant(&discard)), |more| {
+                        say_discarded(discard, from, self.gateway.peer().address(), more);
+                    })
+                }
+            }
+        }
+    }
+
+    /// Tunnel to network.
+    fn transmit(&mut self) {
+        let Some(tun) = self.tunnel.tun() else { return };
+        let now = self.now();
+        for _ in 0..BURST {
+            let Some(room) = self.buffer.get_mut(HEADROOM..HEADROOM + PACKET_MAX) else { return };
+            let len = match tun.read(room) {
+                Ok(Some(len)) => len,
+                Ok(None) => return,
+                Err(error) => {
+                    self.device_gone |= error.is_gone();
+                    complain(&mut self.complaints, now, Complaint::Device, |omitted| {
+                        log::warning(format_args!("{error}{omitted}"));
+                    });
+                    return;
+                }
+            };
+            let Some(packet) = PacketBuf::new(&mut self.buffer, HEADROOM, len) else { return };
+            let tos = if self.host.passtos { packet.as_slice().get(1).copied() } else { None };
+            match self.gateway.seal(now, packet) {
+                Ok(sealed) => {
+                    let Some(socket) = &self.socket else { continue };
+                    // A kernel that refuses the type of service still sends the packet.
+                    let _ = tos.map(|tos| socket.set_tos(tos));
+                    send(socket, &sealed, now, &mut self.complaints);
+                }
+                // Before the peer is known there is nothing to say about each packet.
+                Err(NotReady::NoPeer | NotReady::Down) => {}
+                Err(reason) => complain(&mut self.complaints, now, Complaint::NotSealed(reason), |omitted| {
+                    log::warning(format_args!("{reason}{omitted}"));
+                }),
+            }
+        }
+    }
+
+    /// What is due besides packets.
+    fn housekeeping(&mut self) {
+        let now = self.now();
+        let counters = self.counters();
+        if let Some(Err(error)) = self.status.as_mut().map(|status| status.tick(now, &counters)) {
+            log::warning(format_args!("Cannot write the status file: {error}"));
+        }
+        if now >= self.replay_due {
+            self.replay_due = now + REPLAY_INTERVAL;
+            self.save_replay_state();
+        }
+    }
+
+    fn save_replay_state(&mut self) {
+        let state = self.gateway.peer().replay_state();
+        if let (Some(file), Some((id, time))) = (&mut self.replay_file, state) {
+            if let Err(error) = file.save(id, time) {
+                log::warning(format_args!("Cannot write the replay-persist file: {error}"));
+            }
+        }
+    }
+
+    fn counters(&self) -> Counters {
+        let passed = self.gateway.counters();
+        Counters {
+            tun_read: passed.tunnel_read,
+            tun_write: passed.tunnel_write,
+            link_read: passed.link_read,
+            link_write: passed.link_write,
+            auth_read: passed.authentic_read,
+            compression: None,
+        }
+    }
+}
+
+/// The address of `local`, which may be a name: looked up at the start and after restarts, mostly in `/etc/hosts`.
+fn local_address(host: &str, port: u16, family: udp::Family) -> Result<SocketAddr, Fatal> {
+    let found = (host, port)
+        .to_socket_addrs()
+        .map_err(|error| Fatal::new(format!("RESOLVE: Cannot resolve host address: {host} ({error}), from 'local'")))?;
+    let fits = |address: &SocketAddr| match family {
+        udp::Family::V4 => address.is_ipv4(),
+        udp::Family::V6 { .. } => address.is_ipv6(),
+        udp::Family::Any => true,
+    };
+    let mut found = found.into_iter().filter(fits);
+    found.next().ok_or_else(|| Fatal::new(format!("Options error: 'local {host}' has no address of the right family")))
+}
+
+/// What descriptors have something for us.
+struct Ready {
+    signal: bool,
+    resolver: bool,
+    socket: bool,
+    device: bool,
+}
+
+fn say_discarded(discard: Discard, from: SocketAddr, expected: Option<SocketAddr>, omitted: Omitted) {
+    match (discard, expected) {
+        (Discard::Source, Some(expected)) => log::error(format_args!(
+            "TCP/UDP: Incoming packet rejected from {}[{}], expected peer address: {} (allow this incoming source \
+             address/port by removing --remote or adding --float){omitted}",
+            Address(from),
+            if from.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 },
+            Address(expected)
+        )),
+        _ => log::error(format_args!("{discard}{omitted}")),
+    }
+    if let Some(hint) = discard.hint() {
+        log::error(format_args!("{hint} (datagram from {})", Address(from)));
+    }
+}
+
+/// Sends a datagram; if that fails it is lost, like any on its way.
+fn send(socket: &UdpLink, sealed: &Sealed<'_>, now: Instant, complaints: &mut Burst<Complaint>) {
+    if let SendOutcome::Failed(error) = socket.send(sealed.datagram, sealed.to) {
+        complain(complaints, now, Complaint::Socket(error.errno), |omitted| {
+            log::error(format_args!("{error}{omitted}"));
+        });
+    }
+}
+
+fn complain(complaints: &mut Burst<Complaint>, now: Instant, cause: Complaint, write: impl FnOnce(Omitted)) {
+    if let Some(omitted) = complaints.admit(now, cause) {
+        write(omitted);
+    }
+}

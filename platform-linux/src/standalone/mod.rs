@@ -1,0 +1,11 @@
+//! What the program does without a tunnel: make keys, test the cryptography, list algorithms.
+
+mod algorithms;
+mod key_listing;
+mod keys;
+mod test_crypto;
+
+pub use algorithms::{show_ciphers, show_digests};
+pub use key_listing::key_listing;
+pub use keys::genkey;
+pub use test_crypto::test_crypto;

@@ -1,0 +1,454 @@
+//! The TUN device: the near end of the tunnel.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+
+use crate::net::{InterfaceAddress, Link, NetError, Netlink};
+use crate::sys::{self, errno, errno_text};
+
+/// Where the kernel offers its TUN devices.
+pub const DEFAULT_NODE: &str = "/dev/net/tun";
+
+/// Which device to open.
+#[derive(Clone, Copy, Debug)]
+pub struct TunOptions<'a> {
+    /// Name of the interface, at most 15 bytes; None or `tun` is the first free of tun0, tun1, ...
+    pub name: Option<&'a str>,
+    /// The device node.
+    pub node: &'a Path,
+}
+
+impl Default for TunOptions<'_> {
+    fn default() -> Self {
+        Self { name: None, node: Path::new(DEFAULT_NODE) }
+    }
+}
+
+/// An open TUN device, non-blocking. Closing it deletes the interface, unless that is persistent.
+#[derive(Debug)]
+pub struct Tun {
+    file: File,
+    name: String,
+}
+
+/// What the interface is set to. The default changes nothing but to set it up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InterfaceConfig {
+    /// Its addresses, IPv4 and IPv6.
+    pub addresses: Vec<InterfaceAddress>,
+    /// Its largest packet, in bytes.
+    pub mtu: Option<u32>,
+    /// How many packets may wait to be read.
+    pub txqueuelen: Option<u32>,
+}
+
+/// Why a TUN device cannot be had or used: one line with the cause and the remedy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TunError {
+    /// The device node does not open.
+    Node {
+        /// The device node.
+        node: PathBuf,
+        /// Why.
+        errno: Errno,
+    },
+    /// The interface cannot be made or joined, or its owner cannot be set.
+    Ioctl {
+        /// The request, such as `TUNSETIFF`.
+        request: &'static str,
+        /// Name of the interface as it was asked for.
+        name: String,
+        /// Why.
+        errno: Errno,
+    },
+    /// A packet could not be read or written.
+    Packet {
+        /// Whether it was a write.
+        write: bool,
+        /// Why.
+        errno: Errno,
+        /// The descriptor, for the message.
+        fd: RawFd,
+    },
+}
+
+impl Tun {
+    /// Opens the device. A persistent interface of that name is joined, any other name is made.
+    ///
+    /// # Errors
+    /// [`TunError::Node`] or [`TunError::Ioctl`].
+    pub fn open(options: TunOptions<'_>) -> Result<Self, TunError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(options.node)
+            .map_err(|error| TunError::Node { node: options.node.into(), errno: errno(&error) })?;
+        let wanted = match options.name {
+            None | Some("tun") => "tun%d",
+            Some(name) => name,
+        };
+        let name = sys::tun_set_interface(file.as_fd(), wanted, libc::IFF_TUN | libc::IFF_NO_PI)
+            .map_err(|errno| ioctl_error("TUNSETIFF", options.name.unwrap_or("tun"), errno))?;
+        Ok(Self { file, name })
+    }
+
+    /// Name of the interface.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads one IP packet; None when none is waiting. What does not fit into `packet` is cut off.
+    ///
+    /// # Errors
+    /// [`TunError::Packet`]; see [`TunError::is_gone`].
+    pub fn read(&self, packet: &mut [u8]) -> Result<Option<usize>, TunError> {
+        loop {
+            match (&self.file).read(packet) {
+                Ok(length) => return Ok(Some(length)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.packet_error(false, &error)),
+            }
+        }
+    }
+
+    /// Writes one IP packet.
+    ///
+    /// # Errors
+    /// [`TunError::Packet`]: the packet is lost. EINVAL for what is no IP packet, EIO while the interface is down.
+    pub fn write(&self, packet: &[u8]) -> Result<(), TunError> {
+        loop {
+            match (&self.file).write(packet) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.packet_error(true, &error)),
+            }
+        }
+    }
+
+    /// Keeps the interface when the device is closed (`mktun`), or no longer does (`rmtun`).
+    ///
+    /// # Errors
+    /// [`TunError::Ioctl`].
+    pub fn persist(&self, persist: bool) -> Result<(), TunError> {
+        sys::tun_set_persist(self.as_fd(), persist).map_err(|errno| ioctl_error("TUNSETPERSIST", &self.name, errno))
+    }
+
+    /// Lets a user and the members of a group open the interface later without further rights.
+    ///
+    /// # Errors
+    /// [`TunError::Ioctl`].
+    pub fn set_owner(&self, user: Option<u32>, group: Option<u32>) -> Result<(), TunError> {
+        if let Some(user) = user {
+            sys::tun_set_owner(self.as_fd(), user).map_err(|errno| ioctl_error("TUNSETOWNER", &self.name, errno))?;
+        }
+        if let Some(group) = group {
+            sys::tun_set_group(self.as_fd(), group).map_err(|errno| ioctl_error("TUNSETGROUP", &self.name, errno))?;
+        }
+        Ok(())
+    }
+
+    /// Sizes the interface, sets it up and gives it its addresses; an address that it has already is fine.
+    ///
+    /// # Errors
+    /// The first step that failed.
+    pub fn configure(&self, netlink: &Netlink, config: &InterfaceConfig) -> Result<Link, NetError> {
+        let link = netlink.link(&self.name)?;
+        if let Some(mtu) = config.mtu {
+            netlink.set_mtu(&link, mtu)?;
+        }
+        if let Some(packets) = config.txqueuelen {
+            netlink.set_txqueuelen(&link, packets)?;
+        }
+        netlink.set_up(&link, true)?;
+        for address in &config.addresses {
+            match netlink.add_address(&link, *address) {
+                Err(NetError { errno: Errno::EEXIST, .. }) | Ok(()) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        netlink.link(&self.name)
+    }
+
+    /// Takes the addresses of `configure` away again, which matters for a persistent interface. Those that are gone
+    /// are no failure.
+    ///
+    /// # Errors
+    /// The first address that stays, and why.
+    pub fn unconfigure(&self, netlink: &Netlink, config: &InterfaceConfig) -> Result<(), NetError> {
+        let remove = || {
+            let link = netlink.link(&self.name)?;
+            config.addresses.iter().try_for_each(|address| netlink.remove_address(&link, *address))
+        };
+        match remove() {
+            Err(NetError { errno: Errno::ENODEV | Errno::EADDRNOTAVAIL, .. }) => Ok(()),
+            result => result,
+        }
+    }
+
+    fn packet_error(&self, write: bool, error: &std::io::Error) -> TunError {
+        TunError::Packet { write, errno: errno(error), fd: self.file.as_raw_fd() }
+    }
+}
+
+impl AsFd for Tun {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl TunError {
+    /// Somebody deleted the interface: the device is readable forever and useless. Close it.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Packet { errno: Errno::EBADFD, .. })
+    }
+}
+
+impl fmt::Display for TunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node { node, errno } => {
+                let node = node.display();
+                let code = *errno as i32;
+                write!(f, "ERROR: Cannot open TUN/TAP dev {node}: {} (errno={code}); ", errno_text(*errno))?;
+                match errno {
+                    Errno::ENOENT => write!(
+                        f,
+                        "the node is missing: load the module ('modprobe tun', on OpenWrt the package kmod-tun) or \
+                         make it with 'mkdir -p /dev/net && mknod {DEFAULT_NODE} c 10 200'"
+                    ),
+                    Errno::ENODEV | Errno::ENXIO => f.write_str(
+                        "the kernel has no TUN driver: load it with 'modprobe tun', on OpenWrt install kmod-tun",
+                    ),
+                    Errno::EACCES | Errno::EPERM => f.write_str(
+                        "no permission: run as root; in a container pass the device in ('--device /dev/net/tun')",
+                    ),
+                    _ => write!(f, "'dev-node' must be a TUN device node such as {DEFAULT_NODE}"),
+                }
+            }
+            Self::Ioctl { request, name, errno } => {
+                let code = *errno as i32;
+                write!(f, "ERROR: Cannot ioctl {request} {name}: {} (errno={code}); ", errno_text(*errno))?;
+                match errno {
+                    Errno::EPERM | Errno::EACCES => f.write_str(
+                        "no permission: run as root or with CAP_NET_ADMIN, or let root make the device with \
+                         '--mktun --dev NAME --user USER'",
+                    ),
+                    Errno::EBUSY => f.write_str(
+                        "another program has this device open: is the link running already? If not, choose another \
+                         name with 'dev'",
+                    ),
+                    Errno::EINVAL if name.len() > sys::NAME_MAX => {
+                        write!(f, "the name has {} bytes, at most {} are possible", name.len(), sys::NAME_MAX)
+                    }
+                    Errno::EINVAL => f.write_str(
+                        "the name is in use by an interface that is no TUN device, or is not possible for one \
+                         ('/', ':' or a space in it)",
+                    ),
+                    Errno::ENOTTY => f.write_str("'dev-node' is not a TUN device node"),
+                    Errno::EBADFD => f.write_str("the interface was deleted meanwhile: start again"),
+                    _ => f.write_str("is the kernel out of memory or of interfaces?"),
+                }
+            }
+            Self::Packet { write, errno, fd } => {
+                let action = if *write { "write to" } else { "read from" };
+                write!(f, "{action} TUN/TAP : {} (fd={fd},code={})", errno_text(*errno), *errno as i32)?;
+                if self.is_gone() { f.write_str("; the interface was deleted") } else { Ok(()) }
+            }
+        }
+    }
+}
+
+impl std::error::Error for TunError {}
+
+fn ioctl_error(request: &'static str, name: &str, errno: Errno) -> TunError {
+    TunError::Ioctl { request, name: name.into(), errno }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, UdpSocket};
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::path::Path;
+
+    use nix::errno::Errno;
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    use super::{InterfaceConfig, Tun, TunError, TunOptions};
+    use crate::net::testing::{in_namespace, wait_until_local};
+    use crate::net::{InterfaceAddress, Route, RouteTable};
+    use crate::testing::TempDir;
+
+    fn named(name: &str) -> Result<Tun, TunError> {
+        Tun::open(TunOptions { name: Some(name), ..TunOptions::default() })
+    }
+
+    fn point_to_point() -> InterfaceConfig {
+        InterfaceConfig {
+            addresses: vec![
+                InterfaceAddress::PointToPoint {
+                    local: "10.1.0.1".parse().unwrap(),
+                    peer: "10.1.0.2".parse().unwrap(),
+                },
+                InterfaceAddress::Subnet { local: "fd00:1::1".parse().unwrap(), prefix: 64 },
+            ],
+            mtu: Some(1400),
+            txqueuelen: Some(250),
+        }
+    }
+
+    /// The next packet to `port`, past those that the kernel sends by itself.
+    fn next_to(tun: &Tun, port: u16) -> Vec<u8> {
+        loop {
+            let mut packet = [0; 2000];
+            while let Some(length) = tun.read(&mut packet).unwrap() {
+                let packet = &packet[..length];
+                let header = if packet[0] >> 4 == 4 { 20 } else { 40 };
+                if packet.get(header + 2..header + 4) == Some(&port.to_be_bytes()) {
+                    return packet.to_vec();
+                }
+            }
+            let ready = poll(&mut [PollFd::new(tun.as_fd(), PollFlags::POLLIN)], PollTimeout::from(5000u16)).unwrap();
+            assert_eq!(ready, 1, "no packet came within 5 s");
+        }
+    }
+
+    #[test]
+    fn packets_pass_both_ways() {
+        in_namespace(|netlink| {
+            let tun = Tun::open(TunOptions::default()).unwrap();
+            assert_eq!(tun.name(), "tun0");
+            assert_eq!(tun.read(&mut [0; 100]).unwrap(), None);
+            assert_eq!(named("tun").unwrap().name(), "tun1");
+            assert_eq!(
+                tun.write(&[0x45; 20]).unwrap_err().to_string().split(" (").next(),
+                Some("write to TUN/TAP : Input/output error")
+            );
+            let link = tun.configure(netlink, &point_to_point()).unwrap();
+            assert_eq!((link.mtu, link.txqueuelen, link.up), (1400, 250, true));
+            wait_until_local(netlink, "fd00:1::1".parse().unwrap());
+
+            for (near, far) in [("10.1.0.1", "10.1.0.2"), ("fd00:1::1", "fd00:1::2")] {
+                let near: IpAddr = near.parse().unwrap();
+                let far: IpAddr = far.parse().unwrap();
+                let socket = UdpSocket::bind((near, 7000)).unwrap();
+                socket.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+                socket.send_to(b"to and fro", (far, 7001)).unwrap();
+                let mut packet = next_to(&tun, 7001);
+                // The same packet with its ends exchanged is the answer; the sums stay right.
+                let (addresses, size, header) = if near.is_ipv4() { (12, 4, 20) } else { (8, 16, 40) };
+                packet[addresses..addresses + 2 * size].rotate_left(size);
+                packet[header..header + 4].rotate_left(2);
+                tun.write(&packet).unwrap();
+                let mut answer = [0; 100];
+                assert_eq!(socket.recv_from(&mut answer).unwrap(), (10, (far, 7001).into()));
+                assert_eq!(&answer[..10], b"to and fro");
+            }
+            assert!(matches!(tun.write(&[0; 20]), Err(TunError::Packet { write: true, errno: Errno::EINVAL, .. })));
+        });
+    }
+
+    #[test]
+    fn subnet_topology_routes_the_subnet() {
+        in_namespace(|netlink| {
+            let tun = named("lcn0").unwrap();
+            let address = InterfaceAddress::Subnet { local: "10.8.0.1".parse().unwrap(), prefix: 24 };
+            let config = InterfaceConfig { addresses: vec![address], ..InterfaceConfig::default() };
+            let link = tun.configure(netlink, &config).unwrap();
+            assert_eq!((link.name.as_str(), link.mtu), ("lcn0", 1500));
+            let path = netlink.path_to("10.8.0.77".parse().unwrap()).unwrap();
+            assert_eq!((path.device.index, path.source), (link.index, Some("10.8.0.1".parse().unwrap())));
+            let remote: IpAddr = "10.77.0.0".parse().unwrap();
+            let gateway = Some("10.8.0.2".parse().unwrap());
+            let mut routes = RouteTable::default();
+            let route = Route { destination: remote, prefix: 16, gateway, device: None, metric: Some(5) };
+            assert!(routes.add(netlink, route).unwrap());
+            drop(tun);
+            assert_eq!(routes.remove_all(netlink), []);
+            assert!(netlink.link("lcn0").is_err(), "closing deletes the interface");
+        });
+    }
+
+    #[test]
+    fn a_persistent_device_stays_and_is_configured_twice() {
+        in_namespace(|netlink| {
+            let tun = named("lcnp").unwrap();
+            tun.set_owner(Some(65534), Some(65534)).unwrap();
+            tun.persist(true).unwrap();
+            tun.configure(netlink, &point_to_point()).unwrap();
+            drop(tun);
+            let tun = named("lcnp").unwrap();
+            tun.configure(netlink, &point_to_point()).unwrap();
+            tun.unconfigure(netlink, &point_to_point()).unwrap();
+            tun.unconfigure(netlink, &point_to_point()).unwrap();
+            assert!(netlink.path_to("10.1.0.2".parse().unwrap()).is_err());
+            tun.persist(false).unwrap();
+            drop(tun);
+            assert_eq!(netlink.link("lcnp").unwrap_err().errno, Errno::ENODEV);
+        });
+    }
+
+    #[test]
+    fn every_failure_names_cause_and_remedy() {
+        in_namespace(|netlink| {
+            let tun = named("lcn0").unwrap();
+            let says = |error: TunError, prefix: &str, remedy: &str| {
+                let text = error.to_string();
+                assert!(text.starts_with(prefix) && text.contains(remedy) && !text.contains('\n'), "{text}");
+            };
+            says(
+                named("lcn0").unwrap_err(),
+                "ERROR: Cannot ioctl TUNSETIFF lcn0: Device or resource busy (errno=16)",
+                "another program",
+            );
+            says(
+                named("lcn0123456789abcdef").unwrap_err(),
+                "ERROR: Cannot ioctl TUNSETIFF lcn0123456789abcdef: Invalid argument (errno=22)",
+                "19 bytes, at most 15",
+            );
+            says(
+                named("lcn/0").unwrap_err(),
+                "ERROR: Cannot ioctl TUNSETIFF lcn/0: Invalid argument (errno=22)",
+                "'/'",
+            );
+            let node = |node| Tun::open(TunOptions { name: None, node: Path::new(node) }).unwrap_err();
+            says(
+                node("/dev/lcn/tun"),
+                "ERROR: Cannot open TUN/TAP dev /dev/lcn/tun: No such file or directory (errno=2)",
+                "modprobe tun",
+            );
+            says(
+                node("/dev/null"),
+                "ERROR: Cannot ioctl TUNSETIFF tun: Inappropriate ioctl for device (errno=25)",
+                "not a TUN device node",
+            );
+            netlink.delete_link(&netlink.link("lcn0").unwrap()).unwrap();
+            let gone = tun.read(&mut [0; 100]).unwrap_err();
+            assert!(gone.is_gone());
+            says(gone, "read from TUN/TAP : File descriptor in bad state (fd=", "deleted");
+        });
+    }
+
+    #[test]
+    fn without_rights_the_device_is_refused() {
+        in_namespace(|_| {
+            let directory = TempDir::new();
+            let node = directory.path().join("tun");
+            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&node).unwrap();
+            // The rights to files are those of this thread, which ends with the test.
+            nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65534));
+            let error = Tun::open(TunOptions { name: None, node: &node }).unwrap_err();
+            nix::unistd::setfsuid(nix::unistd::Uid::from_raw(0));
+            let text = error.to_string();
+            assert!(text.contains("Permission denied (errno=13); no permission: run as root"), "{text}");
+        });
+    }
+}

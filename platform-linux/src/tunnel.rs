@@ -1,0 +1,227 @@
+//! The tunnel device and all that hangs on it: addresses, routes and the scripts around them, in openvpn's order
+//! (protocol section 5.2).
+
+mod plan;
+
+pub use plan::{Plan, PlannedRoute};
+
+use std::net::{IpAddr, SocketAddr};
+
+use longcable_core::event::Reason;
+use longcable_core::options::LinkConfig;
+
+use crate::config::HostConfig;
+use crate::environment::Environment;
+use crate::failure::Fatal;
+use crate::log;
+use crate::net::{InterfaceAddress, Link, Netlink, Route, RouteTable};
+use crate::scripts::{self, Context, Scripts};
+use crate::tun::{InterfaceConfig, Tun, TunOptions};
+
+/// The device while it is open.
+struct Device {
+    tun: Tun,
+    link: Option<Link>,
+    facts: scripts::Tunnel,
+}
+
+/// The tunnel of one link.
+pub struct Tunnel<'c> {
+    config: &'c LinkConfig<'c>,
+    host: &'c HostConfig,
+    plan: Plan,
+    interface: InterfaceConfig,
+    netlink: Netlink,
+    scripts: Scripts,
+    /// What scripts are told.
+    pub environment: Environment,
+    device: Option<Device>,
+    routes: RouteTable,
+}
+
+impl<'c> Tunnel<'c> {
+    /// A tunnel that is not open yet.
+    pub fn new(
+        config: &'c LinkConfig<'c>,
+        host: &'c HostConfig,
+        plan: Plan,
+        scripts: Scripts,
+        environment: Environment,
+    ) -> Result<Self, Fatal> {
+        let interface = InterfaceConfig {
+            addresses: plan.addresses.clone(),
+            mtu: Some(config.tun_mtu.into()),
+            txqueuelen: host.txqueuelen,
+        };
+        let netlink = Netlink::open().map_err(Fatal::new)?;
+        let routes = RouteTable::default();
+        Ok(Self { config, host, plan, interface, netlink, scripts, environment, device: None, routes })
+    }
+
+    /// The open device.
+    pub fn tun(&self) -> Option<&Tun> {
+        self.device.as_ref().map(|device| &device.tun)
+    }
+
+    /// Opens the device, gives it its addresses and runs `up`.
+    ///
+    /// # Errors
+    /// The device cannot be had or set up, or the script failed: the link cannot work.
+    pub fn open(&mut self) -> Result<(), Fatal> {
+        let tun = Tun::open(TunOptions { name: self.plan.device.as_deref(), node: &self.host.dev_node })
+            .map_err(Fatal::new)?;
+        log::line(3, format_args!("TUN/TAP device {} opened", tun.name()));
+        let facts = scripts::Tunnel {
+            device: tun.name().to_owned(),
+            device_type: "tun",
+            mtu: self.config.tun_mtu,
+            ipv4: self.plan.ipv4,
+            ipv6: self.plan.ipv6,
+        };
+        let link = if self.config.ifconfig_noexec { None } else { Some(self.configure(&tun)?) };
+        self.environment.set("dev", tun.name());
+        facts.describe(&mut self.environment);
+        let result = self.scripts.up(&mut self.environment, &facts, Context::Init);
+        self.device = Some(Device { tun, link, facts });
+        result.map_err(Fatal::new)
+    }
+
+    fn configure(&self, tun: &Tun) -> Result<Link, Fatal> {
+        let name = tun.name();
+        log::line(3, format_args!("net_iface_mtu_set: mtu {} for {name}", self.config.tun_mtu));
+        log::line(3, format_args!("net_iface_up: set {name} up"));
+        for address in &self.interface.addresses {
+            log::line(3, format_args!("{}", Describe { verb: "add", address, device: name }));
+        }
+        tun.configure(&self.netlink, &self.interface)
+            .map_err(|error| Fatal::new(format!("Cannot set up {name}: {error}")))
+    }
+
+    /// Adds the routes and runs `route-up`. A route that cannot be set is an error in the log, not the end.
+    pub fn add_routes(&mut self, peer: Option<SocketAddr>) {
+        let Some(device) = &self.device else { return };
+        if !self.config.route_noexec {
+            let routes =
+                self.plan.routes(self.config, &self.netlink, device.link.as_ref(), peer, &mut self.environment);
+            if let Some(peer) = peer {
+                keep_path_to(peer.ip(), &routes, &self.netlink, &mut self.routes);
+            }
+            for PlannedRoute { route, name } in routes {
+                log::line(3, format_args!("net_route_add: {name} dev {}", device.facts.device));
+                match self.routes.add(&self.netlink, route) {
+                    Ok(true) => {}
+                    Ok(false) => log::warning(format_args!("NOTE: there is a route to {name} already; it stays")),
+                    Err(error) => log::error(format_args!("ERROR: Linux route add command failed: {error}")),
+                }
+            }
+        }
+        if let Err(failure) = self.scripts.route_up(&mut self.environment) {
+            log::warning(format_args!("{failure}"));
+        }
+    }
+
+    /// The device stays open over a restart, but `up-restart` wants the scripts to know.
+    pub fn restart(&mut self, reason: &Reason) -> Result<(), Fatal> {
+        let Some(device) = &self.device else { return Ok(()) };
+        self.scripts
+            .down(&mut self.environment, &device.facts, Context::Restart, reason)
+            .and_then(|()| self.scripts.up(&mut self.environment, &device.facts, Context::Restart))
+            .map_err(Fatal::new)
+    }
+
+    /// Removes the routes, runs `route-pre-down` and `down`, closes the device.
+    pub fn close(&mut self, reason: &Reason) {
+        let Some(Device { tun, link, facts }) = self.device.take() else { return };
+        if let Err(failure) = self.scripts.route_pre_down(&mut self.environment, &facts, reason) {
+            log::warning(format_args!("{failure}"));
+        }
+        for error in self.routes.remove_all(&self.netlink) {
+            log::error(format_args!("ERROR: Linux route delete command failed: {error}"));
+        }
+        if self.host.down_pre {
+            self.down(&facts, reason);
+        }
+        log::line(3, format_args!("Closing TUN/TAP interface"));
+        if link.is_some() {
+            for address in &self.interface.addresses {
+                log::line(3, format_args!("{}", Describe { verb: "del", address, device: &facts.device }));
+            }
+            // Without privileges the addresses go with the device, if it is not persistent.
+            if let Err(error) = tun.unconfigure(&self.netlink, &self.interface) {
+                log::line(3, format_args!("{error}"));
+            }
+        }
+        drop(tun);
+        if !self.host.down_pre {
+            self.down(&facts, reason);
+        }
+    }
+
+    fn down(&mut self, facts: &scripts::Tunnel, reason: &Reason) {
+        if let Err(failure) = self.scripts.down(&mut self.environment, facts, Context::Init, reason) {
+            log::warning(format_args!("{failure}"));
+        }
+    }
+
+    /// Runs `ipchange`.
+    pub fn peer_address(&mut self, peer: SocketAddr) {
+        if let Err(failure) = self.scripts.ip_change(&mut self.environment, peer) {
+            log::warning(format_args!("{failure}"));
+        }
+    }
+}
+
+/// A host route that leads to the peer as now, if one of `routes` would catch its address: the tunnel's own packets
+/// must not go into the tunnel.
+fn keep_path_to(peer: IpAddr, routes: &[PlannedRoute], netlink: &Netlink, table: &mut RouteTable) {
+    if !routes.iter().any(|planned| covers(&planned.route, peer)) {
+        return;
+    }
+    let added = netlink.path_to(peer).and_then(|path| {
+        let prefix = if peer.is_ipv4() { 32 } else { 128 };
+        let route = Route { destination: peer, prefix, gateway: path.gateway, device: Some(path.device), metric: None };
+        table.add(netlink, route)
+    });
+    match added {
+        Ok(_) => log::line(3, format_args!("A route covers the peer's address {peer}: its present path is kept")),
+        Err(error) => log::error(format_args!("ERROR: cannot keep the path to the peer {peer}: {error}")),
+    }
+}
+
+fn covers(route: &Route, address: IpAddr) -> bool {
+    let shift = |bits: u32| bits.saturating_sub(route.prefix.into());
+    match (route.destination, address) {
+        (IpAddr::V4(network), IpAddr::V4(address)) => {
+            let shift = shift(32);
+            u32::from(network).checked_shr(shift) == u32::from(address).checked_shr(shift)
+        }
+        (IpAddr::V6(network), IpAddr::V6(address)) => {
+            let shift = shift(128);
+            u128::from(network).checked_shr(shift) == u128::from(address).checked_shr(shift)
+        }
+        _ => false,
+    }
+}
+
+/// An address change in openvpn's words.
+struct Describe<'d> {
+    verb: &'static str,
+    address: &'d InterfaceAddress,
+    device: &'d str,
+}
+
+impl std::fmt::Display for Describe<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { verb, address, device } = self;
+        match address {
+            InterfaceAddress::PointToPoint { local, peer } if *verb == "add" => {
+                write!(f, "net_addr_ptp_v4_{verb}: {local} peer {peer} dev {device}")
+            }
+            InterfaceAddress::PointToPoint { local, .. } => write!(f, "net_addr_ptp_v4_{verb}: {local} dev {device}"),
+            InterfaceAddress::Subnet { local, prefix } => {
+                let family = if local.is_ipv4() { "v4" } else { "v6" };
+                write!(f, "net_addr_{family}_{verb}: {local}/{prefix} dev {device}")
+            }
+        }
+    }
+}
