@@ -36,7 +36,7 @@ fn with_a_size() {
     check("mssfix 1300", 1215);
     check("mssfix 1300 mtu", 1183);
     check("mssfix 1300 fixed", 1260);
-    check("mssfix 1301\ncipher BF-CBC\nproviders legacy default", 1215);
+    check("mssfix 1301\ncipher BF-CBC\nproviders legacy default", 1223);
 }
 
 #[test]

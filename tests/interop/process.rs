@@ -85,7 +85,8 @@ fn status_file() {
     let link = Link::up(&lab, programs, ["status status.txt 1\nping 1", "status status2.txt 1\nping 1"]);
     (0..10).for_each(|_| link.pinger().must_answer(1000, Filling::Random));
     let names = |text: &str| text.lines().map(|line| line.split(',').next().unwrap().to_owned()).collect::<Vec<_>>();
-    let read = |name: &str| poll(PATIENCE, || lab.read(name).filter(|text| text.ends_with("END\n"))).expect("a status file");
+    let read =
+        |name: &str| poll(PATIENCE, || lab.read(name).filter(|text| text.ends_with("END\n"))).expect("a status file");
     let value = |text: &str, name: &str| {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap();
         line.rsplit(',').next().unwrap().parse::<u64>().unwrap()
@@ -101,16 +102,22 @@ fn status_file() {
 #[test]
 fn background_with_pid_and_log_files() {
     let lab = Lab::new();
-    let files = "daemon\nwritepid pid\nlog longcable.log\nverb 3";
+    // Once in the background, the program is in the root directory.
+    let pid_file = lab.directory().join("pid").display().to_string();
+    let files = format!("daemon\nwritepid {pid_file}\nlog longcable.log\nverb 3");
     lab.write("longcable.log", "an old line\n");
-    let mut link = Link::start(&lab, [Program::tested(), Program::Openvpn], [files, ""]);
+    let mut link = Link::start(&lab, [Program::tested(), Program::Openvpn], [&files, ""]);
     assert_eq!(link.left.wait().code(), Some(0), "the foreground ends");
     let left = Background::from_pid_file(&lab, "pid");
     link.wait_for_traffic();
     let log = || lab.read("longcable.log").unwrap_or_default();
-    assert!(poll(PATIENCE, || log().contains("Initialization Sequence Completed").then_some(())).is_some(), "{}", log());
+    assert!(
+        poll(PATIENCE, || log().contains("Initialization Sequence Completed").then_some(())).is_some(),
+        "{}",
+        log()
+    );
     assert!(!log().contains("an old line"), "`log` starts anew");
-    assert_eq!(link.left.log(), "", "nothing to the terminal");
+    assert_eq!(link.left.count("Initialization"), 0, "nothing to the terminal");
     left.stop();
     assert!(log().contains("SIGTERM[hard,] received, process exiting"));
     assert_eq!(lab.read("pid"), None, "the file goes with the process");
@@ -142,12 +149,11 @@ fn another_user_and_group() {
     let lab = Lab::new();
     let more = "user nobody\ngroup nogroup\npersist-tun\npersist-key";
     let mut link = Link::up(&lab, [Program::tested(), Program::Openvpn], [more, ""]);
-    let identity = |name: &str| {
-        let status = fs::read_to_string(format!("/proc/{}/status", link.left.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
-        line.split_whitespace().next().unwrap().to_owned()
-    };
-    assert_eq!((identity("Uid:"), identity("Gid:"), identity("Groups:")), ("65534".into(), "65534".into(), "65534".into()));
+    let status = fs::read_to_string(format!("/proc/{}/status", link.left.pid())).unwrap();
+    let identities = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().split_whitespace();
+    for name in ["Uid:", "Gid:", "Groups:"] {
+        assert!(identities(name).all(|identity| identity == "65534"), "{status}");
+    }
     link.check_pings();
     link.left.signal(Signal::SIGUSR1);
     link.left.wait_for("process restarting");
@@ -158,7 +164,9 @@ fn another_user_and_group() {
 #[test]
 fn cd_and_chroot() {
     let lab = Lab::new();
-    fs::create_dir(lab.directory().join("elsewhere")).unwrap();
+    for name in ["elsewhere", "tmp"] {
+        fs::create_dir(lab.directory().join(name)).unwrap();
+    }
     let directory = lab.directory().display().to_string();
     fs::rename(lab.directory().join("static.key"), lab.directory().join("elsewhere/other.key")).unwrap();
     let left = format!("cd {directory}/elsewhere\nsecret other.key\nchroot {directory}");
@@ -173,10 +181,12 @@ fn cd_and_chroot() {
 #[test]
 fn command_line_instead_of_a_file() {
     let lab = Lab::new();
-    let arguments = "--dev tun0 --remote 192.0.2.2 --ifconfig 10.9.0.1 10.9.0.2 --secret static.key --cipher AES-256-CBC --verb 4";
+    let arguments =
+        "--dev tun0 --remote 192.0.2.2 --ifconfig 10.9.0.1 10.9.0.2 --secret static.key --cipher AES-256-CBC --verb 4";
     let arguments: Vec<_> = arguments.split(' ').collect();
     let left = Daemon::with_arguments(&lab, &lab.left, Program::tested(), &arguments);
-    let link = Link::with(&lab, left, Daemon::start(&lab, &lab.right, Program::Openvpn, &end(&lab.right, &lab.left, "")));
+    let link =
+        Link::with(&lab, left, Daemon::start(&lab, &lab.right, Program::Openvpn, &end(&lab.right, &lab.left, "")));
     link.wait_for_traffic();
     link.stop();
 }
@@ -188,7 +198,8 @@ fn a_single_argument_is_a_config_file() {
     let config = format!("\u{feff}{}", end(&lab.left, &lab.right, "verb 4").trim_end().replace('\n', "\r\n"));
     lab.write("left.conf", &config);
     let left = Daemon::with_arguments(&lab, &lab.left, Program::tested(), &["left.conf"]);
-    let link = Link::with(&lab, left, Daemon::start(&lab, &lab.right, Program::Openvpn, &end(&lab.right, &lab.left, "")));
+    let link =
+        Link::with(&lab, left, Daemon::start(&lab, &lab.right, Program::Openvpn, &end(&lab.right, &lab.left, "")));
     link.wait_for_traffic();
     link.stop();
 }

@@ -5,7 +5,8 @@ use longcable_tests::support::{Daemon, Lab, Link, Program, end};
 #[test]
 fn the_other_end_notices_nothing() {
     let lab = Lab::new();
-    let configs = [end(&lab.left, &lab.right, "keepalive 1 10\npersist-tun"), end(&lab.right, &lab.left, "keepalive 1 10")];
+    let configs =
+        [end(&lab.left, &lab.right, "keepalive 1 10\npersist-tun"), end(&lab.right, &lab.left, "keepalive 1 10")];
     let mut link = Link::with_configs(&lab, [Program::Openvpn; 2], [&configs[0], &configs[1]]);
     link.wait_for_traffic();
     link.right.wait_for("Initialization Sequence Completed");

@@ -2,14 +2,14 @@
 
 use std::net::Ipv4Addr;
 
-use longcable_tests::support::{Filling, Lab, Link, Pinger, tcp_check};
+use longcable_tests::support::{Filling, Lab, Link, Pinger, Program, tcp_check};
 
 /// An office with a network, and a home with another: each end routes to the other's network in its `up` script,
 /// which finds the far end in its fifth argument.
-fn gateways(programs: [longcable_tests::support::Program; 2], keeping_alive: &str) {
+fn gateways(programs: [Program; 2], keeping_alive: &str) {
     let lab = Lab::routed();
-    lab.left.ip(&["link add lan type dummy", "link set lan up", "addr add 10.0.1.1/24 dev lan"]);
-    lab.right.ip(&["link add lan type dummy", "link set lan up", "addr add 10.0.0.1/24 dev lan"]);
+    lab.left.ip(&["addr add 10.0.1.1/24 dev lo"]);
+    lab.right.ip(&["addr add 10.0.0.1/24 dev lo"]);
     let up = |name: &str, network: &str| {
         lab.write_script(name, &format!("#!/bin/sh\nPATH=$PATH:/sbin:/usr/sbin\nip route add {network} via $5\n"));
     };
@@ -52,12 +52,16 @@ for_each_pair! {
     /// A gateway in front of a Samba server, in the background and without privileges, and a machine that dials in.
     fn samba_server(programs) {
         let lab = Lab::new();
-        lab.left.ip(&["link add lan type dummy", "link set lan up", "addr add 192.168.1.5/24 dev lan"]);
+        lab.left.ip(&["addr add 192.168.1.5/24 dev lo"]);
         let gateway = "dev tun0\nifconfig 192.168.5.6 192.168.5.5\nport 12345\nverb 1\nlocal 192.0.2.1\nuser nobody\ngroup nogroup\n\
                        secret static.key\ntun-mtu 1500\ndaemon\nwritepid pid\nproviders legacy default\n";
-        let dialling = "dev tun0\nifconfig 192.168.5.5 192.168.5.6\nport 12345\nip-win32 manual\nverb 1\nremote 192.0.2.1\n\
-                        secret static.key\ntun-mtu 1500\nping 30\nroute 192.168.1.0 255.255.255.0\nproviders legacy default\n";
-        let mut link = Link::with_configs(&lab, programs, [gateway, dialling]);
+        // The machine has Windows, where alone openvpn knows this option.
+        let windows = if programs[1] == Program::Openvpn { "" } else { "ip-win32 manual\n" };
+        let dialling = format!(
+            "dev tun0\nifconfig 192.168.5.5 192.168.5.6\nport 12345\n{windows}verb 1\nremote 192.0.2.1\n\
+             secret static.key\ntun-mtu 1500\nping 30\nroute 192.168.1.0 255.255.255.0\nproviders legacy default\n"
+        );
+        let mut link = Link::with_configs(&lab, programs, [gateway, &dialling]);
         assert!(link.left.wait().success(), "the gateway goes to the background");
         let _gateway = crate::process::Background::from_pid_file(&lab, "pid");
         let server = Ipv4Addr::new(192, 168, 1, 5);

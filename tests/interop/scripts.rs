@@ -57,7 +57,7 @@ fn wait_for_calls(lab: &Lab, count: usize) {
 fn life(program: Program, more: &str, calls_by_phase: [usize; 3]) -> [Vec<Call>; 3] {
     let lab = Lab::routed();
     let left = format!("{}{more}", recording(&lab));
-    let mut link = Link::up(&lab, [program, Program::Openvpn], [&left, ""]);
+    let mut link = Link::up(&lab, [program, Program::Openvpn], [&left, "ping 1"]);
     wait_for_calls(&lab, calls_by_phase[0]);
     let start = calls(&lab);
     link.left.signal(Signal::SIGUSR1);
@@ -98,7 +98,10 @@ const IPCHANGE: &str = "ipchange two words [AF_INET]198.51.100.2 1194";
 #[test]
 fn usual() {
     let more = "verb 3\nroute 10.66.0.0 255.255.0.0\nroute 10.77.0.0 255.255.255.0 10.9.0.2 5\nsetenv FOO bar";
-    same_life(more, [&[UP, ROUTE_UP, IPCHANGE], &[ROUTE_PRE_DOWN, DOWN, UP, ROUTE_UP, IPCHANGE], &[ROUTE_PRE_DOWN, DOWN]]);
+    same_life(
+        more,
+        [&[UP, ROUTE_UP, IPCHANGE], &[ROUTE_PRE_DOWN, DOWN, UP, ROUTE_UP, IPCHANGE], &[ROUTE_PRE_DOWN, DOWN]],
+    );
 }
 
 #[test]
@@ -114,7 +117,10 @@ fn with_persist_tun_and_up_restart() {
 
 #[test]
 fn with_up_delay_and_down_pre() {
-    same_life("up-delay\ndown-pre", [&[UP, ROUTE_UP, IPCHANGE], &[ROUTE_PRE_DOWN, DOWN, UP, ROUTE_UP, IPCHANGE], &[ROUTE_PRE_DOWN, DOWN]]);
+    same_life(
+        "up-delay\ndown-pre",
+        [&[IPCHANGE, UP, ROUTE_UP], &[ROUTE_PRE_DOWN, DOWN, IPCHANGE, UP, ROUTE_UP], &[ROUTE_PRE_DOWN, DOWN]],
+    );
 }
 
 #[test]
@@ -123,7 +129,10 @@ fn with_a_subnet_and_ipv6() {
     let more = "topology subnet\nifconfig 10.9.0.1 255.255.255.0\nifconfig-ipv6 fd09::1/64 fd09::2\nroute-ipv6 fd66::/48\n\
                 tun-mtu 1400";
     let [up, down, route_pre_down] = [UP, DOWN, ROUTE_PRE_DOWN].map(|call| subnet(call).replace("1500", "1400"));
-    same_life(more, [&[&up, ROUTE_UP, IPCHANGE], &[&route_pre_down, &down, &up, ROUTE_UP, IPCHANGE], &[&route_pre_down, &down]]);
+    same_life(
+        more,
+        [&[&up, ROUTE_UP, IPCHANGE], &[&route_pre_down, &down, &up, ROUTE_UP, IPCHANGE], &[&route_pre_down, &down]],
+    );
 }
 
 #[test]

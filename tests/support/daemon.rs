@@ -65,14 +65,25 @@ impl Daemon {
         self.wait_for_within(text, PATIENCE)
     }
 
+    /// The first line that contains all these pieces, as soon as it is there.
+    ///
+    /// # Panics
+    /// When it is not there in time.
+    pub fn wait_for_all(&self, pieces: &[&str]) -> String {
+        self.wait_for_line(&format!("{pieces:?}"), PATIENCE, |line| pieces.iter().all(|piece| line.contains(piece)))
+    }
+
     /// As [`wait_for`](Self::wait_for), with its own patience.
     ///
     /// # Panics
     /// When it is not there in time.
     pub fn wait_for_within(&self, text: &str, patience: Duration) -> String {
-        let line = || {
-            self.log().split_inclusive('\n').find(|line| line.contains(text) && line.ends_with('\n')).map(str::to_owned)
-        };
+        self.wait_for_line(text, patience, |line| line.contains(text))
+    }
+
+    fn wait_for_line(&self, text: &str, patience: Duration, wanted: impl Fn(&str) -> bool) -> String {
+        let line =
+            || self.log().split_inclusive('\n').find(|line| wanted(line) && line.ends_with('\n')).map(str::to_owned);
         poll(patience, line).unwrap_or_else(|| panic!("{} did not say '{text}' within {patience:?}", self.name))
     }
 
