@@ -212,7 +212,7 @@ mod tests {
         let expected = |caps: &str| {
             let (uid, gid) = ("Uid: 65534 65534 65534 65534", "Gid: 65534 65534 65534 65534");
             let caps = format!("CapInh: {NOTHING}, CapPrm: {caps}, CapEff: {caps}, CapAmb: {NOTHING}");
-            format!("{uid}, {gid}, Groups:, {caps}")
+            format!("{uid}, {gid}, Groups: 65534, {caps}")
         };
         let own = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         assert_eq!(identity(&own).join(", "), expected(NET_ADMIN));
