@@ -216,6 +216,9 @@ impl<'c, P: Platform> Gateway<'c, P> {
         if self.state == State::Running {
             if let Some(address) = self.peer.take_new_address() {
                 self.peer_connected(now, address);
+            } else if let Some(event) = self.peer.take_event() {
+                // What the peer has to say comes before the consequences.
+                return Output::Event(event);
             } else if let Some(reason) = self.peer.take_end() {
                 self.ended(now, reason);
             }

@@ -366,11 +366,7 @@ impl<'c, P: Platform> Peer<'c, P> {
                 }
                 Timer::Silence => {
                     self.timers.set(Timer::Silence, now + SILENCE_AGAIN);
-                    self.notify(Event::PeerSilent {
-                        address: self.addresses.current(),
-                        seconds: now.since(self.started).as_secs(),
-                        discarded: self.counters.discarded.saturating_sub(self.discarded_before),
-                    });
+                    self.report_silence(now);
                 }
                 Timer::ExitNotify => match self.phase {
                     Phase::Leaving(0) => self.end(Reason::soft(Signal::Term, Cause::ExitNotified)),
@@ -385,7 +381,12 @@ impl<'c, P: Platform> Peer<'c, P> {
                     let known = self.addresses.current().is_some();
                     match self.keepalive.expired(timer, now, known, &mut self.timers) {
                         Some(Due::Ping) => self.outbox.ping = true,
-                        Some(Due::End(reason)) => self.end(reason),
+                        Some(Due::End(reason)) => {
+                            if timer == Timer::Receive && self.timers.get(Timer::Silence).is_some() {
+                                self.report_silence(now);
+                            }
+                            self.end(reason);
+                        }
                         None => {}
                     }
                 }
@@ -396,7 +397,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     /// The next thing for the host to do; to be called until it says `Timeout`, after every other
     /// call. `out` holds at least [`OUTPUT_MAX`] bytes.
     pub fn poll_output<'o>(&'o mut self, now: Instant, out: &'o mut [u8]) -> Output<'o> {
-        if let Some(event) = self.events.pop_front() {
+        if let Some(event) = self.take_event() {
             return Output::Event(event);
         }
         if let Some((to, datagram)) = self.next_message(now, out) {
@@ -451,6 +452,11 @@ impl<'c, P: Platform> Peer<'c, P> {
         self.new_address.take()
     }
 
+    /// The next event that needs no borrowed memory; [`Peer::poll_output`] hands them out as well.
+    pub fn take_event(&mut self) -> Option<Event<'static>> {
+        self.events.pop_front()
+    }
+
     /// Why the link is to restart or to end, once. The peer is down from then on.
     pub fn take_end(&mut self) -> Option<Reason> {
         let Phase::Ended(reason) = self.phase else { return None };
@@ -495,6 +501,15 @@ impl<'c, P: Platform> Peer<'c, P> {
             self.phase = Phase::Ended(reason);
             self.timers.stop_all();
         }
+    }
+
+    /// Nothing authentic has come since the start.
+    fn report_silence(&mut self, now: Instant) {
+        self.notify(Event::PeerSilent {
+            address: self.addresses.current(),
+            seconds: now.since(self.started).as_secs(),
+            discarded: self.counters.discarded.saturating_sub(self.discarded_before),
+        });
     }
 
     /// A full queue drops the newest event: the oldest tells the cause.
