@@ -107,14 +107,22 @@ const REFUSALS: [Refusal; 28] = [
         &["--secret fails with 'no.key': No such file"],
         &[&["Options error: bad.conf:5:8: ", "no.key", "No such file"]],
     ),
-    refusal("secret short.key", &["'short.key'"], &[&["short.key"]]),
-    refusal("secret nofooter.key", &["Footer text not found in file 'nofooter.key'"], &[&["nofooter.key"]]),
+    refusal("secret short.key", &["'short.key'"], &[&["Options error: ", "'secret'", "128 of 256 bytes"]]),
+    refusal(
+        "secret nofooter.key",
+        &["Footer text not found in file 'nofooter.key'"],
+        &[&["Options error: ", "'secret'", "-----END OpenVPN Static key V1-----"]],
+    ),
     refusal(
         "secret nohex.key",
         &["Non-Hex character ('z') found at line 6 in key file 'nohex.key'"],
-        &[&["nohex.key", "line 6"]],
+        &[&["Options error: ", "'secret'", "non-hex character 'z' in line 6"]],
     ),
-    refusal("secret noheader.key", &["header text not found in file 'noheader.key'"], &[&["noheader.key"]]),
+    refusal(
+        "secret noheader.key",
+        &["header text not found in file 'noheader.key'"],
+        &[&["Options error: ", "'secret'", "-----BEGIN OpenVPN Static key V1-----"]],
+    ),
 ];
 
 fn assert_says(daemon: &Daemon, line: Line, about: &str) {
