@@ -23,7 +23,7 @@ struct Call {
 /// Every script writes down how it was called.
 fn recording(lab: &Lab) -> String {
     let record = lab.directory().join("calls");
-    let text = format!("#!/bin/sh\n{{ echo \"call $*\"; env; }} >> {}\n", record.display());
+    let text = format!("#!/bin/sh\n{{ echo \"call $*\"; env; echo done; }} >> {}\n", record.display());
     let script = lab.write_script("record.sh", &text);
     let lines = SCRIPTS.map(|name| format!("{name} \"{} {name} 'two words'\"\n", script.display()));
     format!("script-security 2\n{}", lines.concat())
@@ -49,7 +49,7 @@ fn calls(lab: &Lab) -> Vec<Call> {
 }
 
 fn wait_for_calls(lab: &Lab, count: usize) {
-    let made = || lab.read("calls").unwrap_or_default().lines().filter(|line| line.starts_with("call ")).count();
+    let made = || lab.read("calls").unwrap_or_default().lines().filter(|&line| line == "done").count();
     let enough = poll(PATIENCE, || (made() >= count).then_some(()));
     assert!(enough.is_some(), "{} calls, not {count}", made());
 }
