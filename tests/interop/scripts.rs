@@ -38,11 +38,12 @@ fn calls(lab: &Lab) -> Vec<Call> {
         if let Some(arguments) = line.strip_prefix("call ") {
             calls.push(Call { arguments: arguments.to_owned(), environment: BTreeMap::new() });
         } else if let (Some(call), Some((name, value))) = (calls.last_mut(), line.split_once('=')) {
-            if !SHELL.contains(&name) {
-                let value = if CHANGING.contains(&name) { "..." } else { value };
-                call.environment.insert(name.to_owned(), value.to_owned());
-            }
+            let value = if CHANGING.contains(&name) { "..." } else { value };
+            call.environment.insert(name.to_owned(), value.to_owned());
         }
+    }
+    for call in &mut calls {
+        call.environment.retain(|name, _| !SHELL.contains(&name.as_str()));
     }
     calls
 }

@@ -1,5 +1,7 @@
 //! The TUN device: its addresses, its routes, and that nothing of them stays behind.
 
+use std::time::Duration;
+
 use longcable_tests::support::{Daemon, Filling, Lab, Link, PATIENCE, Pinger, Program, Site, end, poll};
 
 for_each_pair! {
@@ -28,34 +30,34 @@ fn the_device_is_as_openvpn_makes_it() {
         "ifconfig-noexec",
     ];
     for more in configs {
-        let [ours, openvpns] = [Program::tested(), Program::Openvpn].map(|program| {
-            device(&lab.left, |site| {
-                let daemon = Daemon::start(&lab, site, program, &end(&lab.left, &lab.right, more));
-                daemon.wait_for("link remote");
-                daemon
-            })
-        });
+        // Not everything is there at once.
+        let openvpns = device(&lab, Program::Openvpn, more, |listing| listing.contains("tun0"));
+        let ours = device(&lab, Program::tested(), more, |listing| listing == openvpns);
         assert_eq!(ours, openvpns, "for '{more}'");
     }
 }
 
-/// The device, its addresses and routes while a program runs; afterwards it is gone.
-fn device(site: &Site, start: impl FnOnce(&Site) -> Daemon) -> String {
-    let mut daemon = start(site);
-    let link = site.output("ip -o link show dev tun0");
-    let addresses = site.output("ip -o addr show dev tun0 scope global");
-    let routes = routes(site);
+/// The device and its addresses while a program runs, once they are as wanted; afterwards they are gone.
+fn device(lab: &Lab, program: Program, more: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let site = &lab.left;
+    let listing = || {
+        let links = site.output("ip -o link show");
+        let addresses = site.output("ip -o addr show scope global");
+        // Interface numbers are the kernel's to choose.
+        let tun = [links.lines(), addresses.lines()]
+            .into_iter()
+            .flatten()
+            .filter_map(|line| line.split_once(": ").filter(|(_, rest)| rest.starts_with("tun0")));
+        // Nobody else can have the address, whether the kernel is told so or not.
+        tun.map(|(_, rest)| rest.replace(" nodad", "") + "\n").collect::<String>()
+    };
+    let mut daemon = Daemon::start(lab, site, program, &end(site, &lab.right, more));
+    daemon.wait_for("link remote");
+    let found =
+        poll(Duration::from_secs(2), || Some(listing()).filter(|listing| wanted(listing))).unwrap_or_else(listing);
     assert!(daemon.stop().success());
-    let gone =
-        poll(PATIENCE, || site.output("ip -o link show").lines().all(|line| !line.contains("tun0")).then_some(()));
-    assert!(gone.is_some(), "the device is gone");
-    // Interface numbers are the kernel's to choose.
-    let unnumbered = |line: &str| line.split_once(": ").map_or(line, |(_, rest)| rest).to_owned();
-    format!(
-        "{}\n{}\n{routes}",
-        unnumbered(&link),
-        unnumbered(addresses.split_once("valid_lft").map_or(&*addresses, |(head, _)| head))
-    )
+    assert!(poll(PATIENCE, || listing().is_empty().then_some(())).is_some(), "the device is gone");
+    found
 }
 
 /// All routes but the kernel's own of each address.
@@ -85,14 +87,17 @@ fn routes_are_openvpns_and_do_not_stay() {
     ];
     let before = routes(&lab.left);
     for more in configs {
-        let [ours, openvpns] = [Program::tested(), Program::Openvpn].map(|program| {
+        let run = |program, wanted: &dyn Fn(&str) -> bool| {
             let mut daemon = Daemon::start(&lab, &lab.left, program, &end(&lab.left, &lab.right, more));
             daemon.wait_for("link remote");
-            let during = routes(&lab.left);
+            let set = || Some(routes(&lab.left)).filter(|routes| wanted(routes));
+            let during = poll(Duration::from_secs(2), set).unwrap_or_else(|| routes(&lab.left));
             assert!(daemon.stop().success());
             assert_eq!(routes(&lab.left), before, "after {program:?} with '{more}'");
             during
-        });
+        };
+        let openvpns = run(Program::Openvpn, &|_| true);
+        let ours = run(Program::tested(), &|routes| routes == openvpns);
         assert_eq!(ours, openvpns, "for '{more}'");
         assert_eq!(ours == before, more.contains("noexec"), "for '{more}'");
     }
