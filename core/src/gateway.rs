@@ -193,6 +193,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
                 if self.config.up_restart {
                     self.push(Step::RestartUp);
                 }
+                self.add_routes_unless_delayed();
                 self.run(now);
             }
             Ok(()) if self.config.up_delay => self.run(now),
@@ -350,8 +351,10 @@ impl<'c, P: Platform> Gateway<'c, P> {
     }
 
     fn add_routes(&mut self) {
-        self.routes_added = true;
-        self.push(Step::AddRoutes);
+        if !self.routes_added {
+            self.routes_added = true;
+            self.push(Step::AddRoutes);
+        }
     }
 
     fn initialized(&mut self, now: Instant) {
@@ -452,3 +455,6 @@ fn literal(config: &LinkConfig<'_>, remote: &Remote<'_>) -> Option<SocketAddr> {
     };
     fits.then(|| SocketAddr::new(ip, remote.port.unwrap_or(config.remote_port)))
 }
+
+#[cfg(test)]
+mod tests;
