@@ -117,7 +117,7 @@ impl Host {
     /// The slow thing is done at last.
     fn finish(&mut self) {
         let Some(lookup) = self.waits.take() else { return };
-        match core::mem::replace(&mut self.slow, "") {
+        match core::mem::take(&mut self.slow) {
             "resolve" => self.gateway.resolved(self.now, lookup, Ok(&[PEER])),
             "bind" => self.bind(),
             _ => self.open(),
