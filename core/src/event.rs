@@ -42,8 +42,6 @@ pub enum Event<'o> {
     Exiting(Reason),
     /// The link waits this many seconds before it starts anew.
     Pause(u64),
-    /// The name of the peer could not be resolved; it is tried again.
-    NotResolved,
 }
 
 impl Event<'_> {
@@ -90,7 +88,6 @@ impl fmt::Display for Event<'_> {
             Self::Restarting(reason) => write!(f, "{reason} received, process restarting"),
             Self::Exiting(reason) => write!(f, "{reason} received, process exiting"),
             Self::Pause(seconds) => write!(f, "Restart pause, {seconds} second(s)"),
-            Self::NotResolved => f.write_str("The peer's name could not be resolved; trying again"),
         }
     }
 }

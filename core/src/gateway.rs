@@ -28,8 +28,8 @@ pub enum Output<'o> {
     Transmit(Sealed<'o>),
     /// Tell the operator.
     Event(Event<'o>),
-    /// Look up the addresses of this remote and call [`Gateway::resolved`]. Nothing waits for it.
-    Resolve(Remote<'o>),
+    /// Look up the addresses of this remote and call [`Gateway::resolved`] with this number. Nothing waits for it.
+    Resolve(u32, Remote<'o>),
     /// Open the socket and call [`Gateway::bound`]. The address, if one is known, tells the family.
     Bind(Option<SocketAddr>),
     /// Close the socket.
@@ -38,8 +38,10 @@ pub enum Output<'o> {
     OpenTunnel,
     /// Add the routes and run `route-up`.
     AddRoutes,
-    /// The device stays open over a restart, but `up-restart` wants the scripts `down` and `up`.
-    RestartTunnel(Reason),
+    /// The device stays open over a restart, but `up-restart` wants the script `down` to know.
+    RestartDown(Reason),
+    /// The link is about to run again; `up-restart` wants the script `up` to know.
+    RestartUp,
     /// Remove the routes, run `route-pre-down` and `down`, close the device.
     CloseTunnel(Reason),
     /// The peer has a new address: run `ipchange`.
@@ -59,7 +61,8 @@ enum Step {
     CloseSocket,
     OpenTunnel,
     AddRoutes,
-    RestartTunnel(Reason),
+    RestartDown(Reason),
+    RestartUp,
     CloseTunnel(Reason),
     PeerAddress(SocketAddr),
     Exit(Reason),
@@ -83,8 +86,15 @@ pub struct Gateway<'c, P: Platform> {
     state: State,
     /// Index into `config.remotes`.
     remote: usize,
+    /// The addresses of that remote, the one to try first.
     addresses: Vec<SocketAddr, REMOTES_MAX>,
+    /// How many of them have been tried in vain.
+    attempt: usize,
+    /// Number of the last lookup.
+    lookup: u32,
+    socket_open: bool,
     tunnel_open: bool,
+    routes_added: bool,
     /// The peer has been heard since the last start or restart.
     connected: bool,
     steps: Deque<Step, 12>,
@@ -107,7 +117,11 @@ impl<'c, P: Platform> Gateway<'c, P> {
             state: State::Resolving(now),
             remote: 0,
             addresses: Vec::new(),
+            attempt: 0,
+            lookup: 0,
+            socket_open: false,
             tunnel_open: false,
+            routes_added: false,
             connected: false,
             steps: Deque::new(),
             timers: TimerTable::new(),
@@ -141,12 +155,18 @@ impl<'c, P: Platform> Gateway<'c, P> {
         self.peer.seal(now, packet)
     }
 
-    /// The answer to [`Output::Resolve`]: the addresses in the order of preference.
-    pub fn resolved(&mut self, now: Instant, addresses: Result<&[SocketAddr], ()>) {
+    /// The answer to [`Output::Resolve`]: the addresses in the order of preference. An answer to an earlier lookup
+    /// is ignored.
+    pub fn resolved(&mut self, now: Instant, lookup: u32, addresses: Result<&[SocketAddr], ()>) {
         let State::Resolving(since) = self.state else { return };
+        if lookup != self.lookup {
+            return;
+        }
         match addresses {
             Ok(addresses) if !addresses.is_empty() => {
                 self.addresses = addresses.iter().copied().take(REMOTES_MAX).collect();
+                let next = self.attempt.checked_rem(self.addresses.len()).unwrap_or(0);
+                self.addresses.rotate_left(next);
                 self.bind();
             }
             _ => match self.config.resolv_retry {
@@ -159,14 +179,28 @@ impl<'c, P: Platform> Gateway<'c, P> {
         }
     }
 
-    /// The answer to [`Output::Bind`]. After a failure the link is restarted.
-    pub fn bound(&mut self, now: Instant, result: Result<(), ()>) {
+    /// The answer to [`Output::Bind`]; `unix_now` is the time of day, in seconds since 1970. After a failure the link
+    /// is restarted.
+    pub fn bound(&mut self, now: Instant, unix_now: u64, result: Result<(), ()>) {
+        self.socket_open |= result.is_ok();
         if self.state != State::Binding {
-            return;
+            // Nobody wants it any more.
+            return self.close_socket();
         }
+        self.peer.set_unix_time(now, unix_now);
         match result {
-            Ok(()) if self.tunnel_open || self.config.up_delay => self.run(now),
-            Ok(()) => self.open_tunnel(),
+            Ok(()) if self.tunnel_open => {
+                if self.config.up_restart {
+                    self.push(Step::RestartUp);
+                }
+                self.add_routes_unless_delayed();
+                self.run(now);
+            }
+            Ok(()) if self.config.up_delay => self.run(now),
+            Ok(()) => {
+                self.state = State::OpeningTunnel;
+                self.push(Step::OpenTunnel);
+            }
             Err(()) => self.restart(now, Reason::soft(Signal::Usr1, Cause::Socket)),
         }
     }
@@ -174,19 +208,32 @@ impl<'c, P: Platform> Gateway<'c, P> {
     /// The answer to [`Output::OpenTunnel`]; a host whose device cannot be opened gives up instead.
     pub fn tunnel_opened(&mut self, now: Instant) {
         self.tunnel_open = true;
-        if self.config.route_delay.is_none() {
-            self.push(Step::AddRoutes);
-        }
         match self.state {
-            State::OpeningTunnel => self.run(now),
-            _ => self.initialized(now),
+            State::OpeningTunnel => {
+                self.add_routes_unless_delayed();
+                self.run(now);
+            }
+            State::Running => {
+                self.add_routes_unless_delayed();
+                self.initialized(now);
+            }
+            State::Exited => self.push(Step::CloseTunnel(Reason::hard(Signal::Term))),
+            State::Resolving(_) | State::Binding | State::Pausing => {}
         }
     }
 
     /// A signal from outside.
     pub fn signal(&mut self, now: Instant, signal: Signal) {
+        let signal = match (signal, self.config.remap_usr1) {
+            (Signal::Usr1, Some(other)) => other,
+            _ => signal,
+        };
         let reason = Reason::hard(signal);
         match signal {
+            // What has been asked for is under way.
+            Signal::Usr1 | Signal::Hup if self.peer.is_leaving() => {}
+            // A lookup goes on until it is answered (protocol section 5.3).
+            Signal::Usr1 if matches!(self.state, State::Resolving(_)) => {}
             Signal::Usr1 => self.restart(now, reason),
             Signal::Hup => self.exit(reason),
             Signal::Term | Signal::Int if self.state == State::Running => self.peer.leave(now, reason),
@@ -201,7 +248,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
                 Timer::Restart => self.start(now),
                 Timer::Resolve => self.push(Step::Resolve),
                 Timer::RouteDelay => {
-                    self.push(Step::AddRoutes);
+                    self.add_routes();
                     self.push(Step::Event(Event::Initialized));
                 }
                 _ => {}
@@ -227,14 +274,18 @@ impl<'c, P: Platform> Gateway<'c, P> {
             return match step {
                 Step::Event(event) => Output::Event(event),
                 Step::Resolve => match self.config.remotes.get(self.remote) {
-                    Some(remote) => Output::Resolve(*remote),
+                    Some(remote) => {
+                        self.lookup = self.lookup.wrapping_add(1);
+                        Output::Resolve(self.lookup, *remote)
+                    }
                     None => Output::Timeout(None),
                 },
                 Step::Bind => Output::Bind(self.addresses.first().copied()),
                 Step::CloseSocket => Output::CloseSocket,
                 Step::OpenTunnel => Output::OpenTunnel,
                 Step::AddRoutes => Output::AddRoutes,
-                Step::RestartTunnel(reason) => Output::RestartTunnel(reason),
+                Step::RestartDown(reason) => Output::RestartDown(reason),
+                Step::RestartUp => Output::RestartUp,
                 Step::CloseTunnel(reason) => Output::CloseTunnel(reason),
                 Step::PeerAddress(address) => Output::PeerAddress(address),
                 Step::Exit(reason) => Output::Exit(reason),
@@ -277,11 +328,6 @@ impl<'c, P: Platform> Gateway<'c, P> {
         self.push(Step::Bind);
     }
 
-    fn open_tunnel(&mut self) {
-        self.state = State::OpeningTunnel;
-        self.push(Step::OpenTunnel);
-    }
-
     fn run(&mut self, now: Instant) {
         self.state = State::Running;
         self.peer.connect(now, &self.addresses);
@@ -294,11 +340,25 @@ impl<'c, P: Platform> Gateway<'c, P> {
             return;
         }
         self.connected = true;
+        self.attempt = 0;
         if self.tunnel_open { self.initialized(now) } else { self.push(Step::OpenTunnel) }
     }
 
+    fn add_routes_unless_delayed(&mut self) {
+        if self.config.route_delay.is_none() {
+            self.add_routes();
+        }
+    }
+
+    fn add_routes(&mut self) {
+        if !self.routes_added {
+            self.routes_added = true;
+            self.push(Step::AddRoutes);
+        }
+    }
+
     fn initialized(&mut self, now: Instant) {
-        match self.config.route_delay {
+        match self.config.route_delay.filter(|_| !self.routes_added) {
             Some(seconds) => self.timers.set(Timer::RouteDelay, now + Duration::from_secs(seconds.into())),
             None => self.push(Step::Event(Event::Initialized)),
         }
@@ -308,29 +368,31 @@ impl<'c, P: Platform> Gateway<'c, P> {
         if let Some(cause) = reason.cause {
             self.push(Step::Event(Event::Ending(cause)));
         }
-        match reason.signal {
-            Signal::Usr1 => self.restart(now, reason),
+        match (reason.signal, self.config.remap_usr1) {
+            (Signal::Usr1, None) => self.restart(now, reason),
+            (Signal::Usr1, Some(signal)) => self.exit(Reason { signal, ..reason }),
             _ => self.exit(reason),
         }
     }
 
     fn restart(&mut self, now: Instant, reason: Reason) {
-        if let Some(signal) = self.config.remap_usr1 {
-            return self.exit(Reason { signal, ..reason });
-        }
         if matches!(self.state, State::Exited | State::Pausing) {
             return;
         }
-        self.shut_down(|gateway| match (gateway.config.persist_tun, gateway.config.up_restart) {
-            (false, _) => {
-                gateway.tunnel_open = false;
-                gateway.push(Step::CloseTunnel(reason));
+        self.shut_down();
+        if self.tunnel_open {
+            match (self.config.persist_tun, self.config.up_restart) {
+                (false, _) => self.close_tunnel(reason),
+                (true, true) => self.push(Step::RestartDown(reason)),
+                (true, false) => {}
             }
-            (true, true) => gateway.push(Step::RestartTunnel(reason)),
-            (true, false) => {}
-        });
+        }
         if !self.connected {
-            self.remote = self.remote.saturating_add(1).checked_rem(self.config.remotes.len()).unwrap_or(0);
+            self.attempt = self.attempt.saturating_add(1);
+            if self.attempt >= self.addresses.len() {
+                self.attempt = 0;
+                self.remote = self.remote.saturating_add(1).checked_rem(self.config.remotes.len()).unwrap_or(0);
+            }
         }
         let (pause, _) = self.config.connect_retry;
         self.push(Step::Event(Event::Restarting(reason)));
@@ -343,21 +405,38 @@ impl<'c, P: Platform> Gateway<'c, P> {
         if self.state == State::Exited {
             return;
         }
-        self.shut_down(|gateway| gateway.push(Step::CloseTunnel(reason)));
+        self.shut_down();
+        if self.tunnel_open {
+            self.close_tunnel(reason);
+        }
         self.push(Step::Exit(reason));
         self.state = State::Exited;
     }
 
-    /// Closes the socket, and the tunnel in the way that the caller wants.
-    fn shut_down(&mut self, close_tunnel: impl FnOnce(&mut Self)) {
+    /// Stops the peer and closes the socket; what was about to be opened is not opened.
+    fn shut_down(&mut self) {
         self.peer.disconnect();
         self.timers.stop_all();
-        if matches!(self.state, State::Running | State::OpeningTunnel) {
+        for _ in 0..self.steps.len() {
+            match self.steps.pop_front() {
+                Some(Step::Resolve | Step::Bind | Step::OpenTunnel) | None => {}
+                Some(step) => self.push(step),
+            }
+        }
+        self.close_socket();
+    }
+
+    fn close_socket(&mut self) {
+        if self.socket_open {
+            self.socket_open = false;
             self.push(Step::CloseSocket);
         }
-        if self.tunnel_open {
-            close_tunnel(self);
-        }
+    }
+
+    fn close_tunnel(&mut self, reason: Reason) {
+        self.tunnel_open = false;
+        self.routes_added = false;
+        self.push(Step::CloseTunnel(reason));
     }
 
     /// There is never more than one life's worth of steps, which fits.
@@ -376,3 +455,6 @@ fn literal(config: &LinkConfig<'_>, remote: &Remote<'_>) -> Option<SocketAddr> {
     };
     fits.then(|| SocketAddr::new(ip, remote.port.unwrap_or(config.remote_port)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@
 //!   [`gateway::Gateway::handle_timeout`].
 //! - *Data* takes the direct way: [`gateway::Gateway::seal`] turns a packet from the tunnel into a
 //!   datagram where it lies, [`gateway::Gateway::handle_datagram`] turns a datagram into a packet for the
-//!   tunnel. A forged or malformed one is an [`error::Discard`] and changes nothing.
+//!   tunnel. A forged or repeated one is an [`error::Discard`] and changes nothing.
 //! - The same inputs give the same outputs: the host's clock, its randomness and the time of day at the
 //!   start are arguments.
 //!
@@ -47,8 +47,8 @@
 //! let mut out = [0; OUTPUT_MAX];
 //! let wake = loop {
 //!     match gateway.poll_output(now, &mut out) {
-//!         Output::Bind(_remote) => gateway.bound(now, Ok(())), // open a UDP socket
-//!         Output::OpenTunnel => gateway.tunnel_opened(now),    // open the tunnel device
+//!         Output::Bind(_remote) => gateway.bound(now, 1_800_000_000, Ok(())), // open a UDP socket
+//!         Output::OpenTunnel => gateway.tunnel_opened(now), // open the tunnel device
 //!         Output::Transmit(sealed) => { /* send sealed.datagram to sealed.to */ }
 //!         Output::Event(event) => { /* tell somebody */ }
 //!         Output::Timeout(wake) => break wake,                 // sleep until then, or until a packet comes

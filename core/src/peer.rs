@@ -36,6 +36,9 @@ pub const OUTPUT_MAX: usize = HEADROOM + OPTIONS_MAX + 32 + TAILROOM;
 const SILENCE: Duration = Duration::from_secs(10);
 const SILENCE_AGAIN: Duration = Duration::from_secs(60);
 
+/// Distance of the exit notifications.
+const NOTIFY_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What the host brings: its cryptography, its randomness, and how much memory a replay window gets.
 pub trait Platform {
     /// Cryptography.
@@ -146,6 +149,8 @@ pub struct Peer<'c, P: Platform> {
     new_address: Option<SocketAddr>,
     started: Instant,
     discarded_before: u64,
+    /// The peer was silent for too long: perhaps its clock went back, so that its packets look old.
+    forget_replays: bool,
     counters: Counters,
 }
 
@@ -181,6 +186,7 @@ impl<'c, P: Platform> Peer<'c, P> {
             new_address: None,
             started: now,
             discarded_before: 0,
+            forget_replays: false,
             counters: Counters::default(),
         })
     }
@@ -202,19 +208,24 @@ impl<'c, P: Platform> Peer<'c, P> {
     /// Starts the link towards `remotes`, the addresses of the one peer; none means that the first
     /// authentic packet tells the address.
     ///
-    /// Packet ids start a new sequence with a later time than any before (protocol section 2.7).
+    /// Sent packet ids start a new sequence with a later time than any before (protocol section 2.7). What has been
+    /// received stays known, so that it cannot be replayed over a restart; only after `ping-restart` it is forgotten,
+    /// unless `replay-persist` keeps it.
     pub fn connect(&mut self, now: Instant, remotes: &[SocketAddr]) {
         let time = match self.sealer.sequence_time() {
-            Some(previous) if self.phase != Phase::Down || self.counters.link_write > 0 => {
+            Some(previous) if self.counters.link_write > 0 => {
                 self.unix_time(now).max(u64::from(previous).saturating_add(1))
             }
             _ => self.unix_time(now),
         };
         // Both were made before from the same key, so the platform has what they need.
-        if let (Ok(sealer), Ok(opener)) =
-            (Self::sealer(self.config, &self.key, time), Self::opener(self.config, &self.key))
-        {
+        if let Ok(sealer) = Self::sealer(self.config, &self.key, time) {
             self.sealer = sealer;
+        }
+        if take(&mut self.forget_replays)
+            && self.config.replay_persist.is_none()
+            && let Ok(opener) = Self::opener(self.config, &self.key)
+        {
             self.opener = opener;
         }
         self.phase = Phase::Up;
@@ -222,10 +233,15 @@ impl<'c, P: Platform> Peer<'c, P> {
         self.outbox = Outbox::default();
         self.timers.stop_all();
         self.keepalive = Keepalive::start(self.config, now, &mut self.timers);
-        self.occ = Occ::start(self.config, now, &mut self.timers);
+        self.occ = Occ::start(self.config, now, self.addresses.current().is_some(), &mut self.timers);
         self.started = now;
         self.discarded_before = self.counters.discarded;
         self.timers.set(Timer::Silence, now + SILENCE);
+    }
+
+    /// Tells the time of day anew: `unix_now` seconds since 1970 at `now`. The next [`Peer::connect`] uses it.
+    pub fn set_unix_time(&mut self, now: Instant, unix_now: u64) {
+        self.epoch = unix_now.saturating_sub(now.as_millis() / 1000);
     }
 
     /// Stops the link; nothing is sent or accepted until [`Peer::connect`].
@@ -233,18 +249,29 @@ impl<'c, P: Platform> Peer<'c, P> {
         self.phase = Phase::Down;
         self.timers.stop_all();
         self.outbox = Outbox::default();
+        self.occ = Occ::default();
+        self.events.clear();
+        self.new_address = None;
     }
 
-    /// Ends the link in an orderly way: tells the peer first if `explicit-exit-notify` asks for it.
+    /// Ends the link in an orderly way: tells the peer first if `explicit-exit-notify` asks for it. Asked a second
+    /// time, it ends at once.
     pub fn leave(&mut self, now: Instant, reason: Reason) {
-        if self.phase == Phase::Up && self.config.explicit_exit_notify > 0 && self.addresses.current().is_some() {
-            self.phase = Phase::Leaving(self.config.explicit_exit_notify);
+        let left = self.config.explicit_exit_notify;
+        if self.phase == Phase::Up && left > 0 && self.addresses.current().is_some() {
+            self.phase = Phase::Leaving(left.saturating_sub(1));
+            self.outbox.exit = true;
+            self.timers.set(Timer::ExitNotify, now + NOTIFY_INTERVAL);
             self.notify(Event::NotifyingPeer);
-            self.timers.set(Timer::ExitNotify, now);
-            self.handle_timeout(now);
-        } else if !matches!(self.phase, Phase::Leaving(_)) {
-            self.end(reason);
+        } else {
+            self.phase = Phase::Ended(reason);
+            self.timers.stop_all();
         }
+    }
+
+    /// Whether the peer is being told that this end exits.
+    pub fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Leaving(_))
     }
 
     /// Opens one datagram in place. `Some` is a packet for the tunnel device; `None` was a message
@@ -283,16 +310,21 @@ impl<'c, P: Platform> Peer<'c, P> {
         }
         let payload = self.opener.open(now, datagram)?;
         self.counters.authentic_read = self.counters.authentic_read.saturating_add(payload.len() as u64);
+        let first = self.timers.get(Timer::Silence).is_some();
+        let unframed = self.config.framing.open(payload);
+        if first && matches!(unframed.as_deref().map(Payload::parse), Ok(Payload::OccExit)) {
+            // The rest of the farewell that caused this restart, or a recorded one.
+            return Ok(None);
+        }
         self.keepalive.received(now);
         if self.addresses.heard_from(from) {
-            let first = self.timers.get(Timer::Silence).is_some();
             self.timers.stop(Timer::Silence);
             self.new_address = Some(from);
             if first {
                 self.occ.ask_now(now, &mut self.timers);
             }
         }
-        let payload = self.config.framing.open(payload)?;
+        let payload = unframed?;
         match Payload::parse(payload) {
             Payload::Packet => {}
             Payload::Ping | Payload::OccMtu => return Ok(None),
@@ -373,7 +405,7 @@ impl<'c, P: Platform> Peer<'c, P> {
                     Phase::Leaving(left) => {
                         self.phase = Phase::Leaving(left.saturating_sub(1));
                         self.outbox.exit = true;
-                        self.timers.set(Timer::ExitNotify, now + Duration::from_secs(1));
+                        self.timers.set(Timer::ExitNotify, now + NOTIFY_INTERVAL);
                     }
                     _ => {}
                 },
@@ -414,25 +446,32 @@ impl<'c, P: Platform> Peer<'c, P> {
 
     /// Seals the next waiting message into `out` and says where in it the datagram lies.
     fn next_message(&mut self, now: Instant, out: &mut [u8]) -> Option<(SocketAddr, Range<usize>)> {
-        let mut options = String::<OPTIONS_MAX>::new();
-        let Outbox { exit, occ_reply, occ_request, ping } = &mut self.outbox;
-        let message = if take(exit) {
-            Message::OccExit
-        } else if take(occ_reply) {
-            occ::write_local(self.config, &mut options);
-            Message::OccReply(&options)
-        } else if take(occ_request) {
-            Message::OccRequest
-        } else if take(ping) {
-            Message::Ping
-        } else {
+        let Some(to) = self.addresses.current() else {
+            self.outbox = Outbox::default();
             return None;
         };
-        let to = self.addresses.current()?;
-        let len = message.write(out.get_mut(HEADROOM..)?)?;
-        let mut packet = PacketBuf::new(out, HEADROOM, len)?;
-        self.seal_payload(now, &mut packet).ok()?;
-        Some((to, packet.range()))
+        loop {
+            let mut options = String::<OPTIONS_MAX>::new();
+            let Outbox { exit, occ_reply, occ_request, ping } = &mut self.outbox;
+            let message = if take(exit) {
+                Message::OccExit
+            } else if take(occ_reply) {
+                occ::write_local(self.config, &mut options);
+                Message::OccReply(&options)
+            } else if take(occ_request) {
+                Message::OccRequest
+            } else if take(ping) {
+                Message::Ping
+            } else {
+                return None;
+            };
+            let len = message.write(out.get_mut(HEADROOM..)?)?;
+            let mut packet = PacketBuf::new(out, HEADROOM, len)?;
+            // One that cannot be sealed is lost, like any on its way.
+            if self.seal_payload(now, &mut packet).is_ok() {
+                return Some((to, packet.range()));
+            }
+        }
     }
 
     /// Whether [`Peer::poll_output`] has more to say than its time-out.
@@ -496,11 +535,15 @@ impl<'c, P: Platform> Peer<'c, P> {
         self.epoch.saturating_add(now.as_millis() / 1000)
     }
 
+    /// From within: a link that is about to exit exits all the same.
     fn end(&mut self, reason: Reason) {
-        if !matches!(self.phase, Phase::Ended(_) | Phase::Down) {
-            self.phase = Phase::Ended(reason);
-            self.timers.stop_all();
-        }
+        self.forget_replays |= reason.cause == Some(Cause::PingRestart);
+        self.phase = match self.phase {
+            Phase::Up => Phase::Ended(reason),
+            Phase::Leaving(_) => Phase::Ended(Reason::soft(Signal::Term, Cause::ExitNotified)),
+            phase => phase,
+        };
+        self.timers.stop_all();
     }
 
     /// Nothing authentic has come since the start.

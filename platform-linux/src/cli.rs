@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use longcable_core::crypto::StaticKey;
-use longcable_core::event::{Cause, Reason, Signal};
+use longcable_core::event::{Cause, Event, Reason, Signal};
 use longcable_core::options::{KeySource, LinkConfig, Side, options_string};
 
 use crate::config::{HostConfig, Loaded, Mode, Sources, print_help};
@@ -166,15 +166,15 @@ fn run_link(
     let reason = EventLoop::new(link, host, key, tunnel, Box::new(settle))?.run(signals)?;
     Ok(match reason {
         Reason { signal: Signal::Hup | Signal::Usr1, .. } => {
-            log::line(1, format_args!("{reason} received, process restarting"));
+            log::line(1, format_args!("{}", Event::Restarting(reason)));
             Next::ReadConfigurationAnew
         }
         Reason { cause: Some(Cause::Resolve | Cause::Socket), .. } => {
-            log::fatal(format_args!("{reason} received, process exiting"));
+            log::fatal(format_args!("{}", Event::Exiting(reason)));
             Next::Exit(ExitCode::FAILURE)
         }
         _ => {
-            log::line(1, format_args!("{reason} received, process exiting"));
+            log::line(1, format_args!("{}", Event::Exiting(reason)));
             Next::Exit(ExitCode::SUCCESS)
         }
     })

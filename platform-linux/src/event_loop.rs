@@ -78,7 +78,6 @@ pub struct EventLoop<'c> {
     /// The first socket could be opened: a later failure is waited out.
     bound_before: bool,
     resolver: Resolver,
-    lookups: u64,
     status: Option<StatusFile>,
     replay_file: Option<ReplayFile>,
     /// When the replay state is saved next.
@@ -117,8 +116,7 @@ impl<'c> EventLoop<'c> {
     ) -> Result<Self, Fatal> {
         let started = Clock::now();
         let now = Instant::from_millis(0);
-        let unix_now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let mut gateway = Gateway::new(config, key, FastRng::new(), now, unix_now)
+        let mut gateway = Gateway::new(config, key, FastRng::new(), now, unix_now())
             .map_err(|error| Fatal::new(format!("Options error: {error}")))?;
         let replay_file = host.replay_persist.as_deref().map(|path| {
             ReplayFile::open(path)
@@ -146,7 +144,6 @@ impl<'c> EventLoop<'c> {
             remote: None,
             bound_before: false,
             resolver: Resolver::new().map_err(Fatal::new)?,
-            lookups: 0,
             status,
             replay_file,
             replay_due: now + REPLAY_INTERVAL,
@@ -229,16 +226,15 @@ impl<'c> EventLoop<'c> {
                     }
                 }
                 Output::Event(event) => log::line(event.level(), format_args!("{event}")),
-                Output::Resolve(remote) => {
+                Output::Resolve(lookup, remote) => {
                     let family = remote.family.unwrap_or(self.config.family);
                     let port = remote.port.unwrap_or(self.config.remote_port);
-                    self.lookups += 1;
                     let version = match family {
                         Family::Any => IpVersion::Any,
                         Family::V4 => IpVersion::V4,
                         Family::V6 => IpVersion::V6,
                     };
-                    self.resolver.request(self.lookups, &remote.host.to_string(), port, version);
+                    self.resolver.request(lookup.into(), &remote.host.to_string(), port, version);
                 }
                 Output::Bind(remote) => self.bind(remote)?,
                 Output::CloseSocket => {
@@ -251,7 +247,8 @@ impl<'c> EventLoop<'c> {
                     settled = true;
                 }
                 Output::AddRoutes => self.tunnel.add_routes(self.remote),
-                Output::RestartTunnel(reason) => self.tunnel.restart(&reason)?,
+                Output::RestartDown(reason) => self.tunnel.restart_down(&reason)?,
+                Output::RestartUp => self.tunnel.restart_up()?,
                 Output::CloseTunnel(reason) => self.tunnel.close(&reason),
                 Output::PeerAddress(address) => self.tunnel.peer_address(address),
                 Output::Exit(reason) => return Err(Stop::Exit(reason)),
@@ -275,11 +272,11 @@ impl<'c> EventLoop<'c> {
                 self.announce(&socket, remote);
                 self.socket = Some(socket);
                 self.bound_before = true;
-                self.gateway.bound(self.now(), Ok(()));
+                self.gateway.bound(self.now(), unix_now(), Ok(()));
             }
             Err(error) if self.bound_before => {
                 log::error(format_args!("{error}"));
-                self.gateway.bound(self.now(), Err(()));
+                self.gateway.bound(self.now(), unix_now(), Err(()));
             }
             Err(error) => return Err(Stop::Failed(Fatal::new(error))),
         }
@@ -327,22 +324,21 @@ impl<'c> EventLoop<'c> {
     }
 
     fn resolved(&mut self, answer: resolver::Answer) {
-        if answer.id != self.lookups {
-            return;
-        }
-        let now = self.now();
+        let (now, lookup) = (self.now(), answer.id as u32);
         match answer.result {
-            Ok(addresses) => self.gateway.resolved(now, Ok(&addresses)),
+            Ok(addresses) => self.gateway.resolved(now, lookup, Ok(&addresses)),
             Err(error) => {
                 log::warning(format_args!("{error}"));
-                self.gateway.resolved(now, Err(()));
+                self.gateway.resolved(now, lookup, Err(()));
             }
         }
     }
 
     /// Waits for a descriptor or the next deadline.
     fn sleep(&self, signals: &Signals) -> Ready {
-        let deadline = [self.wake, self.status.as_ref().and_then(StatusFile::due)].into_iter().flatten().min();
+        let save = self.replay_file.is_some().then_some(self.replay_due);
+        let status = self.status.as_ref().and_then(StatusFile::due);
+        let deadline = [self.wake, status, save].into_iter().flatten().min();
         let timeout = match deadline {
             // One more, so that the deadline has really come.
             Some(at) => PollTimeout::try_from(at.since(self.now()) + Duration::from_millis(1)),
@@ -469,6 +465,11 @@ impl<'c> EventLoop<'c> {
             compression: None,
         }
     }
+}
+
+/// Seconds since 1970.
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// The address of `local`, which may be a name: looked up at the start and after restarts, mostly in `/etc/hosts`.

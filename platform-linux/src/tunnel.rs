@@ -135,13 +135,22 @@ impl<'c> Tunnel<'c> {
         }
     }
 
-    /// The device stays open over a restart, but `up-restart` wants the scripts to know.
-    pub fn restart(&mut self, reason: &Reason) -> Result<(), Fatal> {
+    /// The device stays open over a restart, but `up-restart` wants `down` to run.
+    ///
+    /// # Errors
+    /// The script failed.
+    pub fn restart_down(&mut self, reason: &Reason) -> Result<(), Fatal> {
         let Some(device) = &self.device else { return Ok(()) };
-        self.scripts
-            .down(&mut self.environment, &device.facts, Context::Restart, reason)
-            .and_then(|()| self.scripts.up(&mut self.environment, &device.facts, Context::Restart))
-            .map_err(Fatal::new)
+        self.scripts.down(&mut self.environment, &device.facts, Context::Restart, reason).map_err(Fatal::new)
+    }
+
+    /// The end of such a restart: `up-restart` wants `up` to run.
+    ///
+    /// # Errors
+    /// The script failed.
+    pub fn restart_up(&mut self) -> Result<(), Fatal> {
+        let Some(device) = &self.device else { return Ok(()) };
+        self.scripts.up(&mut self.environment, &device.facts, Context::Restart).map_err(Fatal::new)
     }
 
     /// Removes the routes, runs `route-pre-down` and `down`, closes the device.

@@ -12,7 +12,7 @@ use longcable_core::peer::{OUTPUT_MAX, Platform};
 use longcable_core::time::Instant;
 
 use crate::network::{Datagram, Network};
-use crate::world::Dice;
+use crate::world::{Dice, EPOCH};
 
 pub struct SimPlatform;
 
@@ -101,7 +101,7 @@ impl Node {
                 }
                 Output::Bind(_) => {
                     self.socket_open = true;
-                    self.gateway.bound(now, Ok(()));
+                    self.gateway.bound(now, EPOCH + now.as_millis() / 1000, Ok(()));
                 }
                 Output::CloseSocket => self.socket_open = false,
                 Output::OpenTunnel => self.gateway.tunnel_opened(now),
@@ -110,8 +110,12 @@ impl Node {
                     return;
                 }
                 Output::Exit(reason) => panic!("the link must not end: {reason}"),
-                Output::Resolve(_) => panic!("the remotes are addresses"),
-                Output::AddRoutes | Output::RestartTunnel(_) | Output::CloseTunnel(_) | Output::PeerAddress(_) => {}
+                Output::Resolve(..) => panic!("the remotes are addresses"),
+                Output::AddRoutes
+                | Output::RestartDown(_)
+                | Output::RestartUp
+                | Output::CloseTunnel(_)
+                | Output::PeerAddress(_) => {}
             }
         }
     }

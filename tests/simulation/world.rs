@@ -9,8 +9,8 @@ use longcable_core::time::{Duration, Instant};
 use crate::network::{Datagram, Faults, Network};
 use crate::node::Node;
 
-/// Unix time at the start of every run.
-const EPOCH: u64 = 1_795_000_000;
+/// Unix time at `Instant` 0.
+pub const EPOCH: u64 = 1_795_000_000;
 /// A packet through the tunnel each way, this often.
 const TRAFFIC_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -72,7 +72,7 @@ impl World {
         let now = Instant::from_millis(dice.below(1_000_000));
         let nodes = [0, 1].map(|i: usize| {
             let address = SocketAddr::from(([192, 0, 2, 1 + i as u8], 1194));
-            Node::new(configs[i], key, address, now, EPOCH, Dice::new(dice.next()))
+            Node::new(configs[i], key, address, now, EPOCH + now.as_millis() / 1000, Dice::new(dice.next()))
         });
         let mut network = Network::default();
         if disturbance == Disturbance::Everything {

@@ -68,6 +68,13 @@ impl Link {
     }
 }
 
+/// A configuration with these lines, for the life of the test.
+pub fn config(lines: &str) -> &'static LinkConfig<'static> {
+    let text = format!("dev tun\n{lines}\n<secret>\n{KEY}</secret>\n");
+    let config = LinkConfig::parse(Box::leak(text.into_boxed_str())).expect("the configuration is valid");
+    Box::leak(Box::new(config))
+}
+
 pub struct End {
     peer: Peer<'static, Test>,
     remote: SocketAddr,
@@ -76,9 +83,7 @@ pub struct End {
 
 impl End {
     fn new(lines: &str, remote: u8) -> Self {
-        let text = format!("dev tun\nremote 192.0.2.{remote}\n{lines}\n<secret>\n{KEY}</secret>\n");
-        let config = LinkConfig::parse(Box::leak(text.into_boxed_str())).expect("the configuration is valid");
-        let config = Box::leak(Box::new(config));
+        let config = config(&format!("remote 192.0.2.{remote}\n{lines}"));
         let key = StaticKey::parse(KEY).expect("the key is well-formed");
         let now = Instant::from_millis(5_000);
         let peer = Peer::new(config, key, Counter(remote), now, UNIX).expect("the suite is supported");
@@ -127,8 +132,12 @@ impl End {
         let mut farewell = Vec::new();
         let mut out = [0; OUTPUT_MAX];
         for _ in 0..10 {
-            while let Output::Transmit(sealed) = self.peer.poll_output(self.now, &mut out) {
-                farewell.push(sealed.datagram.to_vec());
+            loop {
+                match self.peer.poll_output(self.now, &mut out) {
+                    Output::Transmit(sealed) => farewell.push(sealed.datagram.to_vec()),
+                    Output::Event(_) => {}
+                    Output::Timeout(_) => break,
+                }
             }
             self.now = self.now + Duration::from_secs(1);
             self.peer.handle_timeout(self.now);

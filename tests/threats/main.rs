@@ -42,19 +42,26 @@ fn malformed_datagrams_are_dropped_without_a_trace() {
 #[test]
 fn junk_without_authentication_never_panics() {
     for suite in ["cipher none\nauth none", "cipher AES-128-CBC\nauth none", "cipher none\nauth none\ncompress"] {
-        let mut link = Link::new(suite);
-        let mut junk =
-            vec![0x28u8, 0x7f, 0x34, 0x6b, 0xd4, 0xef, 0x7a, 0x81, 0x2d, 0x56, 0xb8, 0xd3, 0xaf, 0xc5, 0x45, 0x9c];
-        for round in 0..5000usize {
-            let len = junk.len();
-            junk[round % len] = junk[round % len].wrapping_mul(31).wrapping_add(round as u8);
-            if round % 7 == 0 {
-                junk.push(round as u8);
+        let mut link = Link::new(&format!("{suite}\nno-replay"));
+        let (mut taken, mut refused) = (0, 0);
+        for round in 0..20_000usize {
+            let mut junk: Vec<u8> = (0..round % 400).map(|i| (i * 31 + round * 17) as u8).collect();
+            if round % 2 == 0 {
+                // Looks like a message to the engine itself.
+                junk.splice(..0, link::OCC_REPLY);
+                junk[16] = (round / 2) as u8;
             }
-            junk.truncate(1 + round % 400);
-            let _ = link.b.open(&junk);
+            match link.b.open(&junk) {
+                Ok(_) => taken += 1,
+                Err(_) => refused += 1,
+            }
             link.b.drain();
+            if link.b.take_end().is_some() {
+                link.b.reconnect();
+            }
         }
+        assert!(refused > 100, "{suite}: {taken} taken, {refused} refused");
+        assert!(taken > 0 || suite.contains("AES"), "{suite}: {taken} taken, {refused} refused");
     }
 }
 
@@ -107,6 +114,8 @@ fn a_stored_replay_state_refuses_what_came_before() {
     let (id, time) = link.b.replay_state().unwrap();
     let mut again = Link::new("cipher AES-256-CBC");
     again.b.preset_replay(id, time);
+    // A host presets first and connects then; and every restart connects again.
+    again.b.reconnect();
     assert!(matches!(again.b.open(&packets[0]), Err(Discard::Replay { .. })));
     assert!(matches!(again.b.open(&packets[1]), Err(Discard::Replay { .. })));
     assert!(again.b.open(&packets[2]).is_ok());
@@ -159,8 +168,10 @@ fn only_the_payload_is_sent() {
 #[test]
 fn a_flood_of_exit_messages_causes_one_restart() {
     let mut link = Link::new("cipher AES-256-CBC\nexplicit-exit-notify 3");
+    let packet = link.a.seal(&PACKET).unwrap();
+    link.b.open(&packet).unwrap();
     let farewell = link.a.say_goodbye();
-    assert!(!farewell.is_empty());
+    assert_eq!(farewell.len(), 3);
     for datagram in &farewell {
         let _ = link.b.open(datagram);
     }
@@ -168,6 +179,63 @@ fn a_flood_of_exit_messages_causes_one_restart() {
     assert_eq!(link.b.take_end(), Some(remote_exit));
     assert_eq!(link.b.take_end(), None);
     assert_eq!(link.b.open(&farewell[0]), Err(Discard::NotReady));
+}
+
+/// The rest of a farewell, or a recorded one, must not restart the link again and again.
+#[test]
+fn a_replayed_exit_message_restarts_nothing() {
+    let mut link = Link::new("cipher AES-256-CBC\nexplicit-exit-notify 3");
+    let packet = link.a.seal(&PACKET).unwrap();
+    link.b.open(&packet).unwrap();
+    let farewell = link.a.say_goodbye();
+    assert_eq!(farewell.len(), 3);
+    link.b.open(&farewell[0]).unwrap();
+    assert!(link.b.take_end().is_some(), "the first one restarts the link");
+    for datagram in farewell.iter().chain(&farewell) {
+        link.b.reconnect();
+        let _ = link.b.open(datagram);
+        assert_eq!(link.b.take_end(), None);
+        assert!(link.b.drain().is_empty(), "nobody is announced");
+    }
+    // A process that has forgotten everything does not fall for it either.
+    let mut fresh = Link::new("cipher AES-256-CBC");
+    assert_eq!(fresh.b.open(&farewell[2]), Ok(None));
+    assert_eq!(fresh.b.take_end(), None);
+}
+
+/// Junk must not keep a dead link alive.
+#[test]
+fn only_authentic_packets_keep_a_link_alive() {
+    let mut link = Link::new("cipher AES-256-CBC\nping-restart 10");
+    let recorded = link.a.seal(&PACKET).unwrap();
+    link.b.open(&recorded).unwrap();
+    for _ in 0..11 {
+        link.wait(1);
+        assert!(link.b.open(&recorded).is_err());
+        assert!(link.b.open(&[7; 100]).is_err());
+    }
+    assert_eq!(link.b.take_end(), Some(Reason::soft(Signal::Usr1, Cause::PingRestart)));
+}
+
+/// Reflection: without a direction an end's own packets are authentic to it.
+#[test]
+fn a_key_without_direction_is_warned_about_and_one_with_a_direction_refuses_reflected_packets() {
+    let warnings = |lines| link::config(lines).warnings().map(|warning| warning.to_string()).collect::<Vec<_>>();
+    let named = |warnings: &[String]| warnings.iter().any(|warning| warning.contains("no direction"));
+    assert!(named(&warnings("cipher AES-256-CBC")));
+    assert!(!named(&warnings("cipher AES-256-CBC\nkey-direction 0")));
+    let mut link = Link::new("cipher AES-256-CBC\nkey-direction 0");
+    let own = link.a.seal(&PACKET).unwrap();
+    assert_eq!(link.a.open(&own), Err(Discard::Authentication));
+}
+
+/// SWEET32.
+#[test]
+fn short_blocks_are_warned_about() {
+    for (cipher, expected) in [("BF-CBC", true), ("DES-EDE3-CBC", true), ("AES-128-CBC", false)] {
+        let config = link::config(&format!("cipher {cipher}"));
+        assert_eq!(config.warnings().any(|warning| warning.to_string().contains("SWEET32")), expected);
+    }
 }
 
 /// A peer's options string is shown without its control characters.

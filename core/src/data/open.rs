@@ -44,7 +44,7 @@ impl<C: Provider, B: AsRef<[u64]> + AsMut<[u64]>> Opener<C, B> {
 
     /// Authenticates, decrypts and checks a datagram, in place, and returns its payload.
     ///
-    /// The order is fixed: tag, padding, packet id, replay. A datagram that fails anywhere changes
+    /// The order is fixed: tag, padding, packet id, replay. A datagram that is not authentic and new changes
     /// nothing.
     pub fn open<'b>(&mut self, now: Instant, datagram: &'b mut [u8]) -> Result<&'b mut [u8], Discard> {
         let mut rest = datagram;

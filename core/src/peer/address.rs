@@ -46,12 +46,12 @@ impl Addresses {
 
     /// Whether a datagram from there is worth a look. This is no protection, only the tag is.
     pub(super) fn accepts(&self, from: SocketAddr) -> bool {
-        self.float || self.remotes.is_empty() || self.remotes.contains(&from)
+        self.float || self.remotes.is_empty() || self.remotes.iter().any(|remote| same(*remote, from))
     }
 
     /// An authentic packet came from there: the peer is followed. True if that is news.
     pub(super) fn heard_from(&mut self, from: SocketAddr) -> bool {
-        let news = !self.proven || self.current != Some(from);
+        let news = !self.proven || self.current.is_none_or(|current| !same(current, from));
         self.proven = true;
         self.current = Some(from);
         news
@@ -70,6 +70,11 @@ impl Addresses {
     pub(super) fn mss(&self) -> Option<u16> {
         if self.current.is_some_and(|address| address.is_ipv6()) { self.mss.1 } else { self.mss.0 }
     }
+}
+
+/// Whether two addresses are the same for the configuration, which knows no scope or flow of IPv6.
+fn same(one: SocketAddr, other: SocketAddr) -> bool {
+    one.ip() == other.ip() && one.port() == other.port()
 }
 
 /// The `mssfix` table of protocol section 6.6; `outer` is the length of the outer IP and UDP header.

@@ -24,22 +24,25 @@ enum News {
 
 #[derive(Debug, Default)]
 pub(super) struct Occ {
+    /// The peer is asked and has not answered yet.
+    wanted: bool,
     tries_left: u8,
     peer: String<OPTIONS_MAX>,
     news: News,
 }
 
 impl Occ {
-    pub(super) fn start(config: &LinkConfig<'_>, now: Instant, timers: &mut TimerTable) -> Self {
-        if config.occ {
+    pub(super) fn start(config: &LinkConfig<'_>, now: Instant, peer_known: bool, timers: &mut TimerTable) -> Self {
+        if config.occ && peer_known {
             timers.set(Timer::OccRequest, now + INTERVAL);
         }
-        Self { tries_left: TRIES, ..Self::default() }
+        Self { wanted: config.occ, tries_left: TRIES, ..Self::default() }
     }
 
     /// The peer has just been heard for the first time: no need to wait for the interval.
     pub(super) fn ask_now(&mut self, now: Instant, timers: &mut TimerTable) {
-        if timers.get(Timer::OccRequest).is_some() {
+        if self.wanted {
+            self.tries_left = TRIES;
             timers.set(Timer::OccRequest, now);
         }
     }
@@ -56,9 +59,10 @@ impl Occ {
 
     /// The peer's string has come. Only the first one counts, and only if it was asked for.
     pub(super) fn received(&mut self, options: &[u8], timers: &mut TimerTable) {
-        if timers.get(Timer::OccRequest).is_none() {
+        if !self.wanted {
             return;
         }
+        self.wanted = false;
         timers.stop(Timer::OccRequest);
         self.peer.clear();
         for byte in options {

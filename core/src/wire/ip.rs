@@ -3,7 +3,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use smoltcp::wire::{IpProtocol, IpVersion, Ipv4Packet, Ipv6Packet, TcpPacket, UdpPacket};
+use smoltcp::wire::{IpProtocol, IpVersion, Ipv4Packet, Ipv6Packet, TcpPacket};
 
 const OPTION_END: u8 = 0;
 const OPTION_NOP: u8 = 1;
@@ -40,27 +40,31 @@ pub fn clamp_mss(packet: &mut [u8], max: u16) {
     }
 }
 
-/// Whether `packet` is a UDP datagram to `peer`: a tunnel must not carry its own packets.
+/// Whether `packet` is a UDP datagram to `peer`, or may be a later fragment of one: a tunnel must not carry its own
+/// packets.
 pub fn is_udp_to(packet: &[u8], peer: SocketAddr) -> bool {
     match peer.ip() {
         IpAddr::V4(address) => Ipv4Packet::new_checked(packet).is_ok_and(|ip| {
             ip.version() == 4
                 && ip.dst_addr() == address
                 && ip.next_header() == IpProtocol::Udp
-                && ip.frag_offset() == 0
-                && is_to_port(ip.payload(), peer.port())
+                && (ip.frag_offset() > 0 || is_to_port(ip.payload(), peer.port()))
         }),
         IpAddr::V6(address) => Ipv6Packet::new_checked(packet).is_ok_and(|ip| {
             ip.version() == 6
                 && ip.dst_addr() == address
-                && ip.next_header() == IpProtocol::Udp
-                && is_to_port(ip.payload(), peer.port())
+                && match ip.next_header() {
+                    IpProtocol::Udp => is_to_port(ip.payload(), peer.port()),
+                    IpProtocol::Ipv6Frag => ip.payload().first() == Some(&IpProtocol::Udp.into()),
+                    _ => false,
+                }
         }),
     }
 }
 
+/// Looks at the port alone: the first fragment of a datagram is shorter than its length field says.
 fn is_to_port(segment: &[u8], port: u16) -> bool {
-    UdpPacket::new_checked(segment).is_ok_and(|udp| udp.dst_port() == port)
+    segment.get(2..4) == Some(port.to_be_bytes().as_slice())
 }
 
 fn clamp_segment(segment: &mut [u8], max: u16) {
@@ -220,6 +224,10 @@ mod tests {
         assert!(!is_udp_to(&packet, SocketAddr::from(([192, 0, 2, 1], 1195))));
         assert!(!is_udp_to(&packet, SocketAddr::from(([192, 0, 2, 2], 1194))));
         assert!(!is_udp_to(&packet[..20], peer));
+        packet[3] = 24;
+        assert!(is_udp_to(&packet[..24], peer), "the first fragment of one");
+        packet[7] = 1;
+        assert!(is_udp_to(&packet[..24], peer), "a later fragment of one");
         packet[9] = 6;
         assert!(!is_udp_to(&packet, peer), "TCP to the peer's address may pass");
         assert!(!is_udp_to(&[], "[2001:db8::1]:1194".parse().unwrap()));
