@@ -73,6 +73,8 @@ pub struct EventLoop<'c> {
     tunnel: Tunnel<'c>,
     settle: Option<Settle<'c>>,
     socket: Option<UdpLink>,
+    /// Where the socket was bound last.
+    local: Option<SocketAddr>,
     /// Where the peer is expected.
     remote: Option<SocketAddr>,
     /// The first socket could be opened: a later failure is waited out.
@@ -141,6 +143,7 @@ impl<'c> EventLoop<'c> {
             tunnel,
             settle: Some(settle),
             socket: None,
+            local: None,
             remote: None,
             bound_before: false,
             resolver: Resolver::new().map_err(Fatal::new)?,
@@ -267,7 +270,9 @@ impl<'c> EventLoop<'c> {
 
     fn bind(&mut self, remote: Option<SocketAddr>) -> Result<(), Stop> {
         self.remote = remote;
-        match UdpLink::open(&self.udp_options(remote)?) {
+        let options = self.udp_options(remote)?;
+        self.local = options.local;
+        match UdpLink::open(&options) {
             Ok(socket) => {
                 self.announce(&socket, remote);
                 self.socket = Some(socket);
@@ -296,7 +301,10 @@ impl<'c> EventLoop<'c> {
             udp::Family::V6 { .. } | udp::Family::Any => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
         let local = match config.local {
-            Some(word) => Some(local_address(&word.to_string(), config.local_port, family)?),
+            Some(word) => Some(match self.local.filter(|_| config.persist_local_ip) {
+                Some(kept) => kept,
+                None => local_address(&word.to_string(), config.local_port, family)?,
+            }),
             None => config.bind.then(|| SocketAddr::new(unspecified, config.local_port)),
         };
         Ok(UdpOptions {
@@ -376,10 +384,12 @@ impl<'c> EventLoop<'c> {
                     continue;
                 }
             };
+            log::traffic('R');
             let Some(datagram) = self.buffer.get_mut(..length) else { break };
             match self.gateway.handle_datagram(now, from, datagram) {
                 Ok(Some(packet)) => {
                     let Some(tun) = self.tunnel.tun() else { continue };
+                    log::traffic('w');
                     if let Err(error) = tun.write(packet) {
                         self.device_gone |= error.is_gone();
                         complain(&mut self.complaints, now, Complaint::Device, |omitted| {
@@ -415,6 +425,7 @@ impl<'c> EventLoop<'c> {
                     return;
                 }
             };
+            log::traffic('r');
             let Some(packet) = PacketBuf::new(&mut self.buffer, HEADROOM, len) else { return };
             let tos = if self.host.passtos { packet.as_slice().get(1).copied() } else { None };
             match self.gateway.seal(now, packet) {
@@ -512,6 +523,7 @@ fn say_discarded(discard: Discard, from: SocketAddr, expected: Option<SocketAddr
 
 /// Sends a datagram; if that fails it is lost, like any on its way.
 fn send(socket: &UdpLink, sealed: &Sealed<'_>, now: Instant, complaints: &mut Burst<Complaint>) {
+    log::traffic('W');
     if let SendOutcome::Failed(error) = socket.send(sealed.datagram, sealed.to) {
         complain(complaints, now, Complaint::Socket(error.errno), |omitted| {
             log::error(format_args!("{error}{omitted}"));

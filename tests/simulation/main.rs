@@ -80,6 +80,22 @@ fn recorded_packets_and_junk_change_nothing() {
 }
 
 #[test]
+fn recorded_packets_are_worthless_after_a_restart_too() {
+    for_each_seed(|seed| {
+        let mut world = World::new(seed, Disturbance::Attacker);
+        for _ in 0..3 {
+            world.run_seconds(4);
+            world.signal_a_node();
+        }
+        world.run_seconds(10);
+        world.check_deliveries();
+        world.expect_traffic_both_ways();
+        world.expect_peer_addresses_unmoved();
+        assert_eq!(world.restarts(), 3, "nobody restarts a link but its owner");
+    });
+}
+
+#[test]
 fn a_silent_peer_causes_restarts_and_the_link_returns_by_itself() {
     for_each_seed(|seed| {
         let mut world = World::new(seed, Disturbance::Nothing);

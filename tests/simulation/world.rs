@@ -169,10 +169,15 @@ impl World {
         self.nodes[1].address = SocketAddr::from(([198, 51, 100, 7], 20_000 + self.moves));
     }
 
+    /// One node's link is restarted by a signal.
+    pub fn signal_a_node(&mut self) {
+        self.nodes[1].restart(self.now);
+    }
+
     /// One node's process is started anew, or restarted by a signal.
     pub fn restart_a_node(&mut self) {
         if self.dice.percent(50) {
-            self.nodes[1].restart(self.now);
+            self.signal_a_node();
         } else {
             let unix_now = EPOCH + self.now.as_millis() / 1000;
             let dice = Dice::new(self.dice.next());

@@ -34,8 +34,6 @@ pub struct HostConfig {
     pub log: LogOptions,
     /// `status`.
     pub status: Option<Status>,
-    /// `status-version`: 1 to 3.
-    pub status_version: u8,
     /// `cd`: where all of them lead.
     pub cd: Option<PathBuf>,
     /// `chroot`.
@@ -48,8 +46,6 @@ pub struct HostConfig {
     pub nice: Option<i32>,
     /// `mlock`.
     pub mlock: bool,
-    /// `tmp-dir`.
-    pub tmp_dir: Option<PathBuf>,
     /// `sndbuf`, in bytes.
     pub sndbuf: Option<usize>,
     /// `rcvbuf`, in bytes.
@@ -122,14 +118,12 @@ impl Default for HostConfig {
             writepid: None,
             log: LogOptions::default(),
             status: None,
-            status_version: 1,
             cd: None,
             chroot: None,
             user: None,
             group: None,
             nice: None,
             mlock: false,
-            tmp_dir: None,
             sndbuf: None,
             rcvbuf: None,
             mark: None,
@@ -193,7 +187,6 @@ impl HostConfig {
             "group" => self.group = Some(text(d, 0)?),
             "nice" => self.nice = Some(d.parsed(0, "a number, larger for less priority", |word| word.parse())?),
             "mlock" => self.mlock = true,
-            "tmp-dir" => self.tmp_dir = Some(path(d, 0)?),
             // The loader has followed it.
             "cd" | "config" => {}
             _ => return Ok(Applied::NotMine),
@@ -219,11 +212,6 @@ impl HostConfig {
             "status" => {
                 let interval = d.number_if_any(1, "a time in seconds")?.map(Duration::from_secs);
                 self.status = Some(Status { path: path(d, 0)?, interval: interval.unwrap_or(DEFAULT_STATUS_INTERVAL) });
-            }
-            "status-version" => {
-                let version =
-                    d.arg(0).map(|_| d.choice(0, &[("1", 1), ("2", 2), ("3", 3)], "1, 2 or 3")).transpose()?;
-                self.status_version = version.unwrap_or(1);
             }
             _ => return Ok(Applied::NotMine),
         }

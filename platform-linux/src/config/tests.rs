@@ -298,12 +298,9 @@ fn the_hosts_options_have_their_values() {
     let host = sources.parse().unwrap().host;
     assert!(host.daemon && host.mlock && host.passtos && host.down_pre && host.log.machine_readable);
     assert_eq!(host.log.destination, Destination::File { path: "/tmp/x.log".into(), append: true });
-    assert_eq!((host.log.verb, host.log.mute, host.status_version, host.nice), (15, 5, 3, Some(-5)));
+    assert_eq!((host.log.verb, host.log.mute, host.nice), (15, 5, Some(-5)));
     assert_eq!(host.status, Some(Status { path: "s.txt".into(), interval: Duration::from_secs(7) }));
-    assert_eq!(
-        (host.writepid, host.chroot, host.tmp_dir),
-        (Some("/run/x.pid".into()), Some("/jail".into()), Some("/tmp".into()))
-    );
+    assert_eq!((host.writepid, host.chroot), (Some("/run/x.pid".into()), Some("/jail".into())));
     assert_eq!((host.sndbuf, host.rcvbuf, host.mark, host.txqueuelen), (Some(1000), Some(2000), Some(16), Some(100)));
     assert_eq!(
         (host.bind_dev.as_deref(), host.mtu_disc, host.dev_node),
