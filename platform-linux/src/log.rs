@@ -1,6 +1,6 @@
 //! The log, in openvpn's format (protocol sections 5.5 and 9.3).
 //!
-//! One log belongs to the process. Messages come through [`line`] and its sisters or through the `log` crate, whose
+//! One log belongs to the process. Messages come through [`line()`] and its sisters or through the `log` crate, whose
 //! levels count as these `verb` levels: error and warn 1, info 3, debug 7, trace 9.
 //!
 //! A message is one line: control characters in it become `_`, so that no peer can forge a line of its own.
