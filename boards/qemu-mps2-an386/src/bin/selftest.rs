@@ -8,24 +8,33 @@
 mod vectors;
 
 use core::mem::size_of;
+use core::net::SocketAddr;
 
 use longcable_core::crypto::replay::ReplayWindow;
 use longcable_core::crypto::{Cipher, Digest, Direction, Rng, RustCrypto, StaticKey, Suite};
 use longcable_core::data::{Opener, Sealer};
 use longcable_core::error::Discard;
+use longcable_core::event::Event;
+use longcable_core::gateway::{Gateway, Output};
+use longcable_core::options::{KeySource, LinkConfig};
 use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
+use longcable_core::peer::{OUTPUT_MAX, Platform};
 use longcable_core::time::{Duration, Instant, Timer, TimerTable};
 use qemu_mps2_an386 as board;
 
 /// Says how many cases it has proved.
 type Check = fn() -> usize;
 
+/// The time of day at the start of the link, in seconds since 1970.
+const UNIX: u64 = 1_800_000_000;
+
 /// What is proved, in cases of what, by which check.
-const CHECKS: [(&str, &str, Check); 4] = [
+const CHECKS: [(&str, &str, Check); 5] = [
     ("timers", "steps", timers),
     ("packet buffer", "steps", packet_buffer),
     ("captured from openvpn", "packets", captured),
     ("sealed and opened", "packets", burst),
+    ("a link from its config text", "packets", link),
 ];
 
 #[cortex_m_rt::entry]
@@ -37,7 +46,8 @@ fn main() -> ! {
         ("StaticKey", size_of::<StaticKey>()),
         ("Sealer", size_of::<Sealer<RustCrypto>>()),
         ("Opener with a replay window of 64", size_of::<Opener<RustCrypto, [u64; 1]>>()),
-        ("TimerTable", size_of::<TimerTable>()),
+        ("LinkConfig", size_of::<LinkConfig<'_>>()),
+        ("Gateway with a replay window of 64", size_of::<Gateway<'_, Board>>()),
     ] {
         defmt::info!("selftest: size of {=str}: {=usize} bytes", name, size);
     }
@@ -122,6 +132,64 @@ fn burst() -> usize {
 }
 
 /// Repeatable "randomness" (xorshift).
+/// Two whole gateways from their config texts: they find each other, compare options and carry packets.
+#[inline(never)]
+fn link() -> usize {
+    let near = config(concat!("remote 192.0.2.2\nkey-direction 0\n", include_str!("link.ovpn")));
+    let far = config(concat!("remote 192.0.2.1\nkey-direction 1\n", include_str!("link.ovpn")));
+    let (mut near, mut far) = (end(&near, 1), end(&far, 2));
+    let [near_address, far_address] = [1, 2].map(|host| SocketAddr::from(([192, 0, 2, host], 1194)));
+    let mut count = 0;
+    for second in 0..20 {
+        let now = Instant::from_millis(second * 1000);
+        count += usize::from(turn(now, &mut near, near_address, &mut far));
+        count += usize::from(turn(now, &mut far, far_address, &mut near));
+    }
+    count
+}
+
+/// One end does what is due and sends a packet through the tunnel; says whether that came out at the other end.
+fn turn(now: Instant, from: &mut Gateway<'_, Board>, address: SocketAddr, to: &mut Gateway<'_, Board>) -> bool {
+    from.handle_timeout(now);
+    let mut out = [0; OUTPUT_MAX];
+    loop {
+        match from.poll_output(now, &mut out) {
+            Output::Timeout(_) => break,
+            Output::Transmit(sealed) => {
+                let _ = to.handle_datagram(now, address, sealed.datagram);
+            }
+            Output::Bind(_) => from.bound(now, UNIX, Ok(())),
+            Output::OpenTunnel => from.tunnel_opened(now),
+            Output::Event(event) => {
+                assert!(!matches!(event, Event::OptionDiffers(_) | Event::PeerSilent { .. }));
+            }
+            _ => {}
+        }
+    }
+    let mut buffer = [0x45; HEADROOM + 1400 + TAILROOM];
+    let packet = PacketBuf::new(&mut buffer, HEADROOM, 1400).unwrap();
+    let datagram = from.seal(now, packet).unwrap().datagram;
+    to.handle_datagram(now, address, datagram).is_ok_and(|packet| packet.as_deref() == Some(&[0x45; 1400]))
+}
+
+fn config(text: &'static str) -> LinkConfig<'static> {
+    LinkConfig::parse(text).unwrap()
+}
+
+fn end<'c>(config: &'c LinkConfig<'c>, seed: u32) -> Gateway<'c, Board> {
+    let Some(KeySource::Inline(key)) = config.secret else { panic!("the key is in the text") };
+    Gateway::new(config, StaticKey::parse(key).unwrap(), Dice(seed), Instant::from_millis(0), UNIX).unwrap()
+}
+
+/// What this board brings to the engine.
+struct Board;
+
+impl Platform for Board {
+    type Crypto = RustCrypto;
+    type Rng = Dice;
+    type ReplayBits = [u64; 1];
+}
+
 struct Dice(u32);
 
 impl Rng for Dice {
