@@ -85,7 +85,7 @@ fn start(arguments: &[OsString], process: &mut Process) -> Result<Next, Fatal> {
         Mode::Version => return done(print_version(&mut out)),
         Mode::GenerateKey(file) => return done(standalone::genkey(file.as_deref())),
         Mode::TestCrypto => {
-            return done(standalone::test_crypto(link.suite(), &key(&link)?, link.direction(), &mut out));
+            return done(standalone::test_crypto(link.suite(), &key(&link, &host)?, link.direction(), &mut out));
         }
         Mode::ShowCiphers => return done(standalone::show_ciphers(&mut out)),
         Mode::ShowDigests => return done(standalone::show_digests(&mut out)),
@@ -108,7 +108,7 @@ fn run_link(
     if let Err(error) = log::init(host.log.clone()) {
         log::warning(format_args!("{error}"));
     }
-    let key = key(link)?;
+    let key = key(link, host)?;
     for note in notes {
         log::line(3, format_args!("{note}"));
     }
@@ -181,11 +181,12 @@ fn run_link(
 }
 
 /// The static key; the text of a key file has been read by now.
-fn key(link: &LinkConfig<'_>) -> Result<StaticKey, Fatal> {
+fn key(link: &LinkConfig<'_>, host: &HostConfig) -> Result<StaticKey, Fatal> {
     match link.secret {
-        Some(KeySource::Inline(text)) => {
-            StaticKey::parse(text).map_err(|error| Fatal::new(format!("Options error: the key of 'secret': {error}")))
-        }
+        Some(KeySource::Inline(text)) => StaticKey::parse(text).map_err(|error| match &host.secret_file {
+            Some(file) => Fatal::new(format!("Options error: the key file '{}' of 'secret': {error}", file.display())),
+            None => Fatal::new(format!("Options error: the inline key of 'secret': {error}")),
+        }),
         Some(KeySource::File(file)) => Err(Fatal::new(format!("Options error: the key file '{file}' was not read"))),
         None => Err(Fatal::new("Options error: there is no static key: set 'secret FILE'")),
     }
