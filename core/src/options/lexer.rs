@@ -90,7 +90,7 @@ impl fmt::Display for SyntaxProblem {
             ),
             Self::UnclosedQuote(quote) => write!(f, "No closing quotation ({quote}) on this line"),
             Self::UnclosedBlock => {
-                f.write_str("this inline block has no end: a line with its closing tag </...> is missing")
+                f.write_str("this inline block has no end: its closing tag </...> is missing")
             }
             Self::LineTooLong => write!(f, "Maximum option line length ({LINE_MAX}) exceeded"),
             Self::TooManyWords => write!(f, "more than {WORDS_MAX} words on a line"),
