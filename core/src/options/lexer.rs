@@ -89,9 +89,7 @@ impl fmt::Display for SyntaxProblem {
                 "Bad backslash: only \\\\, \\\" and backslash-space are escapes; write \\\\ for a backslash",
             ),
             Self::UnclosedQuote(quote) => write!(f, "No closing quotation ({quote}) on this line"),
-            Self::UnclosedBlock => {
-                f.write_str("this inline block has no end: its closing tag </...> is missing")
-            }
+            Self::UnclosedBlock => f.write_str("this inline block has no end: its closing tag </...> is missing"),
             Self::LineTooLong => write!(f, "Maximum option line length ({LINE_MAX}) exceeded"),
             Self::TooManyWords => write!(f, "more than {WORDS_MAX} words on a line"),
             Self::Nul => f.write_str("a NUL byte: this is no text file"),
