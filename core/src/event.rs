@@ -198,15 +198,40 @@ impl Cause {
     }
 }
 
-/// A socket address in openvpn's spelling: `[AF_INET]192.0.2.1:1194`, `[AF_INET6]2001:db8::1:1194`.
+/// A socket address in openvpn's spelling: `[AF_INET]192.0.2.1:1194`, `[AF_INET6]2001:db8::1:1194`,
+/// `[AF_INET][undef]:1194`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address(pub SocketAddr);
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_ipv4() { "[AF_INET]" } else { "[AF_INET6]" })?;
         match self.0 {
-            SocketAddr::V4(address) => write!(f, "[AF_INET]{}:{}", address.ip(), address.port()),
-            SocketAddr::V6(address) => write!(f, "[AF_INET6]{}:{}", address.ip(), address.port()),
+            address if address.ip().is_unspecified() => f.write_str("[undef]")?,
+            SocketAddr::V6(address) if address.scope_id() != 0 => {
+                write!(f, "{}%{}", address.ip(), address.scope_id())?;
+            }
+            address => write!(f, "{}", address.ip())?,
+        }
+        write!(f, ":{}", self.0.port())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Address;
+    use std::string::ToString;
+
+    #[test]
+    fn addresses_look_as_in_openvpn() {
+        for (address, text) in [
+            ("192.0.2.1:1194", "[AF_INET]192.0.2.1:1194"),
+            ("0.0.0.0:1194", "[AF_INET][undef]:1194"),
+            ("[fd00::1]:1194", "[AF_INET6]fd00::1:1194"),
+            ("[::]:5000", "[AF_INET6][undef]:5000"),
+            ("[fe80::1%7]:1194", "[AF_INET6]fe80::1%7:1194"),
+        ] {
+            assert_eq!(Address(address.parse().unwrap()).to_string(), text);
         }
     }
 }

@@ -21,7 +21,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::config::HostConfig;
 use crate::crypto::FastRng;
 use crate::failure::Fatal;
-use crate::link::AfAddr;
 use crate::link::udp::{self, Received, SendOutcome, UdpLink, UdpOptions};
 use crate::log::{self, Burst, Omitted};
 use crate::replay_file::ReplayFile;
@@ -322,11 +321,11 @@ impl<'c> EventLoop<'c> {
         let protocol = socket.protocol();
         log::line(3, format_args!("{}", socket.buffers()));
         match (socket.local_addr(), self.config.bind || self.config.local.is_some()) {
-            (Ok(local), true) => log::line(1, format_args!("{protocol} link local (bound): {}", AfAddr(local))),
+            (Ok(local), true) => log::line(1, format_args!("{protocol} link local (bound): {}", Address(local))),
             _ => log::line(1, format_args!("{protocol} link local: (not bound)")),
         }
         match remote {
-            Some(remote) => log::line(1, format_args!("{protocol} link remote: {}", AfAddr(remote))),
+            Some(remote) => log::line(1, format_args!("{protocol} link remote: {}", Address(remote))),
             None => log::line(1, format_args!("{protocol} link remote: [AF_UNSPEC]")),
         }
     }

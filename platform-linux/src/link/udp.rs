@@ -10,8 +10,8 @@ use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::AfAddr;
 use crate::sys::{self, errno, errno_text};
+use longcable_core::event::Address;
 
 /// The IP version of a socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -312,7 +312,7 @@ impl fmt::Display for UdpError {
                 }
             }
             Self::Bind { local, errno } => {
-                let (address, code) = (AfAddr(*local), *errno as i32);
+                let (address, code) = (Address(*local), *errno as i32);
                 let text = errno_text(*errno);
                 write!(f, "TCP/UDP: Socket bind failed on local address {address}: {text} (errno={code}); ")?;
                 match errno {
