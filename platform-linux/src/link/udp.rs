@@ -13,6 +13,9 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use crate::sys::{self, errno, errno_text};
 use longcable_core::event::Address;
 
+/// What is asked for unless `rcvbuf` says otherwise: some 400 packets.
+const DEFAULT_RCVBUF: usize = 1 << 20;
+
 /// The IP version of a socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Family {
@@ -48,7 +51,7 @@ pub struct UdpOptions {
     pub local: Option<SocketAddr>,
     /// Bytes of packets that may wait to be sent.
     pub sndbuf: Option<usize>,
-    /// Bytes of packets that may wait to be received.
+    /// Bytes of packets that may wait to be received; None is as much as the kernel allows, up to 1 MiB.
     pub rcvbuf: Option<usize>,
     /// The firewall mark of packets sent.
     pub mark: Option<u32>,
@@ -374,8 +377,10 @@ fn open_socket(family: Family) -> io::Result<(Socket, bool)> {
 fn set_buffers(socket: &Socket, options: &UdpOptions) -> Result<Buffers, UdpError> {
     let sizes = || (socket.recv_buffer_size().unwrap_or_default(), socket.send_buffer_size().unwrap_or_default());
     let before = sizes();
-    if let Some(bytes) = options.rcvbuf {
-        socket.set_recv_buffer_size(bytes).map_err(setting(|| format!("rcvbuf {bytes}")))?;
+    match options.rcvbuf {
+        Some(bytes) => socket.set_recv_buffer_size(bytes).map_err(setting(|| format!("rcvbuf {bytes}")))?,
+        // Without it a burst overflows the kernel's default; a kernel that allows less gives what it allows.
+        None => drop(socket.set_recv_buffer_size(DEFAULT_RCVBUF)),
     }
     if let Some(bytes) = options.sndbuf {
         socket.set_send_buffer_size(bytes).map_err(setting(|| format!("sndbuf {bytes}")))?;
