@@ -43,6 +43,9 @@ impl Discard {
                 "Hint: compare the static key, 'auth' and the key direction of both ends (none and none, or 0 and 1)",
             ),
             Self::Decryption => Some("Hint: compare 'cipher' and 'keysize' of both ends"),
+            Self::Replay { .. } => Some(
+                "Hint: if nothing passes, the peer's clock has gone back: correct it, and remove a 'replay-persist' file",
+            ),
             Self::Framing(_) => Some("Hint: compare 'comp-lzo' and 'compress' of both ends"),
             Self::Source => Some("Hint: add 'float' to follow a peer whose address changes, or correct 'remote'"),
             _ => None,
@@ -72,7 +75,7 @@ impl fmt::Display for Discard {
             Self::Empty => f.write_str("Authenticate/Decrypt packet error: missing payload"),
             Self::NotIp(version) => write!(
                 f,
-                "IP packet with unknown IP version={version} seen (is 'comp-lzo' or 'compress' set at one end only?)"
+                "IP packet with unknown IP version={version} seen (is 'comp-lzo', 'compress' or 'no-replay' set at one end only?)"
             ),
             Self::Occ(opcode) => write!(f, "Unknown OCC opcode {opcode}"),
             Self::NotReady => f.write_str("Packet dropped: the link is not ready"),

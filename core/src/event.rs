@@ -30,6 +30,8 @@ pub enum Event<'o> {
     OptionDiffers(&'o str),
     /// The comparison is over; so many options differ.
     OptionsCompared(usize),
+    /// The peer is heard and does not answer: what is sent to it does not get through, or is refused there.
+    PeerDeaf,
     /// The peer never answered the question for its options.
     OptionsUnknown,
     /// The link is about to restart or end for this cause.
@@ -50,6 +52,8 @@ impl Event<'_> {
         match self {
             Self::PeerOptions(_) | Self::OptionsAgree => 4,
             Self::Pause(_) => 3,
+            // The failed lookup is an error in the log already, once in a while.
+            Self::Restarting(Reason { cause: Some(Cause::Resolve), .. }) | Self::Ending(Cause::Resolve) => 4,
             _ => 1,
         }
     }
@@ -79,6 +83,10 @@ impl fmt::Display for Event<'_> {
             Self::OptionsCompared(count) => {
                 write!(f, "{count} option(s) of the two ends differ: see the warnings above")
             }
+            Self::PeerDeaf => f.write_str(
+                "WARNING: the peer's packets arrive, but it answers no question: does its log show errors? Compare the \
+                 key direction of both ends, and see that its firewall lets these packets in",
+            ),
             Self::OptionsUnknown => f.write_str(
                 "NOTE: the peer did not tell its options, so they could not be compared ('disable-occ' at either end \
                  silences this)",

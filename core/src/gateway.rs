@@ -396,7 +396,9 @@ impl<'c, P: Platform> Gateway<'c, P> {
         }
         let (pause, _) = self.config.connect_retry;
         self.push(Step::Event(Event::Restarting(reason)));
-        self.push(Step::Event(Event::Pause(pause.into())));
+        if reason.cause != Some(Cause::Resolve) {
+            self.push(Step::Event(Event::Pause(pause.into())));
+        }
         self.timers.set(Timer::Restart, now + Duration::from_secs(pause.into()));
         self.state = State::Pausing;
     }

@@ -390,6 +390,9 @@ impl<'c, P: Platform> Peer<'c, P> {
         while let Some(timer) = self.timers.expire(now) {
             match timer {
                 Timer::OccRequest => {
+                    if self.occ.peer_is_deaf() {
+                        self.notify(Event::PeerDeaf);
+                    }
                     if self.occ.ask_again(now, &mut self.timers) {
                         self.outbox.occ_request = true;
                     } else {

@@ -3,13 +3,14 @@
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use longcable_core::crypto::StaticKey;
 use longcable_core::event::{Cause, Event, Reason, Signal};
-use longcable_core::options::{KeySource, LinkConfig, Side, options_string};
+use longcable_core::options::{DeviceKind, KeySource, LinkConfig, Remote, Side, options_string};
 
 use crate::config::{HostConfig, Loaded, Mode, Sources, print_help};
 use crate::daemon::{self, PidFile};
@@ -29,7 +30,10 @@ pub const VERSION: &str = concat!("longcable ", env!("CARGO_PKG_VERSION"), " (sp
 
 /// Runs the program with these arguments (without its name).
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments == ["-h"] {
+        arguments = vec!["--help".into()];
+    }
     if arguments.first().is_some_and(|first| first == "demo") {
         return demo::run(arguments.into_iter().skip(1));
     }
@@ -125,6 +129,19 @@ fn run_link(
         // A String takes any text.
         let _ = options_string(link, side, &mut options);
         log::line(4, format_args!("{whose} Options String (VER=V4): '{options}'"));
+    }
+
+    if (host.user.is_some() || host.group.is_some() || host.chroot.is_some()) && !link.persist_tun {
+        log::warning(format_args!(
+            "WARNING: 'user', 'group' or 'chroot' without persist-tun -- this may cause restarts to fail: the device \
+             cannot be opened again; add 'persist-tun'"
+        ));
+    }
+    let is_name = |remote: &Remote<'_>| remote.host.parse::<IpAddr>().is_none();
+    if host.chroot.is_some() && link.remotes.iter().any(is_name) {
+        log::warning(format_args!(
+            "WARNING: with 'chroot', names resolve after the start only if etc/resolv.conf and etc/hosts are in it"
+        ));
     }
 
     let identity = Identity::resolve(host.user.as_deref(), host.group.as_deref(), host.chroot.as_deref());
@@ -225,6 +242,9 @@ fn environment(link: &LinkConfig<'_>, host: &HostConfig) -> Environment {
 /// `mktun` and `rmtun`: a device that stays when no program has it open.
 fn persistent_device(link: &LinkConfig<'_>, host: &HostConfig, make: bool) -> Result<Next, Fatal> {
     let name = link.device_name().map(|name| name.to_string());
+    if link.device == DeviceKind::Null || (name.is_none() && !make) {
+        return Err(Fatal::new("Options error: name the device, as in '--dev tun0'"));
+    }
     let tun = Tun::open(TunOptions { name: name.as_deref(), node: &host.dev_node }).map_err(Fatal::new)?;
     if make {
         let owner = |kind, name: &Option<String>, find: &dyn Fn(&str) -> Option<u32>| {

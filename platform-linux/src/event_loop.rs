@@ -9,12 +9,13 @@ use std::time::{Duration, Instant as Clock, SystemTime, UNIX_EPOCH};
 
 use longcable_core::crypto::{RustCrypto, StaticKey};
 use longcable_core::error::{Discard, NotReady};
-use longcable_core::event::{Address, Reason, Signal};
+use longcable_core::event::{Address, Event, Reason, Signal};
 use longcable_core::gateway::{Gateway, Output};
-use longcable_core::options::{Family, LinkConfig};
+use longcable_core::options::{Family, LinkConfig, ReceiveTimeout};
 use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
 use longcable_core::peer::{OUTPUT_MAX, Platform, Sealed};
 use longcable_core::time::Instant;
+use longcable_core::wire::compress::Framing;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -26,7 +27,7 @@ use crate::log::{self, Burst, Omitted};
 use crate::replay_file::ReplayFile;
 use crate::resolver::{self, IpVersion, Resolver};
 use crate::signals::{Request, Signals};
-use crate::status::{Counters, Statistics, StatusFile};
+use crate::status::{Compression, Counters, Statistics, StatusFile};
 use crate::tunnel::Tunnel;
 
 /// Packets that one direction may move before the other gets its turn.
@@ -37,6 +38,9 @@ const PACKET_MAX: usize = 65_535;
 
 /// A cause of packet errors is logged once in this time, with a count of the others.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A reason why a name does not resolve is logged once in this time: that may take days.
+const LOOKUP_LOG_INTERVAL: Duration = Duration::from_secs(300);
 
 /// How often the replay state is saved.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(60);
@@ -61,6 +65,7 @@ enum Complaint {
     NotSealed(NotReady),
     Socket(Errno),
     Device,
+    Status,
 }
 
 /// One link and its descriptors.
@@ -89,6 +94,8 @@ pub struct EventLoop<'c> {
     /// Room for one packet and everything that grows around it.
     buffer: Box<[u8]>,
     complaints: Burst<Complaint>,
+    /// Reasons why names do not resolve.
+    lookups: Burst<String>,
 }
 
 /// Why the loop stops.
@@ -153,6 +160,7 @@ impl<'c> EventLoop<'c> {
             device_gone: false,
             buffer: vec![0; HEADROOM + PACKET_MAX + TAILROOM].into_boxed_slice(),
             complaints: Burst::new(LOG_INTERVAL),
+            lookups: Burst::new(LOOKUP_LOG_INTERVAL),
         })
     }
 
@@ -227,7 +235,12 @@ impl<'c> EventLoop<'c> {
                         send(socket, &sealed, now, &mut self.complaints);
                     }
                 }
-                Output::Event(event) => log::line(event.level(), format_args!("{event}")),
+                Output::Event(event) => {
+                    log::line(event.level(), format_args!("{event}"));
+                    if event == Event::Initialized {
+                        announce_settings(self.config);
+                    }
+                }
                 Output::Resolve(lookup, remote) => {
                     let family = remote.family.unwrap_or(self.config.family);
                     let port = remote.port.unwrap_or(self.config.remote_port);
@@ -274,6 +287,7 @@ impl<'c> EventLoop<'c> {
         match UdpLink::open(&options) {
             Ok(socket) => {
                 self.announce(&socket, remote);
+                self.tunnel.restore_routes();
                 self.socket = Some(socket);
                 self.bound_before = true;
                 self.gateway.bound(self.now(), unix_now(), Ok(()));
@@ -335,7 +349,12 @@ impl<'c> EventLoop<'c> {
         match answer.result {
             Ok(addresses) => self.gateway.resolved(now, lookup, Ok(&addresses)),
             Err(error) => {
-                log::warning(format_args!("{error}"));
+                complain(&mut self.lookups, now, error.reason.clone(), |omitted| {
+                    log::warning(format_args!("{error}{omitted}"));
+                    if self.host.chroot.is_some() {
+                        log::warning(format_args!("Hint: names are looked up with the files in 'chroot'"));
+                    }
+                });
                 self.gateway.resolved(now, lookup, Err(()));
             }
         }
@@ -448,7 +467,9 @@ impl<'c> EventLoop<'c> {
         let now = self.now();
         let counters = self.counters();
         if let Some(Err(error)) = self.status.as_mut().map(|status| status.tick(now, &counters)) {
-            log::warning(format_args!("Cannot write the status file: {error}"));
+            complain(&mut self.complaints, now, Complaint::Status, |omitted| {
+                log::warning(format_args!("Cannot write the status file: {error}{omitted}"));
+            });
         }
         if now >= self.replay_due {
             self.replay_due = now + REPLAY_INTERVAL;
@@ -472,9 +493,23 @@ impl<'c> EventLoop<'c> {
             link_read: passed.link_read,
             link_write: passed.link_write,
             auth_read: passed.authentic_read,
-            compression: None,
+            // Nothing is ever compressed.
+            compression: (self.config.framing != Framing::None).then(Compression::default),
         }
     }
+}
+
+/// What openvpn tells about the link once it is up.
+fn announce_settings(config: &LinkConfig<'_>) {
+    let suite = config.suite();
+    let (cipher, digest) = (suite.cipher.name(), suite.digest.name());
+    log::line(3, format_args!("Data Channel: cipher '{cipher}', auth '{digest}'"));
+    let timeout = match config.receive_timeout {
+        ReceiveTimeout::None => String::new(),
+        ReceiveTimeout::Restart(seconds) => format!(", ping-restart {seconds}"),
+        ReceiveTimeout::Exit(seconds) => format!(", ping-exit {seconds}"),
+    };
+    log::line(3, format_args!("Timers: ping {}{timeout}", config.ping));
 }
 
 /// Seconds since 1970.
@@ -530,7 +565,7 @@ fn send(socket: &UdpLink, sealed: &Sealed<'_>, now: Instant, complaints: &mut Bu
     }
 }
 
-fn complain(complaints: &mut Burst<Complaint>, now: Instant, cause: Complaint, write: impl FnOnce(Omitted)) {
+fn complain<C: PartialEq>(complaints: &mut Burst<C>, now: Instant, cause: C, write: impl FnOnce(Omitted)) {
     if let Some(omitted) = complaints.admit(now, cause) {
         write(omitted);
     }

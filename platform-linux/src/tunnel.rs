@@ -37,6 +37,8 @@ pub struct Tunnel<'c> {
     pub environment: Environment,
     device: Option<Device>,
     planned: Vec<PlannedRoute>,
+    /// The routes have been added.
+    routed: bool,
     routes: RouteTable,
 }
 
@@ -66,6 +68,7 @@ impl<'c> Tunnel<'c> {
             environment,
             device: None,
             planned: Vec::new(),
+            routed: false,
             routes,
         })
     }
@@ -130,8 +133,20 @@ impl<'c> Tunnel<'c> {
                 }
             }
         }
+        self.routed = true;
         if let Err(failure) = self.scripts.route_up(&mut self.environment) {
             log::warning(format_args!("{failure}"));
+        }
+    }
+
+    /// Adds those routes again that went while the device stayed open, as when somebody set it down and up.
+    pub fn restore_routes(&mut self) {
+        let Some(device) = self.device.as_ref().filter(|_| self.routed && !self.config.route_noexec) else { return };
+        for PlannedRoute { route, name, on_device } in &self.planned {
+            let route = Route { device: device.link.clone().filter(|_| *on_device), ..route.clone() };
+            if let Ok(true) = self.routes.add(&self.netlink, route) {
+                log::line(1, format_args!("The route to {name} was gone; it is back"));
+            }
         }
     }
 
@@ -156,6 +171,7 @@ impl<'c> Tunnel<'c> {
     /// Removes the routes, runs `route-pre-down` and `down`, closes the device.
     pub fn close(&mut self, reason: &Reason) {
         let Some(Device { tun, link, facts }) = self.device.take() else { return };
+        self.routed = false;
         if let Err(failure) = self.scripts.route_pre_down(&mut self.environment, &facts, reason) {
             log::warning(format_args!("{failure}"));
         }

@@ -10,6 +10,8 @@ use crate::wire::internal::OPTIONS_MAX;
 
 const INTERVAL: Duration = Duration::from_secs(10);
 const TRIES: u8 = 12;
+/// So many questions go unanswered by a peer that is heard before the operator is told.
+const DEAF_AFTER: u8 = 2;
 
 /// What has been learned and not yet been told.
 #[derive(Debug, Default)]
@@ -26,6 +28,8 @@ enum News {
 pub(super) struct Occ {
     /// The peer is asked and has not answered yet.
     wanted: bool,
+    /// The peer has been heard.
+    heard: bool,
     tries_left: u8,
     peer: String<OPTIONS_MAX>,
     news: News,
@@ -41,6 +45,7 @@ impl Occ {
 
     /// The peer has just been heard for the first time: no need to wait for the interval.
     pub(super) fn ask_now(&mut self, now: Instant, timers: &mut TimerTable) {
+        self.heard = true;
         if self.wanted {
             self.tries_left = TRIES;
             timers.set(Timer::OccRequest, now);
@@ -55,6 +60,11 @@ impl Occ {
             timers.set(Timer::OccRequest, now + INTERVAL);
         }
         again
+    }
+
+    /// Whether a peer that is heard has left so many questions unanswered that something is wrong.
+    pub(super) fn peer_is_deaf(&self) -> bool {
+        self.heard && self.tries_left == TRIES.saturating_sub(DEAF_AFTER)
     }
 
     /// The peer's string has come. Only the first one counts, and only if it was asked for.

@@ -96,6 +96,9 @@ impl Plan {
                     None => self.gateway.ok_or("it needs a gateway: give one, or set 'route-gateway'")?,
                 };
                 let prefix = prefix("route", route.netmask).map_err(|_| "its netmask has holes")?;
+                if u32::from(destination) & !u32::from(route.netmask) != 0 {
+                    return Err("its network has bits that the netmask hides, as in 10.0.0.1 255.255.255.0");
+                }
                 Ok::<_, &str>((destination, prefix, gateway))
             };
             let (destination, prefix, gateway) = match work_out() {

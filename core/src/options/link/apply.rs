@@ -1,6 +1,6 @@
 //! One option at a time.
 
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::str::FromStr;
 
 use super::*;
@@ -134,7 +134,11 @@ impl<'a> LinkConfig<'a> {
     fn apply_socket(&mut self, d: &Directive<'a>) -> Done<'a> {
         match d.name.as_str().unwrap_or_default() {
             "remote" => {
-                let host = d.parsed(0, "a name or an address", |word| Some(word).filter(|word| *word != ""))?;
+                let host = d.parsed(
+                    0,
+                    "a name or an address, and the port as a word of its own, as in 'remote 192.0.2.1 1194'",
+                    |word| Some(word).filter(|word| *word != "" && word.parse::<SocketAddr>().is_none()),
+                )?;
                 let port = d.arg(1).map(|_| d.parsed(1, PORT, port)).transpose()?;
                 let family = d.arg(2).map(|_| family(d, 2)).transpose()?;
                 push(&mut self.remotes, Remote { host, port, family }, d)?;

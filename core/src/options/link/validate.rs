@@ -1,5 +1,7 @@
 //! What only shows when all options are known.
 
+use core::net::IpAddr;
+
 use super::*;
 use crate::options::error::Problem;
 
@@ -18,6 +20,14 @@ impl<'a> LinkConfig<'a> {
                 "allow-compression",
                 "'no' forbids the compression that is configured; write 'comp-lzo no' or 'compress stub' at both ends",
             );
+        }
+        let misfit = |remote: &Remote<'_>| match (remote.family.unwrap_or(self.family), remote.host.parse()) {
+            (Family::V4, Some(address)) => IpAddr::is_ipv6(&address),
+            (Family::V6, Some(address)) => IpAddr::is_ipv4(&address),
+            _ => false,
+        };
+        if self.remotes.iter().any(misfit) {
+            return conflict("remote", "the address is not of the IP version that 'proto' demands; write 'proto udp'");
         }
         match self.ifconfig {
             Some(Ifconfig { local, remote_or_netmask: remote }) if local == remote => {

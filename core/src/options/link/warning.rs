@@ -39,7 +39,7 @@ impl LinkConfig<'_> {
         let subnet = self.topology == Topology::Subnet;
         [
             (self.cipher.is_none(), Warning::DefaultCipher),
-            (suite.cipher.is_64_bit_block(), Warning::ShortBlocks(suite.cipher)),
+            (self.cipher.is_some() && suite.cipher.is_64_bit_block(), Warning::ShortBlocks(suite.cipher)),
             (suite.cipher == Cipher::None, Warning::NoCipher),
             (suite.digest == Digest::None, Warning::NoAuthentication),
             (!self.packet_ids, Warning::NoPacketIds),
@@ -59,7 +59,8 @@ impl fmt::Display for Warning {
         f.write_str("WARNING: ")?;
         match self {
             Self::DefaultCipher => f.write_str(
-                "no cipher is configured, so it is BF-CBC as in old versions of openvpn; write 'cipher AES-256-CBC' at \
+                "no cipher is configured, so it is openvpn's old default. INSECURE cipher (BF-CBC) with block size less \
+                 than 128 bit: much traffic under one key can be deciphered (SWEET32); write 'cipher AES-256-CBC' at \
                  both ends",
             ),
             Self::ShortBlocks(cipher) => write!(
