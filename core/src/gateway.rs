@@ -13,6 +13,7 @@ use heapless::{Deque, Vec};
 use crate::crypto::StaticKey;
 use crate::error::{Discard, NotReady};
 use crate::event::{Cause, Event, Reason, Signal};
+use crate::log::debug;
 use crate::options::{Family, LinkConfig, Remote, ResolvRetry};
 use crate::packet::PacketBuf;
 use crate::peer::{self, Counters, Peer, Platform, REMOTES_MAX, Sealed, SetupError};
@@ -165,6 +166,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
         match addresses {
             Ok(addresses) if !addresses.is_empty() => {
                 self.addresses = addresses.iter().copied().take(REMOTES_MAX).collect();
+                debug!("{} address(es) for remote {}, attempt {}", self.addresses.len(), self.remote, self.attempt);
                 let next = self.attempt.checked_rem(self.addresses.len()).unwrap_or(0);
                 self.addresses.rotate_left(next);
                 self.bind();

@@ -75,6 +75,7 @@ pub mod data;
 pub mod error;
 pub mod event;
 pub mod gateway;
+mod log;
 pub mod options;
 pub mod packet;
 pub mod peer;

@@ -17,6 +17,7 @@ use crate::crypto::{Provider, Rng, StaticKey, Unsupported};
 use crate::data::{Opener, Sealer};
 use crate::error::{Discard, NotReady};
 use crate::event::{Cause, Event, Reason, Signal};
+use crate::log::debug;
 use crate::options::{DeviceKind, LinkConfig};
 use crate::packet::{HEADROOM, PacketBuf, TAILROOM};
 use crate::time::{Duration, Instant, Timer, TimerTable};
@@ -228,6 +229,7 @@ impl<'c, P: Platform> Peer<'c, P> {
         {
             self.opener = opener;
         }
+        debug!("a new sequence of packet ids begins at {} s", time);
         self.phase = Phase::Up;
         self.addresses.start(remotes);
         self.outbox = Outbox::default();
@@ -291,7 +293,10 @@ impl<'c, P: Platform> Peer<'c, P> {
                 self.counters.tunnel_write = self.counters.tunnel_write.saturating_add(packet.len() as u64)
             }
             Ok(None) => {}
-            Err(_) => self.counters.discarded = self.counters.discarded.saturating_add(1),
+            Err(_) => {
+                self.counters.discarded = self.counters.discarded.saturating_add(1);
+                debug!("discarded a datagram, the {}th of this process", self.counters.discarded);
+            }
         }
         opened
     }

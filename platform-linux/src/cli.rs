@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -144,8 +144,12 @@ fn run_link(
         ));
     }
 
-    let identity = Identity::resolve(host.user.as_deref(), host.group.as_deref(), host.chroot.as_deref());
-    let identity = identity.map_err(Fatal::new)?;
+    // After the first time there is no way back, and what is looked up here may be out of reach.
+    let identity = match process.settled {
+        true => None,
+        false => Some(Identity::resolve(host.user.as_deref(), host.group.as_deref(), host.chroot.as_deref())),
+    };
+    let identity = identity.transpose().map_err(Fatal::new)?;
     let mut scripts = Scripts::new(host.script_security);
     for (hook, command) in &host.scripts {
         scripts.set(*hook, command).map_err(|error| Fatal::new(format!("Options error: {error}")))?;
@@ -169,16 +173,21 @@ fn run_link(
 
     let environment = environment(link, host);
     let tunnel = Tunnel::new(link, host, Plan::new(link)?, scripts, environment)?;
-    let settled = std::mem::replace(&mut process.settled, true);
+    let settled = &mut process.settled;
     let settle = move || {
-        if settled {
-            return Ok(());
-        }
+        let Some(identity) = identity else { return Ok(()) };
         host.nice.map_or(Ok(()), privileges::set_nice).map_err(Fatal::new)?;
         if host.mlock {
             privileges::lock_memory().map_err(Fatal::new)?;
         }
-        if identity.changes_something() { identity.assume().map_err(Fatal::new) } else { Ok(()) }
+        if host.daemon && host.cd.is_none() {
+            daemon::change_directory(Path::new("/")).map_err(Fatal::new)?;
+        }
+        if identity.changes_something() {
+            identity.assume().map_err(Fatal::new)?;
+        }
+        *settled = true;
+        Ok(())
     };
     let reason = EventLoop::new(link, host, key, tunnel, Box::new(settle))?.run(signals)?;
     Ok(match reason {

@@ -265,7 +265,10 @@ impl<'c> EventLoop<'c> {
                 Output::RestartDown(reason) => self.tunnel.restart_down(&reason)?,
                 Output::RestartUp => self.tunnel.restart_up()?,
                 Output::CloseTunnel(reason) => self.tunnel.close(&reason),
-                Output::PeerAddress(address) => self.tunnel.peer_address(address),
+                Output::PeerAddress(address) => {
+                    self.tunnel.keep_path_to(address);
+                    self.tunnel.peer_address(address);
+                }
                 Output::Exit(reason) => return Err(Stop::Exit(reason)),
                 Output::Timeout(wake) => {
                     self.wake = wake.map(|(at, _)| at);
@@ -282,12 +285,17 @@ impl<'c> EventLoop<'c> {
 
     fn bind(&mut self, remote: Option<SocketAddr>) -> Result<(), Stop> {
         self.remote = remote;
-        let options = self.udp_options(remote)?;
-        self.local = options.local;
-        match UdpLink::open(&options) {
+        let opened = self.udp_options(remote).and_then(|options| {
+            self.local = options.local;
+            UdpLink::open(&options).map_err(Fatal::new)
+        });
+        match opened {
             Ok(socket) => {
                 self.announce(&socket, remote);
                 self.tunnel.restore_routes();
+                if let Some(remote) = remote {
+                    self.tunnel.keep_path_to(remote);
+                }
                 self.socket = Some(socket);
                 self.bound_before = true;
                 self.gateway.bound(self.now(), unix_now(), Ok(()));
@@ -296,7 +304,7 @@ impl<'c> EventLoop<'c> {
                 log::error(format_args!("{error}"));
                 self.gateway.bound(self.now(), unix_now(), Err(()));
             }
-            Err(error) => return Err(Stop::Failed(Fatal::new(error))),
+            Err(error) => return Err(Stop::Failed(error)),
         }
         Ok(())
     }
@@ -445,7 +453,7 @@ impl<'c> EventLoop<'c> {
             };
             log::traffic('r');
             let Some(packet) = PacketBuf::new(&mut self.buffer, HEADROOM, len) else { return };
-            let tos = if self.host.passtos { packet.as_slice().get(1).copied() } else { None };
+            let tos = if self.host.passtos { type_of_service(packet.as_slice()) } else { None };
             match self.gateway.seal(now, packet) {
                 Ok(sealed) => {
                     let Some(socket) = &self.socket else { continue };
@@ -512,6 +520,15 @@ fn announce_settings(config: &LinkConfig<'_>) {
     log::line(3, format_args!("Timers: ping {}{timeout}", config.ping));
 }
 
+/// The type of service of an IPv4 packet, the traffic class of an IPv6 packet.
+fn type_of_service(packet: &[u8]) -> Option<u8> {
+    match packet {
+        [first, second, ..] if first >> 4 == 6 => Some(first << 4 | second >> 4),
+        [_, second, ..] => Some(*second),
+        _ => None,
+    }
+}
+
 /// Seconds since 1970.
 fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
@@ -558,10 +575,14 @@ fn say_discarded(discard: Discard, from: SocketAddr, expected: Option<SocketAddr
 /// Sends a datagram; if that fails it is lost, like any on its way.
 fn send(socket: &UdpLink, sealed: &Sealed<'_>, now: Instant, complaints: &mut Burst<Complaint>) {
     log::traffic('W');
-    if let SendOutcome::Failed(error) = socket.send(sealed.datagram, sealed.to) {
-        complain(complaints, now, Complaint::Socket(error.errno), |omitted| {
+    match socket.send(sealed.datagram, sealed.to) {
+        SendOutcome::Sent => {}
+        SendOutcome::Failed(error) => complain(complaints, now, Complaint::Socket(error.errno), |omitted| {
             log::error(format_args!("{error}{omitted}"));
-        });
+        }),
+        SendOutcome::WouldBlock => complain(complaints, now, Complaint::Socket(Errno::EAGAIN), |omitted| {
+            log::warning(format_args!("write: the send buffer is full, packets are dropped{omitted}"));
+        }),
     }
 }
 

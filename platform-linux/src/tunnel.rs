@@ -14,14 +14,14 @@ use crate::config::HostConfig;
 use crate::environment::Environment;
 use crate::failure::Fatal;
 use crate::log;
-use crate::net::{InterfaceAddress, Link, Netlink, Route, RouteTable};
+use crate::net::{InterfaceAddress, Link, NetError, Netlink, Route, RouteTable};
 use crate::scripts::{self, Context, Scripts};
 use crate::tun::{InterfaceConfig, Tun, TunOptions};
 
 /// The device while it is open.
 struct Device {
     tun: Tun,
-    link: Option<Link>,
+    link: Link,
     facts: scripts::Tunnel,
 }
 
@@ -34,12 +34,14 @@ pub struct Tunnel<'c> {
     netlink: Netlink,
     scripts: Scripts,
     /// What scripts are told.
-    pub environment: Environment,
+    environment: Environment,
     device: Option<Device>,
     planned: Vec<PlannedRoute>,
     /// The routes have been added.
     routed: bool,
     routes: RouteTable,
+    /// The way to the peer, if the routes would catch it.
+    path_to_peer: RouteTable,
 }
 
 impl<'c> Tunnel<'c> {
@@ -57,7 +59,6 @@ impl<'c> Tunnel<'c> {
             txqueuelen: host.txqueuelen,
         };
         let netlink = Netlink::open().map_err(Fatal::new)?;
-        let routes = RouteTable::default();
         Ok(Self {
             config,
             host,
@@ -69,7 +70,8 @@ impl<'c> Tunnel<'c> {
             device: None,
             planned: Vec::new(),
             routed: false,
-            routes,
+            routes: RouteTable::default(),
+            path_to_peer: RouteTable::default(),
         })
     }
 
@@ -96,7 +98,11 @@ impl<'c> Tunnel<'c> {
             ipv4: self.plan.ipv4,
             ipv6: self.plan.ipv6,
         };
-        let link = if self.config.ifconfig_noexec { None } else { Some(self.configure(&tun)?) };
+        let link = if self.config.ifconfig_noexec {
+            self.netlink.link(tun.name()).map_err(Fatal::new)?
+        } else {
+            self.configure(&tun)?
+        };
         self.environment.set("dev", tun.name());
         facts.describe(&mut self.environment);
         self.planned = self.plan.routes(self.config, &self.netlink, peer, &mut self.environment);
@@ -119,34 +125,69 @@ impl<'c> Tunnel<'c> {
     /// Adds the routes and runs `route-up`. A route that cannot be set is an error in the log, not the end.
     pub fn add_routes(&mut self, peer: Option<SocketAddr>) {
         let Some(device) = &self.device else { return };
-        if !self.config.route_noexec {
-            if let Some(peer) = peer {
-                keep_path_to(peer.ip(), &self.planned, &self.netlink, &mut self.routes);
-            }
-            for PlannedRoute { route, name, on_device } in &self.planned {
-                log::line(3, format_args!("net_route_add: {name} dev {}", device.facts.device));
-                let route = Route { device: device.link.clone().filter(|_| *on_device), ..route.clone() };
-                match self.routes.add(&self.netlink, route) {
-                    Ok(true) => {}
-                    Ok(false) => log::warning(format_args!("NOTE: there is a route to {name} already; it stays")),
-                    Err(error) => log::error(format_args!("ERROR: Linux route add command failed: {error}")),
-                }
-            }
+        for PlannedRoute { name, .. } in self.planned.iter().filter(|_| !self.config.route_noexec) {
+            log::line(3, format_args!("net_route_add: {name} dev {}", device.facts.device));
         }
         self.routed = true;
+        if let Some(peer) = peer {
+            self.keep_path(peer.ip());
+        }
+        self.add_planned(|name, result| match result {
+            Ok(true) => {}
+            Ok(false) => log::warning(format_args!("NOTE: there is a route to {name} already; it stays")),
+            Err(error) => log::error(format_args!("ERROR: Linux route add command failed: {error}")),
+        });
         if let Err(failure) = self.scripts.route_up(&mut self.environment) {
             log::warning(format_args!("{failure}"));
         }
     }
 
+    /// Keeps the way to the peer out of the tunnel: the peer may have moved, or the way may have.
+    pub fn keep_path_to(&mut self, peer: SocketAddr) {
+        if self.routed && self.planned.iter().any(|planned| covers(&planned.route, peer.ip())) {
+            // The tunnel's routes would catch the look-up: they make room for a moment.
+            self.path_to_peer.remove_all(&self.netlink);
+            self.routes.remove_all(&self.netlink);
+            self.keep_path(peer.ip());
+            self.add_planned(|_, _| {});
+        }
+    }
+
     /// Adds those routes again that went while the device stayed open, as when somebody set it down and up.
     pub fn restore_routes(&mut self) {
-        let Some(device) = self.device.as_ref().filter(|_| self.routed && !self.config.route_noexec) else { return };
+        if self.routed {
+            self.add_planned(|name, result| {
+                if let Ok(true) = result {
+                    log::line(1, format_args!("The route to {name} was gone; it is back"));
+                }
+            });
+        }
+    }
+
+    /// Adds the planned routes, and tells what became of each.
+    fn add_planned(&mut self, tell: impl Fn(&str, Result<bool, NetError>)) {
+        let Some(device) = self.device.as_ref().filter(|_| !self.config.route_noexec) else { return };
         for PlannedRoute { route, name, on_device } in &self.planned {
-            let route = Route { device: device.link.clone().filter(|_| *on_device), ..route.clone() };
-            if let Ok(true) = self.routes.add(&self.netlink, route) {
-                log::line(1, format_args!("The route to {name} was gone; it is back"));
-            }
+            let route = Route { device: on_device.then(|| device.link.clone()), ..route.clone() };
+            tell(name, self.routes.add(&self.netlink, route));
+        }
+    }
+
+    /// A host route that leads to the peer as now, if a planned route would catch its address: the tunnel's own packets
+    /// must not go into the tunnel.
+    fn keep_path(&mut self, peer: IpAddr) {
+        if self.config.route_noexec || !self.planned.iter().any(|planned| covers(&planned.route, peer)) {
+            return;
+        }
+        let added = self.netlink.path_to(peer).and_then(|path| {
+            let prefix = if peer.is_ipv4() { 32 } else { 128 };
+            let route =
+                Route { destination: peer, prefix, gateway: path.gateway, device: Some(path.device), metric: None };
+            self.path_to_peer.add(&self.netlink, route)
+        });
+        match added {
+            Ok(_) => log::line(3, format_args!("A route covers the peer's address {peer}: its present path is kept")),
+            Err(error) => log::error(format_args!("ERROR: cannot keep the path to the peer {peer}: {error}")),
         }
     }
 
@@ -170,19 +211,20 @@ impl<'c> Tunnel<'c> {
 
     /// Removes the routes, runs `route-pre-down` and `down`, closes the device.
     pub fn close(&mut self, reason: &Reason) {
-        let Some(Device { tun, link, facts }) = self.device.take() else { return };
+        let Some(Device { tun, facts, .. }) = self.device.take() else { return };
         self.routed = false;
         if let Err(failure) = self.scripts.route_pre_down(&mut self.environment, &facts, reason) {
             log::warning(format_args!("{failure}"));
         }
-        for error in self.routes.remove_all(&self.netlink) {
+        let path_errors = self.path_to_peer.remove_all(&self.netlink);
+        for error in self.routes.remove_all(&self.netlink).into_iter().chain(path_errors) {
             log::error(format_args!("ERROR: Linux route delete command failed: {error}"));
         }
         if self.host.down_pre {
             self.down(&facts, reason);
         }
         log::line(3, format_args!("Closing TUN/TAP interface"));
-        if link.is_some() {
+        if !self.config.ifconfig_noexec {
             for address in &self.interface.addresses {
                 log::line(3, format_args!("{}", Describe { verb: "del", address, device: &facts.device }));
             }
@@ -208,23 +250,6 @@ impl<'c> Tunnel<'c> {
         if let Err(failure) = self.scripts.ip_change(&mut self.environment, peer) {
             log::warning(format_args!("{failure}"));
         }
-    }
-}
-
-/// A host route that leads to the peer as now, if one of `routes` would catch its address: the tunnel's own packets
-/// must not go into the tunnel.
-fn keep_path_to(peer: IpAddr, routes: &[PlannedRoute], netlink: &Netlink, table: &mut RouteTable) {
-    if !routes.iter().any(|planned| covers(&planned.route, peer)) {
-        return;
-    }
-    let added = netlink.path_to(peer).and_then(|path| {
-        let prefix = if peer.is_ipv4() { 32 } else { 128 };
-        let route = Route { destination: peer, prefix, gateway: path.gateway, device: Some(path.device), metric: None };
-        table.add(netlink, route)
-    });
-    match added {
-        Ok(_) => log::line(3, format_args!("A route covers the peer's address {peer}: its present path is kept")),
-        Err(error) => log::error(format_args!("ERROR: cannot keep the path to the peer {peer}: {error}")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use longcable_tests::support::{Daemon, Lab, Link, Program, end};
+use longcable_tests::support::{Daemon, Lab, Link, Program, baseline, end};
 
 /// Asked 10 seconds after the start, and again 10 seconds later should the first question be lost.
 const ASKED_TWICE: Duration = Duration::from_secs(25);
@@ -54,8 +54,11 @@ for_each_pair! {
         ));
         let link = Link::up(&lab, programs, [&more[0], &more[1]]);
         std::thread::sleep(Duration::from_secs(12));
-        for end in [&link.left, &link.right] {
+        for (end, program) in [&link.left, &link.right].into_iter().zip(programs) {
             assert_eq!(differences(end), 0, "nothing differs");
+            if program == Program::tested() && !baseline() {
+                end.wait_for("The options of both ends agree");
+            }
         }
         link.stop();
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use longcable_tests::support::{Daemon, Filling, Lab, Link, PATIENCE, Program, end, poll};
+use longcable_tests::support::{Daemon, Filling, Lab, Link, PATIENCE, Pinger, Program, end, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -159,6 +159,55 @@ fn another_user_and_group() {
     link.left.wait_for("process restarting");
     link.wait_for_traffic();
     link.stop();
+}
+
+/// A restart with a new configuration before the tunnel was ever open must not lose the drop of privileges.
+#[test]
+fn another_user_after_a_hangup_while_waiting() {
+    let lab = Lab::new();
+    let left = end(&lab.left, &lab.right, "user nobody\nup-delay\npersist-tun");
+    let mut left = Daemon::start(&lab, &lab.left, Program::tested(), &left);
+    left.wait_for("link remote");
+    left.signal(Signal::SIGHUP);
+    left.wait_for_count("link remote", 2);
+    let right = Daemon::start(&lab, &lab.right, Program::Openvpn, &end(&lab.right, &lab.left, "ping 1"));
+    let link = Link::with(&lab, left, right);
+    link.wait_for_traffic();
+    let status = fs::read_to_string(format!("/proc/{}/status", link.left.pid())).unwrap();
+    assert!(status.lines().any(|line| line.starts_with("Uid:\t65534\t65534")), "{status}");
+    link.stop();
+}
+
+/// Errors that the kernel keeps in the socket's queue must not keep the program busy.
+#[test]
+fn a_prohibited_path_costs_no_processor_time() {
+    let lab = Lab::new();
+    // The right site is a router that lets nothing through.
+    lab.right.namespace.inside(|| fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1")).unwrap();
+    lab.right.ip(&["route add prohibit 2001:db8:1::/64"]);
+    lab.left.ip(&["route add 2001:db8:1::/64 via 2001:db8::2"]);
+    let config = end(&lab.left, &lab.right, "proto udp6").replace("remote 192.0.2.2", "remote 2001:db8:1::9");
+    let mut left = Daemon::start(&lab, &lab.left, Program::tested(), &config);
+    left.wait_for("link remote");
+    let mut pinger = Pinger::new(&lab.left, lab.right.inside);
+    let ticks = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", left.pid())).unwrap();
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    };
+    for packets in 1..6 {
+        // All at once, so that one is sent before the error of the one before is looked at.
+        let process = Pid::from_raw(left.pid() as i32);
+        kill(process, Signal::SIGSTOP).unwrap();
+        (0..packets).for_each(|_| pinger.poke());
+        kill(process, Signal::SIGCONT).unwrap();
+        let before = ticks();
+        std::thread::sleep(Duration::from_millis(300));
+        let used = ticks() - before;
+        assert!(used < 10, "{used} of 30 ticks");
+    }
+    left.wait_for("Permission denied");
+    assert!(left.stop().success());
 }
 
 #[test]

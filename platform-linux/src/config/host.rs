@@ -176,7 +176,10 @@ impl HostConfig {
                 self.script_security = d.choice(0, &levels, "a level from 0 to 3")?;
             }
             "down-pre" => self.down_pre = true,
-            "setenv" => self.environment.setenv(&text(d, 0)?, &text(d, 1)?),
+            "setenv" => {
+                let value = d.arg(1).map(|value| value.to_string()).unwrap_or_default();
+                self.environment.setenv(&text(d, 0)?, &value);
+            }
             "setenv-safe" => {
                 let value = d.arg(1).map(|value| value.to_string()).unwrap_or_default();
                 self.environment.setenv_safe(&text(d, 0)?, &value);

@@ -215,6 +215,8 @@ impl UdpLink {
                     again = false;
                 }
                 errno => {
+                    // Whatever it is, its details may wait in the queue, which keeps the descriptor ready.
+                    self.queued.set(true);
                     let mut failure = self.error(true, errno, Some(unmapped(to)));
                     if errno == Errno::EMSGSIZE {
                         self.queued.set(true);

@@ -12,7 +12,7 @@ pub(super) const SCRIPTS: &[OptionInfo] = &[
     works("route-up", (1, 1), "\"cmd [arguments]\"", "run when the routes are added"),
     works("route-pre-down", (1, 1), "\"cmd [arguments]\"", "run before the routes are removed"),
     works("ipchange", (1, 1), "\"cmd [arguments]\"", "run when the peer's address is known or changes"),
-    works("setenv", (2, 2), "name value", "variable for scripts; 'setenv opt ...' tolerates an unknown option"),
+    works("setenv", (1, 2), "name [value]", "variable for scripts; 'setenv opt ...' tolerates an unknown option"),
     works("setenv-safe", (1, 2), "name [value]", "variable OPENVPN_name for scripts").pull(),
     not_yet("tls-verify", (1, 1), "cmd", "run to check a certificate"),
     not_yet("client-connect", (1, 1), "cmd", "run when a client has connected"),

@@ -44,7 +44,8 @@ pub(super) const TIMERS: &[OptionInfo] = &[
     works("persist-local-ip", (0, 0), "", "keep the local address over restarts"),
     works("persist-remote-ip", (0, 0), "", "keep the peer's last proven address over restarts"),
     works("resolv-retry", (1, 1), "n|infinite", "how many seconds to retry resolving the remote"),
-    works("connect-retry", (1, 2), "n [max]", "seconds to wait before a restart").connection(),
+    works("connect-retry", (1, 2), "n [max]", "seconds to wait before a restart; max concerns TLS and TCP")
+        .connection(),
     works("remap-usr1", (1, 1), "SIGHUP|SIGTERM", "what a restart means"),
     not_yet("connect-retry-max", (1, 1), "n", "give up after n attempts").connection(),
     not_yet("connect-timeout", (1, 1), "n", "seconds to wait for a remote before the next one").connection(),
