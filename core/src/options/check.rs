@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(verdict("ignore-unknown-option ping\nping 5"), r#"ping ["5"]"#);
         assert!(verdict("setenv opt foo 1 2").starts_with("tolerated: "));
         assert_eq!(verdict("setenv opt ping 5"), r#"ping ["5"]"#);
-        assert!(verdict("setenv opt").starts_with("word 0"));
+        assert_eq!(verdict("setenv opt"), r#"setenv ["opt"]"#, "a variable of this name");
         assert!(verdict("setenv FORWARD_COMPATIBLE 1\nfoo").starts_with("tolerated: "));
         assert!(verdict("setenv FORWARD_COMPATIBLE 1\nsetenv FORWARD_COMPATIBLE 0\nfoo").starts_with("word 0"));
         assert_eq!(verdict("setenv NAME value"), r#"setenv ["NAME", "value"]"#);
