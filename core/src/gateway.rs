@@ -16,7 +16,7 @@ use crate::event::{Cause, Event, Reason, Signal};
 use crate::log::debug;
 use crate::options::{Family, LinkConfig, Remote, ResolvRetry};
 use crate::packet::PacketBuf;
-use crate::peer::{self, Counters, Peer, Platform, REMOTES_MAX, Sealed, SetupError};
+use crate::peer::{self, ADDRESSES_MAX, Counters, Peer, Platform, Sealed, SetupError};
 use crate::time::{Duration, Instant, Timer, TimerTable};
 
 /// Distance of the attempts to resolve a name with `resolv-retry n`.
@@ -88,7 +88,7 @@ pub struct Gateway<'c, P: Platform> {
     /// Index into `config.remotes`.
     remote: usize,
     /// The addresses of that remote, the one to try first.
-    addresses: Vec<SocketAddr, REMOTES_MAX>,
+    addresses: Vec<SocketAddr, ADDRESSES_MAX>,
     /// How many of them have been tried in vain.
     attempt: usize,
     /// Number of the last lookup.
@@ -105,6 +105,9 @@ pub struct Gateway<'c, P: Platform> {
 impl<'c, P: Platform> Gateway<'c, P> {
     /// A link that starts at once; call [`Gateway::poll_output`] next. `unix_now` is the time of day
     /// at `now`, in seconds since 1970.
+    ///
+    /// # Errors
+    /// The key must not be used, or the platform lacks the cipher or digest.
     pub fn new(
         config: &'c LinkConfig<'c>,
         key: StaticKey,
@@ -142,6 +145,9 @@ impl<'c, P: Platform> Gateway<'c, P> {
     }
 
     /// Opens one datagram in place; see [`Peer::handle_datagram`].
+    ///
+    /// # Errors
+    /// Why the datagram was dropped.
     pub fn handle_datagram<'b>(
         &mut self,
         now: Instant,
@@ -152,6 +158,9 @@ impl<'c, P: Platform> Gateway<'c, P> {
     }
 
     /// Seals one packet in place; see [`Peer::seal`].
+    ///
+    /// # Errors
+    /// Why the packet was dropped.
     pub fn seal<'b>(&mut self, now: Instant, packet: PacketBuf<'b>) -> Result<Sealed<'b>, NotReady> {
         self.peer.seal(now, packet)
     }
@@ -165,7 +174,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
         }
         match addresses {
             Ok(addresses) if !addresses.is_empty() => {
-                self.addresses = addresses.iter().copied().take(REMOTES_MAX).collect();
+                self.addresses = addresses.iter().copied().take(ADDRESSES_MAX).collect();
                 debug!("{} address(es) for remote {}, attempt {}", self.addresses.len(), self.remote, self.attempt);
                 let next = self.attempt.checked_rem(self.addresses.len()).unwrap_or(0);
                 self.addresses.rotate_left(next);

@@ -27,7 +27,7 @@ use crate::wire::ip;
 use address::Addresses;
 use keepalive::{Due, Keepalive};
 
-pub use address::REMOTES_MAX;
+pub use address::ADDRESSES_MAX;
 use occ::Occ;
 
 /// Room that [`Peer::poll_output`] needs, in bytes: the largest internal message and its headers.
@@ -158,6 +158,9 @@ pub struct Peer<'c, P: Platform> {
 impl<'c, P: Platform> Peer<'c, P> {
     /// A peer that is not connected yet. `unix_now` is the time of day at `now`, in seconds since
     /// 1970.
+    ///
+    /// # Errors
+    /// The key must not be used, or the platform lacks the cipher or digest.
     pub fn new(
         config: &'c LinkConfig<'c>,
         key: StaticKey,
@@ -280,6 +283,9 @@ impl<'c, P: Platform> Peer<'c, P> {
     /// to the engine itself, which may have something to say now ([`Peer::poll_output`]).
     ///
     /// `from` becomes the peer's address only if the datagram is authentic and new.
+    ///
+    /// # Errors
+    /// Why the datagram was dropped.
     pub fn handle_datagram<'b>(
         &mut self,
         now: Instant,
@@ -362,6 +368,9 @@ impl<'c, P: Platform> Peer<'c, P> {
     }
 
     /// Seals one packet from the tunnel device in place.
+    ///
+    /// # Errors
+    /// Why the packet was dropped.
     pub fn seal<'b>(&mut self, now: Instant, mut packet: PacketBuf<'b>) -> Result<Sealed<'b>, NotReady> {
         if !matches!(self.phase, Phase::Up | Phase::Leaving(_)) {
             return Err(NotReady::Down);

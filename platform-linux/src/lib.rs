@@ -1,4 +1,5 @@
 //! longcable on Linux.
+#![deny(unsafe_code)]
 
 pub mod cli;
 pub mod config;
@@ -19,6 +20,7 @@ pub mod scripts;
 pub mod signals;
 pub mod standalone;
 pub mod status;
+#[allow(unsafe_code, reason = "system calls that no crate offers")]
 mod sys;
 mod sys_process;
 #[cfg(test)]

@@ -100,7 +100,7 @@ pub enum BadScript {
         /// The command line.
         line: String,
         /// The rule that is broken.
-        rule: &'static str,
+        rule: String,
     },
 }
 
@@ -176,6 +176,9 @@ impl Scripts {
     }
 
     /// Runs `down` and waits for it.
+    ///
+    /// # Errors
+    /// The script was not run or did not succeed.
     pub fn down(
         &self,
         env: &mut Environment,
@@ -188,17 +191,26 @@ impl Scripts {
     }
 
     /// Runs `route-up` and waits for it.
+    ///
+    /// # Errors
+    /// The script was not run or did not succeed.
     pub fn route_up(&self, env: &mut Environment) -> Result<(), Failure> {
         self.run(Hook::RouteUp, env, &[])
     }
 
     /// Runs `route-pre-down` and waits for it.
+    ///
+    /// # Errors
+    /// The script was not run or did not succeed.
     pub fn route_pre_down(&self, env: &mut Environment, tunnel: &Tunnel, reason: &Reason) -> Result<(), Failure> {
         env.set("signal", signal_variable(reason));
         self.tunnel_script(Hook::RoutePreDown, env, tunnel, Context::Init)
     }
 
     /// Runs `ipchange` and waits for it. The variables `trusted_*` are set even if there is no such script.
+    ///
+    /// # Errors
+    /// The script was not run or did not succeed.
     pub fn ip_change(&self, env: &mut Environment, peer: SocketAddr) -> Result<(), Failure> {
         let (family, variable, other) = match peer.ip() {
             IpAddr::V4(_) => ("AF_INET", "trusted_ip", "trusted_ip6"),
@@ -374,34 +386,10 @@ fn check_executable(path: &str) -> io::Result<()> {
     Ok(access(file.as_os_str(), AccessFlags::X_OK)?)
 }
 
-/// Splits a command line by the quoting rules of the config file (protocol section 7.1).
-fn split_command(line: &str) -> Result<Vec<String>, &'static str> {
-    let mut words = Vec::new();
-    let mut rest = line.chars();
-    loop {
-        let (quote, first) = match rest.find(|c| !c.is_whitespace()) {
-            None | Some('#' | ';') => return Ok(words),
-            Some(c @ ('"' | '\'')) => (Some(c), None),
-            Some(c) => (None, Some(c)),
-        };
-        let mut word = String::new();
-        let mut next = first.or_else(|| rest.next());
-        loop {
-            match (next, quote) {
-                (None, Some(_)) => return Err("no closing quotation mark"),
-                (None, None) => break,
-                (Some(c), Some(quote)) if c == quote => break,
-                (Some(c), None) if c.is_whitespace() => break,
-                (Some('\\'), None | Some('"')) => match rest.next() {
-                    Some(c @ ('\\' | '"' | ' ')) => word.push(c),
-                    _ => return Err("a backslash may only stand before a backslash, a double quote or a space"),
-                },
-                (Some(c), _) => word.push(c),
-            }
-            next = rest.next();
-        }
-        words.push(word);
-    }
+/// Splits a command line by the quoting rules of the config file.
+fn split_command(line: &str) -> Result<Vec<String>, String> {
+    let words = longcable_core::options::words(line).map_err(|error| error.problem.to_string())?;
+    Ok(words.iter().map(ToString::to_string).collect())
 }
 
 #[cfg(test)]

@@ -46,6 +46,9 @@ pub struct Tunnel<'c> {
 
 impl<'c> Tunnel<'c> {
     /// A tunnel that is not open yet.
+    ///
+    /// # Errors
+    /// The kernel gives no netlink socket.
     pub fn new(
         config: &'c LinkConfig<'c>,
         host: &'c HostConfig,

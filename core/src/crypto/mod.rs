@@ -22,6 +22,9 @@ pub struct Unsupported;
 /// One key that encrypts in CBC mode.
 pub trait CbcEncrypt: Sized {
     /// `key` is as many bytes as the cipher takes (protocol section 1.2).
+    ///
+    /// # Errors
+    /// The provider lacks the cipher, or the key has another length.
     fn new(cipher: Cipher, key: &[u8]) -> Result<Self, Unsupported>;
     /// Encrypts whole blocks in place. `iv` is one block; `blocks` a multiple of it, already padded.
     /// Does nothing if the lengths are wrong.
@@ -31,6 +34,9 @@ pub trait CbcEncrypt: Sized {
 /// One key that decrypts in CBC mode.
 pub trait CbcDecrypt: Sized {
     /// `key` is as many bytes as the cipher takes (protocol section 1.2).
+    ///
+    /// # Errors
+    /// The provider lacks the cipher, or the key has another length.
     fn new(cipher: Cipher, key: &[u8]) -> Result<Self, Unsupported>;
     /// Decrypts whole blocks in place, padding included. Does nothing if the lengths are wrong.
     fn decrypt(&self, iv: &[u8], blocks: &mut [u8]);
@@ -39,6 +45,9 @@ pub trait CbcDecrypt: Sized {
 /// One HMAC key.
 pub trait Mac: Sized {
     /// `key` is as many bytes as the digest's tag (protocol section 1.2).
+    ///
+    /// # Errors
+    /// The provider lacks the digest, or the key has another length.
     fn new(digest: Digest, key: &[u8]) -> Result<Self, Unsupported>;
     /// Writes the tag of the concatenated `parts`; `tag` is exactly as long as the digest's output.
     fn sign(&self, parts: &[&[u8]], tag: &mut [u8]);

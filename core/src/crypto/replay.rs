@@ -25,6 +25,9 @@ impl PacketIdSender {
     }
 
     /// The next id and its time. When the ids are used up, a sequence with the time `unix_now` (s) starts.
+    ///
+    /// # Errors
+    /// [`Exhausted`]: there is no later time for a new sequence.
     pub fn next(&mut self, unix_now: u32) -> Result<(u32, u32), Exhausted> {
         self.last = match self.last.checked_add(1) {
             Some(id) => id,
@@ -101,6 +104,9 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> ReplayWindow<B> {
     /// Decides on a packet and remembers it. Call it only after the packet is authenticated.
     ///
     /// `time` is 0 for packet ids in their short form.
+    ///
+    /// # Errors
+    /// Why the packet is taken for a repetition.
     pub fn accept(&mut self, id: u32, time: u32, now: Instant) -> Result<(), Replay> {
         if id == 0 {
             return Err(Replay::Zero);

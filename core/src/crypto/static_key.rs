@@ -41,6 +41,9 @@ impl StaticKey {
     ///
     /// What stands before the header line is ignored, as is everything between the last byte needed
     /// and the footer line.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, StaticKeyError> {
         let mut lines = (1..).zip(text.split('\n'));
         if !lines.any(|(_, content)| content.starts_with(HEADER)) {
@@ -78,6 +81,9 @@ impl StaticKey {
     }
 
     /// Writes the text of a key file.
+    ///
+    /// # Errors
+    /// Those of `out`.
     pub fn write_to(&self, out: &mut impl fmt::Write) -> fmt::Result {
         write!(out, "#\n# {} bit OpenVPN static key\n#\n{HEADER}\n", STATIC_KEY_LEN * 8)?;
         for line in self.keys.as_flattened().chunks(LINE_LEN) {
@@ -101,6 +107,9 @@ impl StaticKey {
     }
 
     /// Refuses a file in which either cipher key is all zero, whichever is used, as openvpn does.
+    ///
+    /// # Errors
+    /// [`StaticKeyError::ZeroKey`].
     pub fn check(&self, suite: Suite) -> Result<(), StaticKeyError> {
         for (number, key) in (1..).zip(&self.keys) {
             let cipher_key = KeyHalf { key }.cipher(suite.key_len);

@@ -17,6 +17,9 @@ pub struct Opener<C: Provider, B> {
 
 impl<C: Provider, B: AsRef<[u64]> + AsMut<[u64]>> Opener<C, B> {
     /// An opener with one half of a static key. Without a window packets carry no ids (`no-replay`).
+    ///
+    /// # Errors
+    /// The provider lacks the cipher or digest, or the cipher takes no key of this length.
     pub fn new(suite: Suite, key: KeyHalf<'_>, window: Option<ReplayWindow<B>>) -> Result<Self, Unsupported> {
         Ok(Self {
             cipher: match suite.cipher {
@@ -46,6 +49,9 @@ impl<C: Provider, B: AsRef<[u64]> + AsMut<[u64]>> Opener<C, B> {
     ///
     /// The order is fixed: tag, padding, packet id, replay. A datagram that is not authentic and new changes
     /// nothing.
+    ///
+    /// # Errors
+    /// Why the datagram is not authentic, not new, or empty.
     pub fn open<'b>(&mut self, now: Instant, datagram: &'b mut [u8]) -> Result<&'b mut [u8], Discard> {
         let mut rest = datagram;
         if let Some(mac) = &self.mac {

@@ -18,6 +18,9 @@ pub struct Sealer<C: Provider> {
 impl<C: Provider> Sealer<C> {
     /// A sealer with one half of a static key. `first_time` is the unix time (s) of the first
     /// sequence of packet ids; `None` leaves packet ids out (`no-replay`).
+    ///
+    /// # Errors
+    /// The provider lacks the cipher or digest, or the cipher takes no key of this length.
     pub fn new(suite: Suite, key: KeyHalf<'_>, first_time: Option<u32>) -> Result<Self, Unsupported> {
         Ok(Self {
             cipher: match suite.cipher {
@@ -40,6 +43,9 @@ impl<C: Provider> Sealer<C> {
 
     /// Turns the payload into a datagram, in place. `unix_now` is in seconds and only used when
     /// packet ids wrap.
+    ///
+    /// # Errors
+    /// The packet is empty, its buffer has no room, or packet ids are used up.
     pub fn seal(&mut self, unix_now: u32, rng: &mut impl Rng, packet: &mut PacketBuf<'_>) -> Result<(), NotReady> {
         if packet.is_empty() {
             return Err(NotReady::NoRoom);

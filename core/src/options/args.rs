@@ -7,6 +7,9 @@ use super::word::Word;
 
 impl<'a> Directive<'a> {
     /// Argument `index`, counted from 0, which must be there.
+    ///
+    /// # Errors
+    /// It is missing.
     pub fn required(&self, index: usize) -> Result<Word<'a>, ConfigError<'a>> {
         self.arg(index).ok_or_else(|| {
             let usage = self.name.as_str().and_then(lookup).map_or("...", |option| option.usage);
@@ -15,11 +18,17 @@ impl<'a> Directive<'a> {
     }
 
     /// Argument `index` as a number; `valid` says what is valid, as in "a time in seconds".
+    ///
+    /// # Errors
+    /// It is missing or no such number.
     pub fn number<T: TryFrom<u64>>(&self, index: usize, valid: &'static str) -> Result<T, ConfigError<'a>> {
         self.parsed(index, valid, |word| T::try_from(word.parse_number()?).ok())
     }
 
     /// Argument `index` as a number if it is there.
+    ///
+    /// # Errors
+    /// It is there and no such number.
     pub fn number_if_any<T: TryFrom<u64>>(
         &self,
         index: usize,
@@ -29,6 +38,9 @@ impl<'a> Directive<'a> {
     }
 
     /// Argument `index` as one of these words; `valid` names them.
+    ///
+    /// # Errors
+    /// It is missing or none of them.
     pub fn choice<T: Copy>(
         &self,
         index: usize,
@@ -39,6 +51,9 @@ impl<'a> Directive<'a> {
     }
 
     /// Argument `index` as whatever `parse` makes of it; `valid` says what is valid.
+    ///
+    /// # Errors
+    /// It is missing, or `parse` makes nothing of it.
     pub fn parsed<T>(
         &self,
         index: usize,

@@ -42,6 +42,9 @@ impl<'a> Checker<'a> {
     }
 
     /// Judges the next directive.
+    ///
+    /// # Errors
+    /// The option is unknown, not supported, or has a wrong number of arguments.
     pub fn check(&mut self, directive: Directive<'a>) -> Result<Verdict<'a>, ConfigError<'a>> {
         if directive.name == "setenv" && directive.arg(0).is_some_and(|name| name == "FORWARD_COMPATIBLE") {
             self.forward_compatible = directive.arg(1).and_then(|value| value.parse_number()).is_some_and(|n| n > 0);

@@ -179,6 +179,9 @@ impl<'a> Iterator for Lexer<'a> {
 }
 
 /// Splits one line into words, as a script's command line is split.
+///
+/// # Errors
+/// The line breaks the quoting rules.
 pub fn words(line: &str) -> Result<Vec<Word<'_>, WORDS_MAX>, SyntaxError> {
     split(line.as_bytes(), 1)
 }

@@ -375,6 +375,9 @@ impl Default for LinkConfig<'_> {
 
 impl<'a> LinkConfig<'a> {
     /// Reads and validates a whole configuration text; options of the host are passed over.
+    ///
+    /// # Errors
+    /// The first option that is wrong, or what is missing.
     pub fn parse(text: &'a str) -> Result<Self, ParseError<'a>> {
         let mut config = Self::default();
         let mut checker = Checker::new();

@@ -16,6 +16,9 @@ pub enum Side {
 }
 
 /// Writes the options string. Fails only if `out` does.
+///
+/// # Errors
+/// Those of `out`.
 pub fn options_string(config: &LinkConfig<'_>, side: Side, out: &mut impl Write) -> fmt::Result {
     let suite = config.suite();
     let device = match config.device {

@@ -8,7 +8,7 @@ use crate::crypto::Cipher;
 use crate::options::{LinkConfig, Mssfix};
 
 /// More addresses of one peer than this are ignored.
-pub const REMOTES_MAX: usize = 16;
+pub const ADDRESSES_MAX: usize = 16;
 
 /// Bytes of an inner IPv4 and TCP header.
 const INNER_HEADERS: u16 = 40;
@@ -19,7 +19,7 @@ const OUTER_V6: u16 = 48;
 #[derive(Debug)]
 pub(super) struct Addresses {
     float: bool,
-    remotes: Vec<SocketAddr, REMOTES_MAX>,
+    remotes: Vec<SocketAddr, ADDRESSES_MAX>,
     current: Option<SocketAddr>,
     /// An authentic packet has come from `current`.
     proven: bool,
@@ -39,7 +39,7 @@ impl Addresses {
     }
 
     pub(super) fn start(&mut self, remotes: &[SocketAddr]) {
-        self.remotes = remotes.iter().copied().take(REMOTES_MAX).collect();
+        self.remotes = remotes.iter().copied().take(ADDRESSES_MAX).collect();
         self.current = remotes.first().copied();
         self.proven = false;
     }

@@ -56,6 +56,9 @@ impl Framing {
     }
 
     /// Removes the framing, in place, and returns the payload, which is never empty.
+    ///
+    /// # Errors
+    /// The bytes belong to another framing, or the payload is really compressed or empty.
     pub fn open(self, packet: &mut [u8]) -> Result<&mut [u8], Discard> {
         let payload = match self {
             Self::None => packet,

@@ -9,8 +9,8 @@ use crate::environment::Environment;
 use crate::link::udp::MtuDiscovery;
 use crate::log::{Destination, LogOptions};
 use crate::scripts::Hook;
+use crate::tun;
 
-const DEFAULT_DEV_NODE: &str = "/dev/net/tun";
 const DEFAULT_STATUS_INTERVAL: Duration = Duration::from_secs(60);
 /// What syslog calls the program if the configuration does not say.
 const DEFAULT_SYSLOG_NAME: &str = "openvpn";
@@ -131,7 +131,7 @@ impl Default for HostConfig {
             passtos: false,
             mtu_disc: None,
             txqueuelen: None,
-            dev_node: PathBuf::from(DEFAULT_DEV_NODE),
+            dev_node: PathBuf::from(tun::DEFAULT_NODE),
             replay_persist: None,
             secret_file: None,
             config_file: None,

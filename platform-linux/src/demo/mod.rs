@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+#[allow(unsafe_code, reason = "a child that dies with its parent, and a signal handler")]
 pub mod lab;
 pub mod probe;
 mod screen;

@@ -16,6 +16,9 @@ type Done<'a> = Result<Applied, ConfigError<'a>>;
 
 impl<'a> LinkConfig<'a> {
     /// Takes an option that [`Checker`] has let pass, if it is one of the link's.
+    ///
+    /// # Errors
+    /// An argument is missing or has no valid value.
     pub fn apply(&mut self, directive: &Directive<'a>) -> Done<'a> {
         for topic in
             [Self::apply_tunnel, Self::apply_routes, Self::apply_socket, Self::apply_crypto, Self::apply_timers]

@@ -7,6 +7,9 @@ use crate::options::error::Problem;
 
 impl<'a> LinkConfig<'a> {
     /// Whether the options go together and nothing is missing for a link.
+    ///
+    /// # Errors
+    /// What is missing or contradicts itself.
     pub fn validate(&self) -> Result<(), ConfigError<'a>> {
         self.validate_device()?;
         self.validate_keys()?;
@@ -38,6 +41,9 @@ impl<'a> LinkConfig<'a> {
     }
 
     /// Whether the tunnel device is well defined; all that is needed to create or remove one.
+    ///
+    /// # Errors
+    /// The device is missing or of no known kind.
     pub fn validate_device(&self) -> Result<(), ConfigError<'a>> {
         let Some(name) = self.dev else {
             return missing("dev", "no tunnel device is configured: add 'dev tun'");
@@ -54,6 +60,9 @@ impl<'a> LinkConfig<'a> {
     }
 
     /// Whether there is a key and it can have the length that `keysize` wants.
+    ///
+    /// # Errors
+    /// The key is missing or the cipher takes no such key.
     pub fn validate_keys(&self) -> Result<(), ConfigError<'a>> {
         if self.secret.is_none() {
             return missing(
