@@ -152,7 +152,7 @@ fn a_script_that_cannot_run_is_found_at_the_start() {
     assert_eq!(refused(""), format!("--up script fails with '': {missing}"));
     assert_eq!(refused(&plain), format!("--up script fails with '{plain}': Permission denied (errno=13)"));
     assert_eq!(refused(&directory), format!("--up script fails with '{directory}': Is a directory (errno=21)"));
-    assert_eq!(refused("'/bin/sh"), "--up script fails with ''/bin/sh': no closing quotation mark");
+    assert_eq!(refused("'/bin/sh"), "--up script fails with ''/bin/sh': No closing quotation (') on this line");
     assert_eq!(scripts.note(), None);
     scripts.set(Hook::Up, "/bin/sh").unwrap();
     assert!(scripts.note().unwrap().contains("'--script-security 2' or higher is required"));
