@@ -29,7 +29,7 @@ impl<'a> LinkConfig<'a> {
             (Family::V6, Some(address)) => IpAddr::is_ipv4(&address),
             _ => false,
         };
-        if self.remotes.iter().any(misfit) {
+        if !self.remotes.is_empty() && self.remotes.iter().all(misfit) {
             return conflict("remote", "the address is not of the IP version that 'proto' demands; write 'proto udp'");
         }
         match self.ifconfig {
