@@ -48,6 +48,34 @@ for_each_pair! {
     }
 }
 
+/// The two routers of the README, with its own text; only the name of the office has become an address.
+const README: &str = include_str!("../../README.md");
+
+for_each_pair! {
+    fn the_two_routers_of_the_readme(programs) {
+        let (_, rest) = README.split_once("`/etc/openvpn/home.conf`:").expect("the README has the recipe");
+        let text = rest.split("```").nth(1).expect("it is a block of code");
+        let home = text.replace("office.example.net", "198.51.100.2");
+        let changes = [
+            ("ifconfig 10.1.0.2 10.1.0.1", "ifconfig 10.1.0.1 10.1.0.2"),
+            ("secret static.key 1", "secret static.key 0"),
+            ("route 10.0.0.0 255.255.255.0", "route 192.168.1.0 255.255.255.0"),
+            ("remote 198.51.100.2", ""),
+        ];
+        let office = changes.iter().fold(home.clone(), |config, (here, there)| {
+            assert!(config.contains(here), "the README's config has '{here}'");
+            config.replace(here, there)
+        });
+        let lab = Lab::routed();
+        lab.left.ip(&["addr add 192.168.1.1/24 dev lo"]);
+        lab.right.ip(&["addr add 10.0.0.1/24 dev lo"]);
+        let link = Link::with_configs(&lab, programs, [&home, &office]);
+        Pinger::new(&lab.left, Ipv4Addr::new(10, 0, 0, 1)).wait_for_answer();
+        Pinger::new(&lab.right, Ipv4Addr::new(192, 168, 1, 1)).must_answer(1000, Filling::Random);
+        link.stop();
+    }
+}
+
 for_each_pair! {
     /// A gateway in front of a Samba server, in the background and without privileges, and a machine that dials in.
     fn samba_server(programs) {
