@@ -53,22 +53,6 @@ pub enum Output<'o> {
     Timeout(Option<(Instant, Timer)>),
 }
 
-/// A thing to hand out that needs no borrowed memory.
-#[derive(Debug)]
-enum Step {
-    Event(Event<'static>),
-    Resolve,
-    Bind,
-    CloseSocket,
-    OpenTunnel,
-    AddRoutes,
-    RestartDown(Reason),
-    RestartUp,
-    CloseTunnel(Reason),
-    PeerAddress(SocketAddr),
-    Exit(Reason),
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Waiting for the addresses of the remote, since then.
@@ -98,7 +82,8 @@ pub struct Gateway<'c, P: Platform> {
     routes_added: bool,
     /// The peer has been heard since the last start or restart.
     connected: bool,
-    steps: Deque<Step, 12>,
+    /// What the host is to do, in this order, before anything else.
+    steps: Deque<Output<'c>, 12>,
     timers: TimerTable,
 }
 
@@ -202,7 +187,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
         match result {
             Ok(()) if self.tunnel_open => {
                 if self.config.up_restart {
-                    self.push(Step::RestartUp);
+                    self.push(Output::RestartUp);
                 }
                 self.add_routes_unless_delayed();
                 self.run(now);
@@ -210,7 +195,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
             Ok(()) if self.config.up_delay => self.run(now),
             Ok(()) => {
                 self.state = State::OpeningTunnel;
-                self.push(Step::OpenTunnel);
+                self.push(Output::OpenTunnel);
             }
             Err(()) => self.restart(now, Reason::soft(Signal::Usr1, Cause::Socket)),
         }
@@ -228,7 +213,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
                 self.add_routes_unless_delayed();
                 self.initialized(now);
             }
-            State::Exited => self.push(Step::CloseTunnel(Reason::hard(Signal::Term))),
+            State::Exited => self.push(Output::CloseTunnel(Reason::hard(Signal::Term))),
             State::Resolving(_) | State::Binding | State::Pausing => {}
         }
     }
@@ -257,10 +242,10 @@ impl<'c, P: Platform> Gateway<'c, P> {
         while let Some(timer) = self.timers.expire(now) {
             match timer {
                 Timer::Restart => self.start(now),
-                Timer::Resolve => self.push(Step::Resolve),
+                Timer::Resolve => self.resolve(),
                 Timer::RouteDelay => {
                     self.add_routes();
-                    self.push(Step::Event(Event::Initialized));
+                    self.push(Output::Event(Event::Initialized));
                 }
                 _ => {}
             }
@@ -282,25 +267,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
             }
         }
         if let Some(step) = self.steps.pop_front() {
-            return match step {
-                Step::Event(event) => Output::Event(event),
-                Step::Resolve => match self.config.remotes.get(self.remote) {
-                    Some(remote) => {
-                        self.lookup = self.lookup.wrapping_add(1);
-                        Output::Resolve(self.lookup, *remote)
-                    }
-                    None => Output::Timeout(None),
-                },
-                Step::Bind => Output::Bind(self.addresses.first().copied()),
-                Step::CloseSocket => Output::CloseSocket,
-                Step::OpenTunnel => Output::OpenTunnel,
-                Step::AddRoutes => Output::AddRoutes,
-                Step::RestartDown(reason) => Output::RestartDown(reason),
-                Step::RestartUp => Output::RestartUp,
-                Step::CloseTunnel(reason) => Output::CloseTunnel(reason),
-                Step::PeerAddress(address) => Output::PeerAddress(address),
-                Step::Exit(reason) => Output::Exit(reason),
-            };
+            return step;
         }
         let own = self.timers.next();
         match self.peer.poll_output(now, out) {
@@ -331,12 +298,19 @@ impl<'c, P: Platform> Gateway<'c, P> {
             return self.bind();
         }
         self.state = State::Resolving(now);
-        self.push(Step::Resolve);
+        self.resolve();
+    }
+
+    fn resolve(&mut self) {
+        if let Some(remote) = self.config.remotes.get(self.remote) {
+            self.lookup = self.lookup.wrapping_add(1);
+            self.push(Output::Resolve(self.lookup, *remote));
+        }
     }
 
     fn bind(&mut self) {
         self.state = State::Binding;
-        self.push(Step::Bind);
+        self.push(Output::Bind(self.addresses.first().copied()));
     }
 
     fn run(&mut self, now: Instant) {
@@ -345,14 +319,14 @@ impl<'c, P: Platform> Gateway<'c, P> {
     }
 
     fn peer_connected(&mut self, now: Instant, address: SocketAddr) {
-        self.push(Step::Event(Event::PeerConnected(address)));
-        self.push(Step::PeerAddress(address));
+        self.push(Output::Event(Event::PeerConnected(address)));
+        self.push(Output::PeerAddress(address));
         if self.connected {
             return;
         }
         self.connected = true;
         self.attempt = 0;
-        if self.tunnel_open { self.initialized(now) } else { self.push(Step::OpenTunnel) }
+        if self.tunnel_open { self.initialized(now) } else { self.push(Output::OpenTunnel) }
     }
 
     fn add_routes_unless_delayed(&mut self) {
@@ -364,20 +338,20 @@ impl<'c, P: Platform> Gateway<'c, P> {
     fn add_routes(&mut self) {
         if !self.routes_added {
             self.routes_added = true;
-            self.push(Step::AddRoutes);
+            self.push(Output::AddRoutes);
         }
     }
 
     fn initialized(&mut self, now: Instant) {
         match self.config.route_delay.filter(|_| !self.routes_added) {
             Some(seconds) => self.timers.set(Timer::RouteDelay, now + Duration::from_secs(seconds.into())),
-            None => self.push(Step::Event(Event::Initialized)),
+            None => self.push(Output::Event(Event::Initialized)),
         }
     }
 
     fn ended(&mut self, now: Instant, reason: Reason) {
         if let Some(cause) = reason.cause {
-            self.push(Step::Event(Event::Ending(cause)));
+            self.push(Output::Event(Event::Ending(cause)));
         }
         match (reason.signal, self.config.remap_usr1) {
             (Signal::Usr1, None) => self.restart(now, reason),
@@ -394,7 +368,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
         if self.tunnel_open {
             match (self.config.persist_tun, self.config.up_restart) {
                 (false, _) => self.close_tunnel(reason),
-                (true, true) => self.push(Step::RestartDown(reason)),
+                (true, true) => self.push(Output::RestartDown(reason)),
                 (true, false) => {}
             }
         }
@@ -406,9 +380,9 @@ impl<'c, P: Platform> Gateway<'c, P> {
             }
         }
         let (pause, _) = self.config.connect_retry;
-        self.push(Step::Event(Event::Restarting(reason)));
+        self.push(Output::Event(Event::Restarting(reason)));
         if reason.cause != Some(Cause::Resolve) {
-            self.push(Step::Event(Event::Pause(pause.into())));
+            self.push(Output::Event(Event::Pause(pause.into())));
         }
         self.timers.set(Timer::Restart, now + Duration::from_secs(pause.into()));
         self.state = State::Pausing;
@@ -422,7 +396,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
         if self.tunnel_open {
             self.close_tunnel(reason);
         }
-        self.push(Step::Exit(reason));
+        self.push(Output::Exit(reason));
         self.state = State::Exited;
     }
 
@@ -432,7 +406,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
         self.timers.stop_all();
         for _ in 0..self.steps.len() {
             match self.steps.pop_front() {
-                Some(Step::Resolve | Step::Bind | Step::OpenTunnel) | None => {}
+                Some(Output::Resolve(..) | Output::Bind(_) | Output::OpenTunnel) | None => {}
                 Some(step) => self.push(step),
             }
         }
@@ -442,18 +416,18 @@ impl<'c, P: Platform> Gateway<'c, P> {
     fn close_socket(&mut self) {
         if self.socket_open {
             self.socket_open = false;
-            self.push(Step::CloseSocket);
+            self.push(Output::CloseSocket);
         }
     }
 
     fn close_tunnel(&mut self, reason: Reason) {
         self.tunnel_open = false;
         self.routes_added = false;
-        self.push(Step::CloseTunnel(reason));
+        self.push(Output::CloseTunnel(reason));
     }
 
     /// There is never more than one life's worth of steps, which fits.
-    fn push(&mut self, step: Step) {
+    fn push(&mut self, step: Output<'c>) {
         let _ = self.steps.push_back(step);
     }
 }

@@ -79,7 +79,7 @@ pub struct EventLoop<'c> {
     socket: Option<UdpLink>,
     /// Where the socket was bound last.
     local: Option<SocketAddr>,
-    /// Where the peer is expected.
+    /// Where the peer is, or is expected.
     remote: Option<SocketAddr>,
     /// The first socket could be opened: a later failure is waited out.
     bound_before: bool,
@@ -266,6 +266,7 @@ impl<'c> EventLoop<'c> {
                 Output::RestartUp => self.tunnel.restart_up()?,
                 Output::CloseTunnel(reason) => self.tunnel.close(&reason),
                 Output::PeerAddress(address) => {
+                    self.remote = Some(address);
                     self.tunnel.keep_path_to(address);
                     self.tunnel.peer_address(address);
                 }
@@ -378,20 +379,22 @@ impl<'c> EventLoop<'c> {
             Some(at) => PollTimeout::try_from(at.since(self.now()) + Duration::from_millis(1)),
             None => Ok(PollTimeout::NONE),
         };
-        fn entry(fd: Option<BorrowedFd<'_>>) -> Option<PollFd<'_>> {
-            fd.map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+        fn entry(fd: BorrowedFd<'_>) -> PollFd<'_> {
+            PollFd::new(fd, PollFlags::POLLIN)
         }
-        let wanted = [
-            entry(Some(signals.as_fd())),
-            entry(Some(self.resolver.as_fd())),
-            entry(self.socket.as_ref().map(AsFd::as_fd)),
-            entry(self.tunnel.tun().map(AsFd::as_fd)),
+        // Asks for nothing: it keeps the place of a descriptor that is not there.
+        let absent = PollFd::new(signals.as_fd(), PollFlags::empty());
+        let socket = self.socket.as_ref().map(AsFd::as_fd);
+        let device = self.tunnel.tun().map(AsFd::as_fd);
+        let mut entries = [
+            entry(signals.as_fd()),
+            entry(self.resolver.as_fd()),
+            socket.map_or(absent.clone(), entry),
+            device.map_or(absent, entry),
         ];
-        let mut present: Vec<_> = wanted.iter().flatten().cloned().collect();
         // Interrupted or out of memory: as if nothing were ready.
-        let _ = poll(&mut present, timeout.unwrap_or(PollTimeout::MAX));
-        let mut answers = present.iter().map(|entry| entry.any().unwrap_or(false));
-        let [signal, resolver, socket, device] = wanted.map(|entry| entry.is_some() && answers.next().unwrap_or(false));
+        let _ = poll(&mut entries, timeout.unwrap_or(PollTimeout::MAX));
+        let [signal, resolver, socket, device] = entries.map(|entry| entry.any().unwrap_or(false));
         Ready { signal, resolver, socket, device }
     }
 

@@ -276,6 +276,7 @@ for_each_pair! {
         let link = Link::up(&lab, programs, ["", ""]);
         lab.left.ip(&["route del default"]);
         (0..20).for_each(|_| link.pinger().poke());
+        link.left.wait_for("Network is unreachable");
         lab.left.ip(&["route add default via 192.0.2.254"]);
         link.wait_for_traffic();
         lab.left.ip(&["link set eth0 down"]);
