@@ -80,4 +80,6 @@ pub mod options;
 pub mod packet;
 pub mod peer;
 pub mod time;
+pub mod tls;
 pub mod wire;
+pub mod x509;

@@ -1,8 +1,16 @@
 //! Ciphers and digests by openvpn's names (protocol section 1.2).
 
-/// A data-channel cipher that is legal with a static key: CBC mode or nothing.
+/// A data-channel cipher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cipher {
+    /// `AES-128-GCM`.
+    Aes128Gcm,
+    /// `AES-192-GCM`.
+    Aes192Gcm,
+    /// `AES-256-GCM`.
+    Aes256Gcm,
+    /// `CHACHA20-POLY1305`.
+    ChaCha20Poly1305,
     /// `AES-128-CBC`.
     Aes128Cbc,
     /// `AES-192-CBC`.
@@ -21,13 +29,44 @@ pub enum Cipher {
     Camellia192Cbc,
     /// `CAMELLIA-256-CBC`.
     Camellia256Cbc,
+    /// `AES-128-CFB`.
+    Aes128Cfb,
+    /// `AES-192-CFB`.
+    Aes192Cfb,
+    /// `AES-256-CFB`.
+    Aes256Cfb,
+    /// `AES-128-OFB`.
+    Aes128Ofb,
+    /// `AES-192-OFB`.
+    Aes192Ofb,
+    /// `AES-256-OFB`.
+    Aes256Ofb,
     /// `none`: packets travel in the clear.
+    None,
+}
+
+/// How a cipher makes a packet of a payload (protocol sections 2.2 to 2.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Encryption and authentication in one; TLS only.
+    Aead,
+    /// Whole blocks under a random initialisation vector, with HMAC.
+    Cbc,
+    /// A key stream from the packet id, with HMAC; TLS only.
+    Cfb,
+    /// A key stream from the packet id, with HMAC; TLS only.
+    Ofb,
+    /// No encryption.
     None,
 }
 
 impl Cipher {
     /// Every cipher, strongest family first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 20] = [
+        Self::Aes128Gcm,
+        Self::Aes192Gcm,
+        Self::Aes256Gcm,
+        Self::ChaCha20Poly1305,
         Self::Aes128Cbc,
         Self::Aes192Cbc,
         Self::Aes256Cbc,
@@ -37,6 +76,12 @@ impl Cipher {
         Self::BfCbc,
         Self::DesEdeCbc,
         Self::DesEde3Cbc,
+        Self::Aes128Cfb,
+        Self::Aes192Cfb,
+        Self::Aes256Cfb,
+        Self::Aes128Ofb,
+        Self::Aes192Ofb,
+        Self::Aes256Ofb,
         Self::None,
     ];
 
@@ -61,6 +106,16 @@ impl Cipher {
             Self::Camellia128Cbc => "CAMELLIA-128-CBC",
             Self::Camellia192Cbc => "CAMELLIA-192-CBC",
             Self::Camellia256Cbc => "CAMELLIA-256-CBC",
+            Self::Aes128Gcm => "AES-128-GCM",
+            Self::Aes192Gcm => "AES-192-GCM",
+            Self::Aes256Gcm => "AES-256-GCM",
+            Self::ChaCha20Poly1305 => "CHACHA20-POLY1305",
+            Self::Aes128Cfb => "AES-128-CFB",
+            Self::Aes192Cfb => "AES-192-CFB",
+            Self::Aes256Cfb => "AES-256-CFB",
+            Self::Aes128Ofb => "AES-128-OFB",
+            Self::Aes192Ofb => "AES-192-OFB",
+            Self::Aes256Ofb => "AES-256-OFB",
             Self::None => "none",
         }
     }
@@ -73,12 +128,26 @@ impl Cipher {
         }
     }
 
+    /// How it makes a packet of a payload.
+    pub const fn mode(self) -> Mode {
+        match self {
+            Self::Aes128Gcm | Self::Aes192Gcm | Self::Aes256Gcm | Self::ChaCha20Poly1305 => Mode::Aead,
+            Self::Aes128Cfb | Self::Aes192Cfb | Self::Aes256Cfb => Mode::Cfb,
+            Self::Aes128Ofb | Self::Aes192Ofb | Self::Aes256Ofb => Mode::Ofb,
+            Self::None => Mode::None,
+            _ => Mode::Cbc,
+        }
+    }
+
     /// Key length in bytes unless `keysize` sets another.
     pub const fn key_len(self) -> usize {
         match self {
             Self::Aes128Cbc | Self::Camellia128Cbc | Self::BfCbc | Self::DesEdeCbc => 16,
+            Self::Aes128Gcm | Self::Aes128Cfb | Self::Aes128Ofb => 16,
             Self::Aes192Cbc | Self::Camellia192Cbc | Self::DesEde3Cbc => 24,
+            Self::Aes192Gcm | Self::Aes192Cfb | Self::Aes192Ofb => 24,
             Self::Aes256Cbc | Self::Camellia256Cbc => 32,
+            Self::Aes256Gcm | Self::ChaCha20Poly1305 | Self::Aes256Cfb | Self::Aes256Ofb => 32,
             Self::None => 0,
         }
     }
@@ -91,18 +160,29 @@ impl Cipher {
         }
     }
 
-    /// Block length in bytes; 0 for `none`.
+    /// Block length in bytes as openvpn counts it; 0 for `none`, 1 for the key streams of CFB, OFB and ChaCha20.
     pub const fn block_len(self) -> usize {
-        match self {
-            Self::None => 0,
-            Self::BfCbc | Self::DesEde3Cbc | Self::DesEdeCbc => 8,
-            _ => 16,
+        match self.mode() {
+            Mode::None => 0,
+            Mode::Cfb | Mode::Ofb => 1,
+            Mode::Aead => match self {
+                Self::ChaCha20Poly1305 => 1,
+                _ => 16,
+            },
+            Mode::Cbc => match self {
+                Self::BfCbc | Self::DesEde3Cbc | Self::DesEdeCbc => 8,
+                _ => 16,
+            },
         }
     }
 
-    /// Length of the initialisation vector in bytes: one block.
+    /// Length of the initialisation vector in bytes: one block of the cipher, or 12 with AEAD.
     pub const fn iv_len(self) -> usize {
-        self.block_len()
+        match self.mode() {
+            Mode::Aead => 12,
+            Mode::Cfb | Mode::Ofb => 16,
+            Mode::Cbc | Mode::None => self.block_len(),
+        }
     }
 
     /// Whether blocks are so short that much traffic under one key leaks plaintext (SWEET32).
@@ -121,6 +201,16 @@ impl Cipher {
             Self::Camellia128Cbc => &["CAMELLIA-128-CBC", "CAMELLIA128"],
             Self::Camellia192Cbc => &["CAMELLIA-192-CBC", "CAMELLIA192"],
             Self::Camellia256Cbc => &["CAMELLIA-256-CBC", "CAMELLIA256"],
+            Self::Aes128Gcm => &["AES-128-GCM", "id-aes128-GCM"],
+            Self::Aes192Gcm => &["AES-192-GCM", "id-aes192-GCM"],
+            Self::Aes256Gcm => &["AES-256-GCM", "id-aes256-GCM"],
+            Self::ChaCha20Poly1305 => &["CHACHA20-POLY1305"],
+            Self::Aes128Cfb => &["AES-128-CFB"],
+            Self::Aes192Cfb => &["AES-192-CFB"],
+            Self::Aes256Cfb => &["AES-256-CFB"],
+            Self::Aes128Ofb => &["AES-128-OFB"],
+            Self::Aes192Ofb => &["AES-192-OFB"],
+            Self::Aes256Ofb => &["AES-256-OFB"],
             Self::None => &[],
         }
     }

@@ -5,7 +5,7 @@ pub mod replay;
 pub mod rustcrypto;
 pub mod static_key;
 
-pub use algorithms::{Cipher, Digest, Suite};
+pub use algorithms::{Cipher, Digest, Mode, Suite};
 pub use rustcrypto::RustCrypto;
 pub use static_key::{Direction, StaticKey};
 
@@ -55,8 +55,43 @@ pub trait Mac: Sized {
     fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> bool;
 }
 
+/// Length of an AEAD nonce in bytes.
+pub const NONCE_LEN: usize = 12;
+/// Length of an AEAD tag in bytes.
+pub const AEAD_TAG_LEN: usize = 16;
+
+/// One AEAD key, for either way.
+pub trait Aead: Sized {
+    /// `key` is as many bytes as the cipher takes.
+    ///
+    /// # Errors
+    /// The provider lacks the cipher, or the key has another length.
+    fn new(cipher: Cipher, key: &[u8]) -> Result<Self, Unsupported>;
+    /// Encrypts `payload` in place and returns its tag, which covers `aad` as well. `None`: it is too long.
+    fn seal(&self, nonce: &[u8; NONCE_LEN], aad: &[u8], payload: &mut [u8]) -> Option<[u8; AEAD_TAG_LEN]>;
+    /// Decrypts `payload` in place; false if `tag` is not right, and then `payload` is worthless.
+    fn open(&self, nonce: &[u8; NONCE_LEN], aad: &[u8], payload: &mut [u8], tag: &[u8; AEAD_TAG_LEN]) -> bool;
+}
+
+/// One key of CFB or OFB mode, for either way (protocol section 2.3).
+pub trait KeyStream: Sized {
+    /// `key` is as many bytes as the cipher takes.
+    ///
+    /// # Errors
+    /// The provider lacks the cipher, or the key has another length.
+    fn new(cipher: Cipher, key: &[u8]) -> Result<Self, Unsupported>;
+    /// Encrypts in place; `iv` is 16 bytes. Does nothing if its length is wrong.
+    fn encrypt(&self, iv: &[u8], payload: &mut [u8]);
+    /// Decrypts in place; `iv` is 16 bytes. Does nothing if its length is wrong.
+    fn decrypt(&self, iv: &[u8], payload: &mut [u8]);
+}
+
 /// A set of implementations.
 pub trait Provider {
+    /// AEAD, both ways.
+    type Aead: Aead;
+    /// CFB and OFB, both ways.
+    type KeyStream: KeyStream;
     /// CBC encryption.
     type Encrypt: CbcEncrypt;
     /// CBC decryption.

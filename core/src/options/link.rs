@@ -1,6 +1,7 @@
 //! The configuration of one point-to-point link.
 
 mod apply;
+mod tls;
 mod validate;
 mod warning;
 
@@ -17,6 +18,10 @@ use crate::crypto::{Cipher, Digest, Direction, Suite};
 use crate::event::Signal;
 use crate::wire::compress::Framing;
 
+pub use tls::{
+    CertProfile, ControlKey, DATA_CIPHERS_MAX, FINGERPRINTS_MAX, Fingerprint, KEY_USAGES_MAX, NameKind, PeerRules,
+    RevocationList, TlsOptions, TlsVersion,
+};
 pub use warning::Warning;
 
 /// The port that IANA has registered for OpenVPN.
@@ -108,6 +113,8 @@ pub struct LinkConfig<'a> {
     pub occ: bool,
     /// `opt-verify`.
     pub opt_verify: bool,
+    /// What is configured about TLS.
+    pub tls: TlsOptions<'a>,
 
     /// `ping`: in seconds; 0 is off.
     pub ping: u32,
@@ -349,6 +356,7 @@ impl Default for LinkConfig<'_> {
             framing: Framing::None,
             occ: true,
             opt_verify: false,
+            tls: TlsOptions::default(),
             ping: 0,
             receive_timeout: ReceiveTimeout::None,
             ping_timer_rem: false,
@@ -403,7 +411,8 @@ impl<'a> LinkConfig<'a> {
         self.key_direction
     }
 
-    /// Cipher, key length and digest, with openvpn's defaults BF-CBC and SHA1.
+    /// Cipher, key length and digest as `cipher` and `auth` have them, with openvpn's defaults BF-CBC and SHA1.
+    /// In TLS mode this is what the options string says and what is used if the peer negotiates nothing.
     pub fn suite(&self) -> Suite {
         let suite = Suite::new(self.cipher.unwrap_or(Cipher::BfCbc), self.auth.unwrap_or(Digest::Sha1));
         match self.keysize {

@@ -1,5 +1,7 @@
-//! Bytes to values and back, without state.
+//! Bytes to values and back, without any state.
 
 pub mod compress;
+pub mod control;
 pub mod internal;
 pub mod ip;
+pub mod key_method2;
