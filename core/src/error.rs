@@ -33,6 +33,19 @@ pub enum Discard {
     Occ(u8),
     /// No keys are installed, or the link is shut down.
     NotReady,
+    /// A control packet is too short for its `tls-auth` or `tls-crypt` wrapping.
+    ControlWrapping,
+    /// The tag of a control packet is wrong: another key or direction, or a forgery.
+    ControlAuthentication,
+    /// The wrapping's packet id of a control packet was seen before, is too old, or is from an earlier time.
+    ControlReplay {
+        /// Packet id of the datagram.
+        id: u32,
+        /// Unix time of its sequence.
+        time: u32,
+    },
+    /// What a control packet says makes no sense.
+    ControlMalformed,
 }
 
 impl Discard {
@@ -41,6 +54,10 @@ impl Discard {
         match self {
             Self::Authentication => Some(
                 "Hint: compare the static key, 'auth' and the key direction of both ends (none and none, or 0 and 1)",
+            ),
+            Self::ControlWrapping | Self::ControlAuthentication => Some(
+                "Hint: compare 'tls-auth', 'tls-crypt' or 'tls-crypt-v2' of both ends, the key, and with tls-auth 'auth' \
+                 and the key direction (none and none, or 0 and 1)",
             ),
             Self::Decryption => Some("Hint: compare 'cipher' and 'keysize' of both ends"),
             Self::Replay { .. } => Some(
@@ -79,6 +96,14 @@ impl fmt::Display for Discard {
             ),
             Self::Occ(opcode) => write!(f, "Unknown OCC opcode {opcode}"),
             Self::NotReady => f.write_str("Packet dropped: the link is not ready"),
+            Self::ControlWrapping => f.write_str("TLS Error: cannot locate HMAC in incoming packet"),
+            Self::ControlAuthentication => f.write_str("TLS Error: incoming packet authentication failed"),
+            Self::ControlReplay { id, time } => write!(
+                f,
+                "TLS Error: incoming packet authentication failed: bad packet ID (may be a replay): [ #{id} / time = \
+                 ({time}) ]"
+            ),
+            Self::ControlMalformed => f.write_str("TLS Error: malformed control packet"),
         }
     }
 }

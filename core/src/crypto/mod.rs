@@ -4,6 +4,7 @@ pub mod algorithms;
 pub mod replay;
 pub mod rustcrypto;
 pub mod static_key;
+pub mod tls_crypt;
 
 pub use algorithms::{Cipher, Digest, Mode, Suite};
 pub use rustcrypto::RustCrypto;
