@@ -80,6 +80,7 @@ mod log;
 pub mod options;
 pub mod packet;
 pub mod peer;
+pub mod platform;
 pub mod time;
 pub mod tls;
 pub mod wire;

@@ -24,6 +24,11 @@ impl PacketIdSender {
         Self { time: unix_now, last }
     }
 
+    /// Goes on after the id `last` in the sequence of `unix_now` (s).
+    pub const fn after(last: u32, unix_now: u32) -> Self {
+        Self { time: unix_now, last }
+    }
+
     /// Unix time (s) of the current sequence.
     pub const fn time(&self) -> u32 {
         self.time

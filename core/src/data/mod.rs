@@ -5,9 +5,11 @@
 //! ```
 //! The two directions share nothing, so a host may run them on two threads.
 
+mod key;
 mod open;
 mod seal;
 
+pub use key::{Budget, DataKey};
 pub use open::Opener;
 pub use seal::Sealer;
 
