@@ -70,6 +70,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod control;
 pub mod crypto;
 pub mod data;
 pub mod error;

@@ -5,3 +5,5 @@ pub mod control;
 pub mod internal;
 pub mod ip;
 pub mod key_method2;
+pub mod peer_info;
+pub mod text;

@@ -1,0 +1,3 @@
+//! The control channel of a TLS link.
+
+pub mod negotiation;
