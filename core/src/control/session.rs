@@ -40,7 +40,6 @@ const SHORT_BLOCK_LIMIT: u64 = 64 << 20;
 /// The peer may ask for a new key this often.
 const RENEGOTIATION_INTERVAL: Duration = Duration::from_secs(1);
 
-const EXPORT_KEYS: &str = "EXPORTER-OpenVPN-datakeys";
 const EXPORT_PEER_ID: &str = "EXPORTER-OpenVPN-p2p-peerid";
 const EXPORT_WRAPPING: &str = "EXPORTER-OpenVPN-dynamic-tls-crypt";
 
@@ -507,11 +506,7 @@ impl<P: Platform> Session<P> {
             }
         };
         let material = match (agreed.export_keys, cx.role, self.peer) {
-            (true, ..) => {
-                let mut bytes = Zeroizing::new([0; 256]);
-                tls.export(EXPORT_KEYS, bytes.as_mut_slice()).map_err(|_| cannot_export())?;
-                KeyMaterial::from_export(&bytes)
-            }
+            (true, ..) => KeyMaterial::from_export(|label, bytes| tls.export(label, bytes)).map_err(|_| cannot_export())?,
             (false, Role::Client, Some(peer)) => KeyMaterial::from_prf(&ours, &message.source, self.own, peer),
             (false, Role::Server, Some(peer)) => KeyMaterial::from_prf(&message.source, &ours, peer, self.own),
             (.., None) => return Ok(()),

@@ -308,6 +308,9 @@ impl<P: Platform> TlsLink<P> {
         let payload = key.opener.open(now, datagram)?;
         // Who uses a key has it.
         key.confirmed = true;
+        if let Some(epoch) = key.opener.epoch() {
+            key.sealer.raise_epoch(epoch);
+        }
         key.budget.spend(payload.len());
         Ok(payload)
     }

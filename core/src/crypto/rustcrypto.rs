@@ -88,7 +88,6 @@ cbc_key! {
 }
 
 /// An AEAD key.
-#[expect(clippy::large_enum_variant, reason = "there is no heap to put the tables of AES on")]
 pub enum AeadKey {
     /// `AES-128-GCM`
     Aes128Gcm(aes_gcm::Aes128Gcm),

@@ -49,7 +49,7 @@ impl Budget {
 impl<C: Provider, B: AsRef<[u64]> + AsMut<[u64]>> DataKey<C, B> {
     /// Whether a successor should be negotiated because of what has passed.
     pub fn is_worn_out(&self) -> bool {
-        self.budget.is_spent() || self.sealer.is_worn_out()
+        self.budget.is_spent() || self.sealer.is_worn_out() || self.opener.is_worn_out()
     }
 
     /// Whether packets with this header may be for this key.
