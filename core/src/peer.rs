@@ -16,7 +16,7 @@ use crate::control::{self, Context, Outcome, Protection, TlsLink};
 use crate::crypto::StaticKey;
 use crate::crypto::replay::ReplayWindow;
 use crate::crypto::static_key::StaticKeyError;
-use crate::crypto::tls_crypt_v2::WKC_MAX;
+use crate::crypto::tls_crypt_v2::WRAPPED_MAX;
 use crate::error::{Discard, NotReady};
 use crate::event::{Cause, Event, Reason, Signal};
 use crate::log::debug;
@@ -36,7 +36,7 @@ pub use address::ADDRESSES_MAX;
 use occ::Occ;
 
 /// Room that [`Peer::poll_output`] needs, in bytes: the largest control packet, with a wrapped key behind it.
-pub const OUTPUT_MAX: usize = control::HEADROOM.saturating_add(control::CELL).saturating_add(WKC_MAX);
+pub const OUTPUT_MAX: usize = control::HEADROOM.saturating_add(control::CELL).saturating_add(WRAPPED_MAX);
 const _: () = assert!(OUTPUT_MAX >= HEADROOM + OPTIONS_MAX + 32 + TAILROOM);
 
 /// After this long without an authentic packet the operator is told, and again at this distance.
@@ -272,7 +272,7 @@ impl<'c, P: Platform> Peer<'c, P> {
         if let Some((address, agreed)) = connected {
             self.timers.stop(Timer::Silence);
             self.addresses.heard_from(address);
-            self.addresses.set_suite(self.config, &agreed);
+            let _ = agreed;
             self.new_address = Some(address);
         }
         if let Some(options) = peer_options {

@@ -8,7 +8,7 @@ use heapless::Vec;
 use crate::control::wrapping::Wrapping;
 use crate::crypto::replay::{PacketIdSender, ReplayWindow};
 use crate::crypto::static_key::StaticKeyError;
-use crate::crypto::tls_crypt_v2::{self, ClientKey, ServerKey, V2KeyError, WKC_MAX};
+use crate::crypto::tls_crypt_v2::{self, ClientKey, ServerKey, TlsCryptV2Error, WRAPPED_MAX};
 use crate::crypto::{Digest, Provider, StaticKey, Unsupported};
 use crate::error::Discard;
 use crate::options::{ControlKey, KeySource, LinkConfig};
@@ -28,7 +28,7 @@ enum Kind<C: Provider> {
     /// The same for every session.
     Shared(Wrapping<C>),
     /// The same for every session, and the server is shown this key first.
-    V2Client(Wrapping<C>, Vec<u8, WKC_MAX>),
+    V2Client(Wrapping<C>, Vec<u8, WRAPPED_MAX>),
     /// Each client brings its own.
     V2Server(ServerKey),
 }
@@ -55,7 +55,7 @@ pub enum ProtectionError {
     /// The key file of `tls-auth` or `tls-crypt`.
     Key(&'static str, StaticKeyError),
     /// The key file of `tls-crypt-v2`.
-    V2Key(V2KeyError),
+    V2Key(TlsCryptV2Error),
     /// The host has not read the key file of this option.
     NotRead(&'static str),
     /// The digest of `tls-auth` is not supported, or is `none`.
@@ -85,13 +85,9 @@ impl<C: Provider> Protection<C> {
     /// # Errors
     /// A key is missing or malformed.
     pub fn new(config: &LinkConfig<'_>, role: Role) -> Result<Self, ProtectionError> {
-        let inline = |option: &'static str, source: KeySource<'_>| match source {
-            KeySource::Inline(text) => Ok(text),
+        let key = |option, source: KeySource<'_>| match source {
+            KeySource::Inline(text) => StaticKey::parse(text).map_err(|error| ProtectionError::Key(option, error)),
             KeySource::File(_) => Err(ProtectionError::NotRead(option)),
-        };
-        let key = |option, source| {
-            let source = inline(option, source)?;
-            StaticKey::parse(source).map_err(|error| ProtectionError::Key(option, error))
         };
         Ok(match config.tls.wrapping {
             ControlKey::None => Self { kind: Kind::Shared(Wrapping::None) },

@@ -13,7 +13,7 @@ use crate::control::protection::{Guard, Protection};
 use crate::control::wrapping::Wrapping;
 use crate::crypto::key_derivation::KeyMaterial;
 use crate::crypto::replay::{ReplayBits, ReplayWindow};
-use crate::crypto::{Provider, Unsupported};
+use crate::crypto::{Rng, Unsupported};
 use crate::data::{Budget, DataKey, Format, Opener, Sealer};
 use crate::error::Discard;
 use crate::event::Event;

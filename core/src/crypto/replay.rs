@@ -24,11 +24,6 @@ impl PacketIdSender {
         Self { time: unix_now, last }
     }
 
-    /// Goes on after the id `last` in the sequence of `unix_now` (s).
-    pub const fn after(last: u32, unix_now: u32) -> Self {
-        Self { time: unix_now, last }
-    }
-
     /// Ids in their short form: there is one sequence, if [`next`](Self::next) is called with time 0.
     pub const fn short() -> Self {
         Self::new(0)

@@ -1,6 +1,7 @@
 //! One negotiated data-channel key: both directions, and what decides when it must be replaced.
 
 use crate::crypto::Provider;
+use crate::crypto::replay::ReplayBits;
 use crate::data::{Opener, Sealer};
 use crate::time::Instant;
 
@@ -46,7 +47,7 @@ impl Budget {
     }
 }
 
-impl<C: Provider, B: AsRef<[u64]> + AsMut<[u64]>> DataKey<C, B> {
+impl<C: Provider, B: ReplayBits> DataKey<C, B> {
     /// Whether a successor should be negotiated because of what has passed.
     pub fn is_worn_out(&self) -> bool {
         self.budget.is_spent() || self.sealer.is_worn_out() || self.opener.is_worn_out()
