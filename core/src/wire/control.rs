@@ -133,8 +133,16 @@ impl EarlyNegotiation {
     /// Length in bytes of what [`EarlyNegotiation::write`] writes.
     pub const LEN: usize = 6;
 
+    /// The wrapping's packet ids of a client that understands it continue after this one.
+    pub const PACKET_ID_BASE: u32 = 0x0f00_0000;
+
     const FLAGS: u16 = 1;
     const RESEND_WKC: u16 = 1;
+
+    /// Whether a client understands it, as the wrapping's packet id of its first packet tells.
+    pub const fn is_understood(packet_id: u32) -> bool {
+        packet_id >> 24 == Self::PACKET_ID_BASE >> 24
+    }
 
     /// Reads the payload of a reset. Fields of unknown types are passed over.
     ///
