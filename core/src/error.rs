@@ -121,7 +121,9 @@ impl fmt::Display for Discard {
                 "TLS Error: a packet with opcode {opcode} is none that the peer's role sends: one end needs 'tls-client', \
                  the other 'tls-server'"
             ),
-            Self::UnknownSession => f.write_str("TLS Error: Unroutable control packet received: of no session known here"),
+            Self::UnknownSession => {
+                f.write_str("TLS Error: Unroutable control packet received: of no session known here")
+            }
             Self::UnknownKey(id) => {
                 write!(f, "TLS Error: local/remote TLS keys are out of sync: key {id} is not known here")
             }

@@ -155,9 +155,7 @@ impl fmt::Display for Event<'_> {
                  connectivity)"
             ),
             Self::Renegotiating { ours: true } => f.write_str("TLS: soft reset, a new key is negotiated"),
-            Self::Renegotiating { ours: false } => {
-                f.write_str("TLS: soft reset by the peer, a new key is negotiated")
-            }
+            Self::Renegotiating { ours: false } => f.write_str("TLS: soft reset by the peer, a new key is negotiated"),
             Self::DataChannel { cipher, key_id, peer_id, exported } => {
                 write!(f, "Data Channel: cipher '{}', key {key_id}", cipher.name())?;
                 if let Some(id) = peer_id {

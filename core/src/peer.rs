@@ -669,3 +669,6 @@ impl<'c, P: Platform> Peer<'c, P> {
         let _ = self.events.push_back(event);
     }
 }
+
+#[cfg(test)]
+mod tls_tests;

@@ -106,9 +106,7 @@ impl<C: Provider> Protection<C> {
                     let wrapping = Wrapping::tls_crypt(key.key(), role)?;
                     Self { kind: Kind::V2Client(wrapping, key.wrapped().iter().copied().collect()) }
                 }
-                Role::Server => Self {
-                    kind: Kind::V2Server(ServerKey::parse(text).map_err(ProtectionError::V2Key)?),
-                },
+                Role::Server => Self { kind: Kind::V2Server(ServerKey::parse(text).map_err(ProtectionError::V2Key)?) },
             },
         })
     }
@@ -118,10 +116,7 @@ impl<C: Provider> Protection<C> {
     ///
     /// # Errors
     /// The key was not made with our server key, or the packet is malformed.
-    pub(super) fn unwrap_client<'b>(
-        &self,
-        datagram: &'b mut [u8],
-    ) -> Result<(Option<Self>, &'b mut [u8]), Discard> {
+    pub(super) fn unwrap_client<'b>(&self, datagram: &'b mut [u8]) -> Result<(Option<Self>, &'b mut [u8]), Discard> {
         let Kind::V2Server(server) = &self.kind else { return Ok((None, datagram)) };
         let (packet, wrapped) = tls_crypt_v2::split_wkc(datagram)?;
         let (key, _metadata) = server.unwrap(wrapped)?;

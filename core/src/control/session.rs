@@ -345,8 +345,7 @@ impl<P: Platform> Session<P> {
         let id = current.control.id.next();
         cx.notify(Event::Renegotiating { ours });
         current.data.expires = Some(cx.now + seconds(cx.config.tls.tran_window));
-        let mut key =
-            KeyState::start(id, Opcode::SoftReset, ours, slot, P::CONTROL_MEMORY, timeout(cx.config), cx.now);
+        let mut key = KeyState::start(id, Opcode::SoftReset, ours, slot, P::CONTROL_MEMORY, timeout(cx.config), cx.now);
         if let Err(failure) = session.start(cx.role, cx.unix_now) {
             cx.notify(Event::TlsFailed(failure));
             key.fail(cx.now);
@@ -381,7 +380,8 @@ impl<P: Platform> Session<P> {
         };
         let resend_key = core::mem::take(&mut self.resend_key);
         let wkc = if resend_key { protection.client_key().map_or(0, <[u8]>::len) } else { 0 };
-        let key = if negotiates { self.next.as_mut() } else { self.current.as_mut().map(|current| &mut current.control) };
+        let key =
+            if negotiates { self.next.as_mut() } else { self.current.as_mut().map(|current| &mut current.control) };
         let Some(key) = key else { return };
         if key.is_open() && resend_key && wkc > 0 {
             key.flush_one(session, limit(wkc), Opcode::ControlWkc);
@@ -506,7 +506,9 @@ impl<P: Platform> Session<P> {
             }
         };
         let material = match (agreed.export_keys, cx.role, self.peer) {
-            (true, ..) => KeyMaterial::from_export(|label, bytes| tls.export(label, bytes)).map_err(|_| cannot_export())?,
+            (true, ..) => {
+                KeyMaterial::from_export(|label, bytes| tls.export(label, bytes)).map_err(|_| cannot_export())?
+            }
             (false, Role::Client, Some(peer)) => KeyMaterial::from_prf(&ours, &message.source, self.own, peer),
             (false, Role::Server, Some(peer)) => KeyMaterial::from_prf(&message.source, &ours, peer, self.own),
             (.., None) => return Ok(()),
@@ -526,8 +528,8 @@ impl<P: Platform> Session<P> {
                 let mut bytes = Zeroizing::new([0; 256]);
                 tls.export(EXPORT_WRAPPING, bytes.as_mut_slice()).map_err(|_| cannot_export())?;
                 let original = self.protection(shared).original_key();
-                let wrapping =
-                    Wrapping::dynamic(&bytes, original, cx.role).map_err(|_| TlsFailure::new("no tls-crypt here", false))?;
+                let wrapping = Wrapping::dynamic(&bytes, original, cx.role)
+                    .map_err(|_| TlsFailure::new("no tls-crypt here", false))?;
                 self.dynamic = Some((wrapping, shared.guard(cx.config, cx.unix_now)));
             }
         }
@@ -647,8 +649,14 @@ impl<P: Platform> Session<P> {
     }
 
     /// Tells the peer that this end exits, if that was agreed on. True if it was told.
-    pub(super) fn say_exit(&mut self, cx: &mut Context<'_, P>, shared: &Protection<P::Crypto>, tls: &mut [P::Tls]) -> bool {
-        let Some(current) = self.current.as_ref().filter(|_| self.agreed.is_some_and(|agreed| agreed.exit_message)) else {
+    pub(super) fn say_exit(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        shared: &Protection<P::Crypto>,
+        tls: &mut [P::Tls],
+    ) -> bool {
+        let Some(current) = self.current.as_ref().filter(|_| self.agreed.is_some_and(|agreed| agreed.exit_message))
+        else {
             return false;
         };
         let Some(session) = tls.get_mut(current.control.tls) else { return false };

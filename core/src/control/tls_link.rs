@@ -86,9 +86,8 @@ impl<P: Platform> TlsLink<P> {
 
     /// A TLS session that nobody uses; one of a dead negotiation is cleared first.
     fn free_tls(&mut self) -> Option<usize> {
-        let used = |slot: usize| {
-            [&self.active, &self.pending].into_iter().flatten().any(|session| session.uses_tls(slot))
-        };
+        let used =
+            |slot: usize| [&self.active, &self.pending].into_iter().flatten().any(|session| session.uses_tls(slot));
         let slot = (0..self.tls.as_mut().len()).find(|slot| !used(*slot))?;
         self.tls.as_mut().get_mut(slot)?.stop();
         Some(slot)
@@ -268,7 +267,12 @@ impl<P: Platform> TlsLink<P> {
     }
 
     /// Writes the next control packet into `out`; says to whom, and where in it the datagram lies.
-    pub(crate) fn next_datagram(&mut self, now: Instant, unix_now: u64, out: &mut [u8]) -> Option<(SocketAddr, Range<usize>)> {
+    pub(crate) fn next_datagram(
+        &mut self,
+        now: Instant,
+        unix_now: u64,
+        out: &mut [u8],
+    ) -> Option<(SocketAddr, Range<usize>)> {
         for session in [&mut self.pending, &mut self.active].into_iter().flatten() {
             if let Some(datagram) = session.next_datagram(now, unix_now, &self.protection, out) {
                 return Some((session.address, datagram));
