@@ -272,7 +272,7 @@ impl<'c, P: Platform> Peer<'c, P> {
         if let Some((address, agreed)) = connected {
             self.timers.stop(Timer::Silence);
             self.addresses.heard_from(address);
-            let _ = agreed;
+            self.addresses.set_suite(self.config, &agreed);
             self.new_address = Some(address);
         }
         if let Some(options) = peer_options {

@@ -60,10 +60,6 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> KeyState<M> {
         Self { id, started: now, heard: now, stage: Stage::Reset { answered: false }, reliability, tls, ours }
     }
 
-    pub(super) fn is_established(&self) -> bool {
-        matches!(self.stage, Stage::Established)
-    }
-
     pub(super) fn has_failed(&self) -> bool {
         matches!(self.stage, Stage::Failed { .. })
     }

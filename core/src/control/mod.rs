@@ -1,5 +1,6 @@
 //! The control channel: how two ends agree on data keys, behind a wrapping that keeps strangers out.
 
+mod key_exchange;
 mod key_state;
 pub mod negotiation;
 mod protection;

@@ -348,11 +348,6 @@ impl<P: Platform> TlsLink<P> {
         Ok(())
     }
 
-    /// Whether data can flow.
-    pub(crate) fn is_live(&self) -> bool {
-        self.active.is_some()
-    }
-
     /// Data of the live session comes from this address now, so control packets go there.
     pub(crate) fn follow(&mut self, address: SocketAddr) {
         if let Some(active) = &mut self.active {
