@@ -194,3 +194,148 @@ fn put_text(rest: &mut &mut [u8], text: &str) -> Option<()> {
     put(rest, text.as_bytes())?;
     put(rest, &[0])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SOURCE: KeySource = KeySource { pre_master: [1; 48], random1: [2; 32], random2: [3; 32] };
+
+    /// A TLS server's message with these bytes after the random ones.
+    fn server_message(texts: &[u8]) -> Vec<u8> {
+        [&[0, 0, 0, 0, 2][..], &[2; 32], &[3; 32], texts].concat()
+    }
+
+    fn error(record: &[u8]) -> Option<KeyMessageError> {
+        KeyMessage::parse(record, Role::Server).err()
+    }
+
+    #[test]
+    fn a_message_may_end_after_any_text() {
+        let texts = *b"\0\x03V4\0\0\x04joe\0\0\x07secret\0\0\x08IV_X=1\n\0";
+        for (len, username, password, peer_info) in
+            [(5, "", "", ""), (11, "joe", "", ""), (20, "joe", "secret", ""), (30, "joe", "secret", "IV_X=1\n")]
+        {
+            let record = server_message(&texts[..len]);
+            let message = KeyMessage::parse(&record, Role::Server).unwrap();
+            assert_eq!(message.options, "V4");
+            assert_eq!(message.username, username.as_bytes());
+            assert_eq!(message.password, password.as_bytes());
+            assert_eq!(message.peer_info, peer_info.as_bytes());
+            assert_eq!((message.source.pre_master, message.source.random2), ([0; 48], [3; 32]));
+        }
+        let whole = server_message(&texts);
+        for len in 0..whole.len() {
+            let ends_with_a_text = [69 + 5, 69 + 11, 69 + 20].contains(&len);
+            let expected = (!ends_with_a_text).then_some(KeyMessageError::Short);
+            assert_eq!(error(&whole[..len]), expected, "cut at {len}");
+        }
+        assert_eq!(error(&[&whole[..], b"more"].concat()), None);
+    }
+
+    #[test]
+    fn what_is_no_key_message_is_refused() {
+        assert_eq!(error(&server_message(b"\0\x03V4\0\0\0")), None);
+        assert_eq!(error(&server_message(b"\0\x03V4\0\0\x01\0")), None);
+        for (texts, expected) in [
+            (&b"\0\0"[..], KeyMessageError::Options),
+            (b"\0\x01\0", KeyMessageError::Options),
+            (b"\0\x03V\n\0", KeyMessageError::Options),
+            (b"\0\x03V\xff\0", KeyMessageError::Options),
+            (b"\0\x02V4", KeyMessageError::Text),
+            (b"\0\x03\04\0", KeyMessageError::Text),
+            (b"\0\x03V4\0\0\x03jo\0\0\x03\0x\0", KeyMessageError::Text),
+            (b"\0\x03V4\0\xff\xffjoe\0", KeyMessageError::Short),
+        ] {
+            assert_eq!(error(&server_message(texts)), Some(expected), "{texts:?}");
+        }
+        let mut method_1 = server_message(b"\0\x03V4\0");
+        method_1[4] = 1;
+        assert_eq!(error(&method_1), Some(KeyMessageError::Method));
+        method_1[4] = 0xf2;
+        assert_eq!(error(&method_1), None);
+        method_1[0] = 32;
+        assert_eq!(error(&method_1), Some(KeyMessageError::Method));
+    }
+
+    #[test]
+    fn an_options_string_has_its_limit() {
+        let mut out = [0; 1024];
+        let (longest, too_long) = ("V".repeat(511), "V".repeat(512));
+        let len = KeyMessage::write(&SOURCE, Role::Server, &longest, "", "", "", &mut out).unwrap();
+        assert_eq!(KeyMessage::parse(&out[..len], Role::Server).unwrap().options, longest);
+        assert_eq!(KeyMessage::write(&SOURCE, Role::Server, &too_long, "", "", "", &mut out), None);
+        let texts = [&[2, 1][..], too_long.as_bytes(), &[0]].concat();
+        assert_eq!(error(&server_message(&texts)), Some(KeyMessageError::Options));
+    }
+
+    #[test]
+    fn long_credentials_are_noticed_and_do_not_hide_what_follows() {
+        let mut out = [0; 8192];
+        for (username, password, is_long) in
+            [(127, 127, false), (128, 0, true), (0, 128, true), (4000, 1, true), (0, 0, false)]
+        {
+            let (username, password) = ("u".repeat(username), "p".repeat(password));
+            let len = KeyMessage::write(&SOURCE, Role::Client, "V4", &username, &password, "IV_X=1\n", &mut out);
+            let message = KeyMessage::parse(&out[..len.unwrap()], Role::Client).unwrap();
+            assert_eq!(message.has_long_credentials(), is_long, "{} {}", username.len(), password.len());
+            assert_eq!(message.peer_info, b"IV_X=1\n");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_not_written() {
+        let mut out = [0; 200];
+        let mut write = |options, username, len: usize| {
+            KeyMessage::write(&SOURCE, Role::Client, options, username, "", "", &mut out[..len])
+        };
+        assert_eq!(write("V4", "", 200), Some(5 + 48 + 64 + 5 + 6));
+        assert_eq!(write("V4", "", 128), Some(128));
+        assert_eq!(write("V4", "", 127), None);
+        assert_eq!(write("", "", 200), None);
+        assert_eq!(write("V4", "a\0b", 200), None);
+    }
+
+    #[test]
+    fn no_secret_is_printed() {
+        let record = server_message(b"\0\x03V4\0\0\x04joe\0\0\x07secret\0");
+        let message = KeyMessage::parse(&record, Role::Server).unwrap();
+        assert_eq!(std::format!("{message:?}"), "KeyMessage { options: \"V4\", .. }");
+    }
+
+    fn role() -> impl Strategy<Value = Role> {
+        prop_oneof![Just(Role::Client), Just(Role::Server)]
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_parsed(record: Vec<u8>, texts: Vec<u8>, role in role()) {
+            let _ = KeyMessage::parse(&record, role);
+            let _ = KeyMessage::parse(&server_message(&texts), role);
+        }
+
+        #[test]
+        fn what_is_written_is_what_is_read(
+            options in "[ -~]{1,511}",
+            username in "[^\0]{0,60}",
+            password in "[^\0]{0,60}",
+            peer_info in "[^\0]{0,200}",
+            role in role(),
+        ) {
+            let mut out = [0; 4096];
+            let len = KeyMessage::write(&SOURCE, role, &options, &username, &password, &peer_info, &mut out).unwrap();
+            let message = KeyMessage::parse(&out[..len], role).unwrap();
+            prop_assert_eq!(message.options, &options);
+            prop_assert_eq!(message.username, username.as_bytes());
+            prop_assert_eq!(message.password, password.as_bytes());
+            prop_assert_eq!(message.peer_info, peer_info.as_bytes());
+            prop_assert_eq!(message.source.random1, SOURCE.random1);
+            prop_assert_eq!(message.source.random2, SOURCE.random2);
+            prop_assert_eq!(message.source.pre_master, if role == Role::Client { [1; 48] } else { [0; 48] });
+        }
+    }
+}

@@ -81,3 +81,68 @@ fn checked_name(name: &[u8]) -> Option<&str> {
     }
     core::str::from_utf8(name).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn lines_are_names_and_values() {
+        let info = PeerInfo::new(b"IV_VER=2.6.14\nIV_PROTO=746\nIV_CIPHERS=AES-256-GCM:AES-128-GCM\nUV_A=b=c\nUV_E=\n");
+        let lines: Vec<_> = info.iter().map(|(name, value)| (name, value.to_string())).collect();
+        let lines: Vec<_> = lines.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(
+            lines,
+            [
+                ("IV_VER", "2.6.14"),
+                ("IV_PROTO", "746"),
+                ("IV_CIPHERS", "AES-256-GCM:AES-128-GCM"),
+                ("UV_A", "b=c"),
+                ("UV_E", ""),
+            ]
+        );
+        assert_eq!(info.iv_proto(), 746);
+        assert_eq!(info.ciphers(), "AES-256-GCM:AES-128-GCM");
+        assert_eq!(info.get("IV_SSL"), None);
+    }
+
+    #[test]
+    fn hostile_lines_are_passed_over_and_hostile_values_disarmed() {
+        let info =
+            PeerInfo::new(b"PATH=/x\nIV_=1\nIV_A B=1\nIV_A\n=1\niv_a=1\nIV_\xc3\xa4=1\n\nIV_OK=a\x1b[2J\xff`$(id)`\n");
+        let lines: Vec<_> = info.iter().map(|(name, value)| (name, value.to_string())).collect();
+        assert_eq!(lines, [("IV_OK", "a_[2J_`$(id)`".to_string())]);
+    }
+
+    #[test]
+    fn a_peer_may_say_little() {
+        for (text, proto, ciphers) in [
+            (&b""[..], 0, ""),
+            (b"IV_PROTO=x\nIV_NCP=1", 0, ""),
+            (b"IV_NCP=2\nIV_PROTO=2\n", 2, "AES-256-GCM:AES-128-GCM"),
+            (b"IV_NCP=2\nIV_CIPHERS=BF-CBC\n", 0, "BF-CBC"),
+            (b"IV_PROTO=99999999999\n", 0, ""),
+        ] {
+            let info = PeerInfo::new(text);
+            assert_eq!((info.iv_proto(), info.ciphers()), (proto, ciphers));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_read(text: Vec<u8>) {
+            let info = PeerInfo::new(&text);
+            info.ciphers();
+            info.iv_proto();
+            for (name, value) in info.iter() {
+                prop_assert!(name.starts_with("IV_") || name.starts_with("UV_"));
+                prop_assert!(value.to_string().bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()));
+            }
+        }
+    }
+}

@@ -116,3 +116,73 @@ fn without_line_end(mut message: &[u8]) -> &[u8] {
     }
     message
 }
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn only(record: &[u8]) -> TextMessage<'_> {
+        let messages: Vec<_> = messages(record).collect();
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        messages[0].unwrap()
+    }
+
+    #[test]
+    fn every_message_is_known() {
+        let text = |text: &'static str| Text(text.as_bytes());
+        for (message, expected) in [
+            ("EXIT", TextMessage::Exit),
+            ("RESTART", TextMessage::Restart(text(""))),
+            ("RESTART,[N]bye", TextMessage::Restart(text("[N]bye"))),
+            ("HALT,client was killed", TextMessage::Halt(text("client was killed"))),
+            ("AUTH_FAILED,CRV1:R:id:dXNlcg==:code?", TextMessage::AuthFailed(text("CRV1:R:id:dXNlcg==:code?"))),
+            ("AUTH_PENDING,timeout 60", TextMessage::AuthPending(text("timeout 60"))),
+            ("PUSH_REQUEST", TextMessage::PushRequest),
+            ("PUSH_REPLY", TextMessage::PushReply(text(""))),
+            ("PUSH_REPLY,ping 10,peer-id 0", TextMessage::PushReply(text("ping 10,peer-id 0"))),
+            ("PUSH_UPDATE,-ping", TextMessage::PushUpdate(text("-ping"))),
+            ("INFO,OPEN_URL:https://example.net", TextMessage::Info(text("OPEN_URL:https://example.net"))),
+            ("INFO_PRE,CR_TEXT:R:pin?", TextMessage::InfoPre(text("CR_TEXT:R:pin?"))),
+            ("CR_RESPONSE,MTIz", TextMessage::CrResponse(text("MTIz"))),
+            ("ACC,x,A,1,y", TextMessage::Acc(text("x,A,1,y"))),
+            ("EXITUS,1", TextMessage::Unknown(text("EXITUS,1"))),
+            ("exit", TextMessage::Unknown(text("exit"))),
+        ] {
+            assert_eq!(only(message.as_bytes()), expected);
+        }
+        assert_eq!(only(EXIT), TextMessage::Exit);
+    }
+
+    #[test]
+    fn a_record_holds_any_number_of_messages() {
+        let all: Vec<_> = messages(b"EXIT\r\n\0\0\r\n\0HALT,\0INFO,a\n").map(Result::unwrap).collect();
+        assert_eq!(all, [TextMessage::Exit, TextMessage::Halt(Text(b"")), TextMessage::Info(Text(b"a"))]);
+        assert_eq!(messages(b"").count(), 0);
+    }
+
+    #[test]
+    fn control_characters_are_refused_and_other_alphabets_are_not() {
+        for message in [&b"AUTH_FAILED,\x1b[2J"[..], b"EXIT\r\n\r x", b"INFO,a\nb", b"\x7fEXIT", b"EXIT\t"] {
+            let bad = messages(message).next().unwrap().unwrap_err();
+            assert!(!bad.to_string().contains(char::is_control));
+        }
+        let TextMessage::AuthFailed(reason) = only("AUTH_FAILED,Kennwort ungültig".as_bytes()) else { panic!() };
+        assert_eq!(reason.to_string(), "Kennwort ung__ltig");
+        assert_eq!(only(b"AUTH_FAILED,\xfc\0"), TextMessage::AuthFailed(Text(b"\xfc")));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_read(record: Vec<u8>) {
+            for message in messages(&record) {
+                let printed = std::format!("{message:?}");
+                prop_assert!(printed.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()));
+            }
+        }
+    }
+}
