@@ -59,7 +59,6 @@ pub enum Keys<P: Platform> {
     },
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is no heap to put the sessions on")]
 enum Link<P: Platform> {
     Static(StaticLink<P>),
     Tls(TlsLink<P>),

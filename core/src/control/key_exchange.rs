@@ -1,9 +1,11 @@
 //! From TLS to a data key: the handshake, the key messages, the key material (protocol sections 3.10 to 3.12).
 
+use core::mem;
+
 use heapless::String;
 use zeroize::Zeroizing;
 
-use crate::control::key_state::{KeyState, Stage};
+use crate::control::key_state::{Identity, KeyState, Stage};
 use crate::control::negotiation::{self, Agreed, PeerId};
 use crate::control::protection::Protection;
 use crate::control::session::{Context, Current, Key, Session, seconds};
@@ -39,6 +41,7 @@ impl<P: Platform> Session<P> {
         negotiates: bool,
     ) -> Result<(), TlsFailure> {
         loop {
+            let known = self.identity;
             let Some(key) = self.key(negotiates && self.next.is_some()) else { return Ok(()) };
             match &mut key.stage {
                 Stage::Reset { answered: true } if key.reliability.is_all_acked() => key.stage = Stage::Handshake,
@@ -46,32 +49,29 @@ impl<P: Platform> Session<P> {
                 Stage::Handshake => match tls.step()? {
                     TlsProgress::Handshaking => return Ok(()),
                     TlsProgress::Established(verified) => {
-                        let fingerprint = *verified.fingerprint();
+                        let peer = Identity::from(verified);
                         let mut name = String::new();
                         let _ = name.push_str(verified.common_name());
-                        let ours = match cx.role {
+                        if known.is_some_and(|known| known != peer) {
+                            return Err(TlsFailure::new("the peer's certificate is another than before", false));
+                        }
+                        let sent = match cx.role {
                             Role::Client => Some(KeySource::generate(cx.rng)),
                             Role::Server => None,
                         };
-                        key.stage = Stage::Exchange(None);
-                        if self.identity.is_some_and(|known| known != fingerprint) {
-                            return Err(TlsFailure::new("the peer's certificate is another than before", false));
+                        if let Some(source) = &sent {
+                            send_key_message::<P>(cx, tls, source)?;
                         }
-                        if self.identity.is_none() {
+                        key.stage = Stage::Exchange { peer, sent };
+                        if known.is_none() {
+                            self.identity = Some(peer);
                             let mut version = String::new();
                             let _ = tls.describe(&mut version);
                             cx.notify(Event::TlsEstablished { tls: version, peer: name });
                         }
-                        self.identity = Some(fingerprint);
-                        if let Some(source) = ours {
-                            send_key_message::<P>(cx, tls, &source)?;
-                            if let Some(key) = self.key(negotiates) {
-                                key.stage = Stage::Exchange(Some(source));
-                            }
-                        }
                     }
                 },
-                Stage::Exchange(_) => {
+                Stage::Exchange { .. } => {
                     tls.step()?;
                     let mut record = Zeroizing::new([0; RECORD_MAX]);
                     let len = tls.read_plain(record.as_mut_slice());
@@ -125,9 +125,12 @@ impl<P: Platform> Session<P> {
             }
         };
         self.agreed = Some(agreed);
-        let ours = match core::mem::replace(&mut key.stage, Stage::Established) {
-            Stage::Exchange(Some(source)) => source,
-            _ => {
+        let Stage::Exchange { peer: verified, sent } = mem::replace(&mut key.stage, Stage::Established) else {
+            return Ok(());
+        };
+        let ours = match sent {
+            Some(source) => source,
+            None => {
                 let source = KeySource::generate(cx.rng);
                 send_key_message::<P>(cx, tls, &source)?;
                 source
@@ -162,7 +165,7 @@ impl<P: Platform> Session<P> {
             }
         }
         let data = self
-            .data_key(cx, &key, agreed, &material)
+            .data_key(cx, &key, &verified, agreed, &material)
             .map_err(|_| TlsFailure::new("this cipher or digest is not supported here", false))?;
         let lifetime = lifetime(cx);
         cx.notify(Event::DataChannel {
@@ -180,10 +183,12 @@ impl<P: Platform> Session<P> {
         Ok(())
     }
 
+    /// Makes the data key; it takes a verified peer to do so.
     fn data_key(
         &self,
         cx: &Context<'_, P>,
         key: &KeyState<P::ControlMemory>,
+        _peer: &Identity,
         agreed: Agreed,
         material: &KeyMaterial,
     ) -> Result<Key<P>, Unsupported> {

@@ -5,9 +5,20 @@ use crate::time::{Duration, Instant};
 use crate::tls::TlsSession;
 use crate::wire::key_method2::KeySource;
 use crate::wire::opcode::{KeyId, Opcode};
+use crate::x509::PeerVerified;
 
 /// A failed negotiation lives on for so long, for the TLS alert to reach the peer.
 const ALERT_TIME: Duration = Duration::from_secs(2);
+
+/// Who the peer is. Only a verified peer has one, and no data key is made without it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity([u8; 32]);
+
+impl From<&PeerVerified> for Identity {
+    fn from(peer: &PeerVerified) -> Self {
+        Self(*peer.fingerprint())
+    }
+}
 
 /// How far the negotiation has come.
 pub(super) enum Stage {
@@ -18,8 +29,13 @@ pub(super) enum Stage {
     },
     /// TLS.
     Handshake,
-    /// TLS stands and the peer is verified; our contribution to the key, if it has been sent.
-    Exchange(Option<KeySource>),
+    /// TLS stands; the key messages are exchanged.
+    Exchange {
+        /// Who the peer has shown to be.
+        peer: Identity,
+        /// Our contribution to the key, if it has been sent.
+        sent: Option<KeySource>,
+    },
     /// There is a data key; text messages may follow.
     Established,
     /// It has failed; an alert may still be on its way.

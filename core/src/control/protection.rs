@@ -23,7 +23,6 @@ pub struct Protection<C: Provider> {
     kind: Kind<C>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is no heap to put a wrapped key on")]
 enum Kind<C: Provider> {
     /// The same for every session.
     Shared(Wrapping<C>),

@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use heapless::{Deque, String, Vec};
 
 use crate::control::HEADROOM;
-use crate::control::key_state::{KeyState, Stage};
+use crate::control::key_state::{Identity, KeyState, Stage};
 use crate::control::negotiation::Agreed;
 use crate::control::protection::{Guard, Protection};
 use crate::control::wrapping::Wrapping;
@@ -50,6 +50,14 @@ impl<P: Platform> Context<'_, P> {
     }
 }
 
+/// What the sessions of a link share.
+pub(super) struct Stack<'x, P: Platform> {
+    pub(super) protection: &'x Protection<P::Crypto>,
+    pub(super) tls: &'x mut [P::Tls],
+    /// The TLS session that nobody uses, if there is one.
+    pub(super) free: Option<usize>,
+}
+
 /// What an input has led to, for the peer that owns the sessions.
 #[derive(Default)]
 pub(crate) struct Outcome {
@@ -90,8 +98,8 @@ pub(super) struct Session<P: Platform> {
     pub(super) dynamic: Option<(Wrapping<P::Crypto>, Guard)>,
     pub(super) agreed: Option<Agreed>,
     pub(super) peer_id: Option<u32>,
-    /// Fingerprint of the certificate that the first key was negotiated with.
-    pub(super) identity: Option<[u8; 32]>,
+    /// Who the first key was negotiated with.
+    pub(super) identity: Option<Identity>,
     pub(super) current: Option<Current<P>>,
     pub(super) next: Option<KeyState<P::ControlMemory>>,
     pub(super) lame_duck: Option<Key<P>>,
@@ -223,33 +231,32 @@ impl<P: Platform> Session<P> {
     pub(super) fn handle(
         &mut self,
         cx: &mut Context<'_, P>,
-        shared: &Protection<P::Crypto>,
-        tls: &mut [P::Tls],
-        free_tls: Option<usize>,
+        stack: &mut Stack<'_, P>,
         from: SocketAddr,
         head: Head,
         datagram: &mut [u8],
     ) -> Result<(), Discard> {
         // Without a wrapping, session ids are all that a stranger must guess.
-        if from != self.address && !self.protection(shared).is_authentic() {
+        if from != self.address && !self.protection(stack.protection).is_authentic() {
             return Err(Discard::Source);
         }
         let (wrapping, guard) = match &mut self.dynamic {
             Some((wrapping, guard)) if head.key_id != KeyId::FIRST => (&*wrapping, guard),
-            _ => (self.own_protection.as_ref().unwrap_or(shared).wrapping().ok_or(Discard::NotReady)?, &mut self.guard),
+            _ => {
+                let protection = self.own_protection.as_ref().unwrap_or(stack.protection);
+                (protection.wrapping().ok_or(Discard::NotReady)?, &mut self.guard)
+            }
         };
         let opened = wrapping.open(datagram)?;
         guard.accept(opened.packet_id, cx.now)?;
-        self.accepted(cx, shared, tls, free_tls, from, head, Message::parse(head.opcode, opened.body)?)
+        self.accepted(cx, stack, from, head, Message::parse(head.opcode, opened.body)?)
     }
 
     /// Handles what an authentic packet says.
     pub(super) fn accepted(
         &mut self,
         cx: &mut Context<'_, P>,
-        shared: &Protection<P::Crypto>,
-        tls: &mut [P::Tls],
-        free_tls: Option<usize>,
+        stack: &mut Stack<'_, P>,
         from: SocketAddr,
         head: Head,
         message: Message<'_>,
@@ -262,7 +269,7 @@ impl<P: Platform> Session<P> {
             return Err(Discard::ControlMalformed);
         }
         if head.opcode == Opcode::SoftReset {
-            self.soft_reset(cx, tls, free_tls, head.key_id)?;
+            self.soft_reset(cx, stack, head.key_id)?;
         }
         self.address = from;
         cx.outcome.heard |= self.is_live();
@@ -277,7 +284,7 @@ impl<P: Platform> Session<P> {
         };
         key.heard = cx.now;
         key.reliability.acked(&message.acks);
-        let session = tls.get_mut(key.tls).ok_or(Discard::NotReady)?;
+        let session = stack.tls.get_mut(key.tls).ok_or(Discard::NotReady)?;
         let failed = key.has_failed();
         let (mut answered, mut resend_key, mut stuck) = (false, false, false);
         if let Some(id) = message.id {
@@ -300,18 +307,12 @@ impl<P: Platform> Session<P> {
             self.fail(cx, negotiates, TlsFailure::new("the peer sends more than a handshake can hold", false));
             return Ok(());
         }
-        self.advance(cx, shared, tls, negotiates);
+        self.advance(cx, stack, negotiates);
         Ok(())
     }
 
     /// The peer wants a new key, or answers our wish for one.
-    fn soft_reset(
-        &mut self,
-        cx: &mut Context<'_, P>,
-        tls: &mut [P::Tls],
-        free_tls: Option<usize>,
-        id: KeyId,
-    ) -> Result<(), Discard> {
+    fn soft_reset(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, id: KeyId) -> Result<(), Discard> {
         let Some(current) = &self.current else { return Err(Discard::NotReady) };
         if self.next.as_ref().is_some_and(|next| next.id == id) || current.control.id == id {
             return Ok(());
@@ -322,14 +323,14 @@ impl<P: Platform> Session<P> {
         if cx.now.since(current.data.since) < RENEGOTIATION_INTERVAL {
             return Err(Discard::TooOften);
         }
-        self.renegotiate(cx, tls, free_tls.ok_or(Discard::NotReady)?, false);
-        Ok(())
+        self.renegotiate(cx, stack, false).ok_or(Discard::Busy)
     }
 
-    /// Starts to negotiate the next key.
-    pub(super) fn renegotiate(&mut self, cx: &mut Context<'_, P>, tls: &mut [P::Tls], slot: usize, ours: bool) {
-        let Some(current) = &mut self.current else { return };
-        let Some(session) = tls.get_mut(slot) else { return };
+    /// Starts to negotiate the next key; `None` if there is no TLS session to spare.
+    pub(super) fn renegotiate(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, ours: bool) -> Option<()> {
+        let current = self.current.as_mut()?;
+        let slot = stack.free?;
+        let session = stack.tls.get_mut(slot)?;
         let id = current.control.id.next();
         cx.notify(Event::Renegotiating { ours });
         current.data.expires = Some(cx.now + seconds(cx.config.tls.tran_window));
@@ -339,25 +340,20 @@ impl<P: Platform> Session<P> {
             key.fail(cx.now);
         }
         self.next = Some(key);
+        Some(())
     }
 
     /// Lets one key's TLS move on as far as it can, and takes what it has to send.
-    pub(super) fn advance(
-        &mut self,
-        cx: &mut Context<'_, P>,
-        shared: &Protection<P::Crypto>,
-        tls: &mut [P::Tls],
-        negotiates: bool,
-    ) {
+    pub(super) fn advance(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, negotiates: bool) {
         let Some(slot) = self.key(negotiates).map(|key| key.tls) else { return };
-        let Some(session) = tls.get_mut(slot) else { return };
-        if let Err(failure) = self.negotiate(cx, shared, session, negotiates) {
+        let Some(session) = stack.tls.get_mut(slot) else { return };
+        if let Err(failure) = self.negotiate(cx, stack.protection, session, negotiates) {
             self.fail(cx, negotiates, failure);
         }
         // The negotiated key may have become the current one.
         let negotiates = negotiates && self.next.is_some();
         let v6 = self.address.is_ipv6();
-        let protection = self.own_protection.as_ref().unwrap_or(shared);
+        let protection = self.own_protection.as_ref().unwrap_or(stack.protection);
         let limit = |wkc: usize| {
             let outer = if v6 { 48 } else { 28 };
             usize::from(cx.config.tls.max_packet_size)
@@ -452,19 +448,14 @@ impl<P: Platform> Session<P> {
     }
 
     /// Tells the peer that this end exits, if that was agreed on. True if it was told.
-    pub(super) fn say_exit(
-        &mut self,
-        cx: &mut Context<'_, P>,
-        shared: &Protection<P::Crypto>,
-        tls: &mut [P::Tls],
-    ) -> bool {
+    pub(super) fn say_exit(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>) -> bool {
         let Some(current) = self.current.as_ref().filter(|_| self.agreed.is_some_and(|agreed| agreed.exit_message))
         else {
             return false;
         };
-        let Some(session) = tls.get_mut(current.control.tls) else { return false };
+        let Some(session) = stack.tls.get_mut(current.control.tls) else { return false };
         let told = session.write_plain(text::EXIT) > 0;
-        self.advance(cx, shared, tls, false);
+        self.advance(cx, stack, false);
         told
     }
 }

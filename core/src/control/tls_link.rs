@@ -10,7 +10,7 @@ use core::net::SocketAddr;
 use core::ops::Range;
 
 use crate::control::protection::Protection;
-use crate::control::session::{Context, Session, seconds};
+use crate::control::session::{Context, Session, Stack, seconds};
 use crate::control::wrapping;
 use crate::data::DataKey;
 use crate::error::{Discard, NotReady};
@@ -127,7 +127,8 @@ impl<P: Platform> TlsLink<P> {
             Opcode::HardResetClientV3 | Opcode::ControlWkc => self.protection.unwrap_client(datagram)?.1,
             _ => datagram,
         };
-        session.handle(cx, &self.protection, self.tls.as_mut(), free, from, head, datagram)?;
+        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
+        session.handle(cx, stack, from, head, datagram)?;
         self.promote(cx);
         Ok(())
     }
@@ -174,7 +175,8 @@ impl<P: Platform> TlsLink<P> {
         let free = self.free_tls();
         let Some(session) = &mut self.pending else { return Err(Discard::Busy) };
         session.adopt(cx, sid, from, guard, own_protection);
-        session.accepted(cx, &self.protection, self.tls.as_mut(), free, from, head, message)
+        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
+        session.accepted(cx, stack, from, head, message)
     }
 
     /// A pending session that has authenticated takes over.
@@ -202,7 +204,8 @@ impl<P: Platform> TlsLink<P> {
             match (&self.active, pending.ours) {
                 (None, true) => cx.outcome.failed = true,
                 (None, false) if !config.remotes.is_empty() => cx.outcome.failed = true,
-                (Some(_), true) => self.retry = Some(now),
+                // Whatever refused it will refuse it again for a while.
+                (Some(_), true) => self.retry = Some(now + window),
                 _ => {}
             }
         }
@@ -220,21 +223,21 @@ impl<P: Platform> TlsLink<P> {
             }
             // Somebody who only asked for a key and then said nothing may not be the peer.
             if next.ours || next.is_open() {
-                self.retry = Some(now);
+                self.retry = Some(if next.has_failed() { now + window } else { now });
             } else if let Some(current) = &mut active.current {
                 current.data.expires = None;
             }
         }
         let broken = active.current.as_ref().is_some_and(|current| current.control.has_failed());
         let address = active.address;
-        if self.pending.is_none() && (broken || self.retry.is_some()) {
+        if self.pending.is_none() && (broken || self.retry.is_some_and(|at| at <= now)) {
             self.retry = None;
             self.begin(cx, address);
-        } else if self.pending.is_none() && self.wants_renegotiation(now) {
-            let Some(slot) = self.free_tls() else { return };
-            let tls = self.tls.as_mut();
+        } else if self.pending.is_none() && self.retry.is_none() && self.wants_renegotiation(now) {
+            let free = self.free_tls();
+            let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
             if let Some(active) = &mut self.active {
-                active.renegotiate(cx, tls, slot, true);
+                active.renegotiate(cx, stack, true);
             }
         }
     }
@@ -261,7 +264,7 @@ impl<P: Platform> TlsLink<P> {
         sessions
             .filter_map(|session| session.next_deadline(window))
             .chain(self.old.as_ref().and_then(expiry))
-            .chain(self.renegotiation().filter(|_| self.pending.is_none()))
+            .chain(self.renegotiation().filter(|_| self.pending.is_none() && self.retry.is_none()))
             .chain(self.retry.filter(|_| self.pending.is_none()))
             .min()
     }
@@ -284,7 +287,7 @@ impl<P: Platform> TlsLink<P> {
     /// Whether there is something to send or to do now.
     pub(crate) fn has_output(&self, now: Instant) -> bool {
         [&self.active, &self.pending].into_iter().flatten().any(|session| session.has_output(now))
-            || (self.pending.is_none() && self.wants_renegotiation(now))
+            || (self.pending.is_none() && self.retry.is_none() && self.wants_renegotiation(now))
     }
 
     /// Opens a data packet in place.
@@ -357,13 +360,13 @@ impl<P: Platform> TlsLink<P> {
 
     /// Tells the peer that this end exits, by the control channel if that was agreed on. True if it was told.
     pub(crate) fn say_exit(&mut self, cx: &mut Context<'_, P>) -> bool {
-        let (protection, tls) = (&self.protection, self.tls.as_mut());
-        self.active.as_mut().is_some_and(|active| active.say_exit(cx, protection, tls))
+        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free: None };
+        self.active.as_mut().is_some_and(|active| active.say_exit(cx, stack))
     }
 }
 
 /// How long an established key goes on being used for sending beside its successor.
 fn switch_after(config: &LinkConfig<'_>) -> Duration {
     let window = seconds(config.tls.hand_window);
-    if config.tls.reneg_sec == 0 { window } else { window.min(seconds(config.tls.reneg_sec) / 2) }
+    if config.tls.reneg_sec == 0 { window } else { window.min(seconds(config.tls.reneg_sec / 2)) }
 }
