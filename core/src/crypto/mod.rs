@@ -6,6 +6,8 @@ pub mod key_derivation;
 pub mod replay;
 pub mod rustcrypto;
 pub mod static_key;
+pub mod tls_crypt;
+pub mod tls_crypt_v2;
 
 pub use algorithms::{Cipher, Digest, Mode, Suite};
 pub use key_derivation::KeyMaterial;

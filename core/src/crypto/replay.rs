@@ -16,7 +16,12 @@ pub struct PacketIdSender {
 impl PacketIdSender {
     /// Starts the sequence of `unix_now` (s) with id 1.
     pub const fn new(unix_now: u32) -> Self {
-        Self { time: unix_now, last: 0 }
+        Self::after(0, unix_now)
+    }
+
+    /// Continues the sequence of `unix_now` (s) after the id `last`.
+    pub const fn after(last: u32, unix_now: u32) -> Self {
+        Self { time: unix_now, last }
     }
 
     /// Ids in their short form: there is one sequence, if [`next`](Self::next) is called with time 0.

@@ -33,10 +33,6 @@ macro_rules! cbc_key {
     ($(#[$doc:meta])* $name:ident: $direction:ident by $method:ident with $run:ident,
      $($(#[$gate:meta])* $variant:ident($cipher:ty),)+) => {
         $(#[$doc])*
-        #[cfg_attr(
-            feature = "legacy",
-            expect(clippy::large_enum_variant, reason = "there is no heap to put the tables of Blowfish on")
-        )]
         pub enum $name {
             $($(#[$gate])* #[doc = concat!("`", stringify!($cipher), "`")] $variant($cipher),)+
         }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::crypto::{Rng, Suite};
 
@@ -78,6 +78,20 @@ impl StaticKey {
         let mut key = Self { keys: [[0; KEY_LEN]; 2] };
         rng.fill(key.keys.as_flattened_mut());
         key
+    }
+
+    /// The key with these bytes.
+    pub fn from_bytes(bytes: &[u8; STATIC_KEY_LEN]) -> Self {
+        let mut key = Self { keys: [[0; KEY_LEN]; 2] };
+        key.keys.as_flattened_mut().copy_from_slice(bytes);
+        key
+    }
+
+    /// Its bytes. Wiped from memory when dropped.
+    pub fn to_bytes(&self) -> Zeroizing<[u8; STATIC_KEY_LEN]> {
+        let mut bytes = Zeroizing::new([0; STATIC_KEY_LEN]);
+        bytes.copy_from_slice(self.keys.as_flattened());
+        bytes
     }
 
     /// Writes the text of a key file.

@@ -18,7 +18,6 @@ pub struct Opener<C: Provider, B> {
     window: Option<ReplayWindow<B>>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is no heap to put the tables of a cipher on")]
 enum Opening<C: Provider, B> {
     Mac(MacOpener<C>),
     Aead(AeadOpener<C>),
