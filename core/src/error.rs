@@ -46,6 +46,18 @@ pub enum Discard {
     },
     /// What a control packet says makes no sense.
     ControlMalformed,
+    /// A control packet of a kind that the peer's role does not send; its opcode is given.
+    Role(u8),
+    /// A control packet of a session that is not known here.
+    UnknownSession,
+    /// A packet under a key that is not known here; its number is given.
+    UnknownKey(u8),
+    /// Another session is being negotiated.
+    Busy,
+    /// `single-session`: there is a session already.
+    SingleSession,
+    /// The peer asks for a new key again too soon.
+    TooOften,
 }
 
 impl Discard {
@@ -104,6 +116,22 @@ impl fmt::Display for Discard {
                  ({time}) ]"
             ),
             Self::ControlMalformed => f.write_str("TLS Error: malformed control packet"),
+            Self::Role(opcode) => write!(
+                f,
+                "TLS Error: a packet with opcode {opcode} is none that the peer's role sends: one end needs 'tls-client', \
+                 the other 'tls-server'"
+            ),
+            Self::UnknownSession => {
+                f.write_str("TLS Error: Unroutable control packet received: of no session known here")
+            }
+            Self::UnknownKey(id) => {
+                write!(f, "TLS Error: local/remote TLS keys are out of sync: key {id} is not known here")
+            }
+            Self::Busy => f.write_str("TLS Error: a new session is put off: another one is being negotiated"),
+            Self::SingleSession => {
+                f.write_str("TLS Error: a new session is refused: there is one already, and 'single-session' is set")
+            }
+            Self::TooOften => f.write_str("TLS Error: the peer asks for new keys too often"),
         }
     }
 }
@@ -115,6 +143,8 @@ pub enum NotReady {
     NoPeer,
     /// The link is shut down or not up yet.
     Down,
+    /// The keys are being negotiated.
+    Negotiating,
     /// The packet is on its way to the peer itself: a route leads into the tunnel that should not.
     Recursive,
     /// Packet ids are used up and the clock has not moved on (protocol section 2.7).
@@ -128,6 +158,7 @@ impl fmt::Display for NotReady {
         f.write_str(match self {
             Self::NoPeer => "no peer address is known yet",
             Self::Down => "the link is down",
+            Self::Negotiating => "the keys are being negotiated",
             Self::Recursive => {
                 "Recursive routing detected, packet dropped: the route to the peer leads into the tunnel (keep a host \
                  route to it outside, or set 'allow-recursive-routing')"

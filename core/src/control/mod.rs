@@ -1,9 +1,18 @@
 //! The control channel: how two ends agree on data keys, behind a wrapping that keeps strangers out.
 
+mod key_exchange;
+mod key_state;
+pub mod negotiation;
+mod protection;
 pub mod reliability;
+mod session;
+mod tls_link;
 pub mod wrapping;
 
-pub use reliability::{Outgoing, Reliability};
+pub use protection::{Protection, ProtectionError};
+pub use reliability::{CELL, Outgoing, Reliability};
+pub(crate) use session::{Context, Outcome};
+pub use tls_link::TlsLink;
 pub use wrapping::{Opened, Wrapping};
 
 use crate::wire::control::MESSAGE_HEADER_MAX;

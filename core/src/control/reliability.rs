@@ -99,6 +99,14 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> Reliability<M> {
         self.settled.clear();
     }
 
+    /// Forgets what has been received: another peer begins with its id 0. What was sent still waits.
+    pub fn forget_received(&mut self) {
+        self.next_receive = 0;
+        self.held.clear();
+        self.pending.clear();
+        self.settled.clear();
+    }
+
     /// Whether [`Reliability::send`] would take a packet now: the window is open, and a cell is left for receiving.
     pub fn can_send(&self) -> bool {
         let window_is_open = self.sent.first().is_none_or(|oldest| {
