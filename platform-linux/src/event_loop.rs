@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant as Clock, SystemTime, UNIX_EPOCH};
 
-use longcable_core::crypto::{RustCrypto, StaticKey};
+use longcable_core::crypto::StaticKey;
 use longcable_core::error::{Discard, NotReady};
 use longcable_core::event::{Address, Event, Reason, Signal};
 use longcable_core::gateway::{Gateway, Output};
@@ -20,7 +20,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::config::HostConfig;
-use crate::crypto::FastRng;
+use crate::crypto::{Fast, FastRng};
 use crate::failure::Fatal;
 use crate::link::udp::{self, Received, SendOutcome, UdpLink, UdpOptions};
 use crate::log::{self, Burst, Omitted};
@@ -49,7 +49,7 @@ const REPLAY_INTERVAL: Duration = Duration::from_secs(60);
 pub struct Linux;
 
 impl Platform for Linux {
-    type Crypto = RustCrypto;
+    type Crypto = Fast;
     type Rng = FastRng;
     /// Windows of up to 65,536 packets, as many as `replay-window` allows.
     type ReplayBits = [u64; 1024];
