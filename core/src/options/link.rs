@@ -432,7 +432,9 @@ impl<'a> LinkConfig<'a> {
     /// Cipher, key length and digest as `cipher` and `auth` have them, with openvpn's defaults BF-CBC and SHA1.
     /// In TLS mode this is what the options string says and what is used if the peer negotiates nothing.
     pub fn suite(&self) -> Suite {
-        let suite = Suite::new(self.cipher.unwrap_or(Cipher::BfCbc), self.auth.unwrap_or(Digest::Sha1));
+        // openvpn takes the two options for one; only a TLS link can have the former.
+        let cipher = self.tls.data_ciphers_fallback.or(self.cipher).unwrap_or(Cipher::BfCbc);
+        let suite = Suite::new(cipher, self.auth.unwrap_or(Digest::Sha1));
         match self.keysize {
             Some(bits) => Suite { key_len: usize::from(bits / 8), ..suite },
             None => suite,
