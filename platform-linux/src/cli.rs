@@ -12,7 +12,7 @@ use longcable_core::crypto::StaticKey;
 use longcable_core::event::{Cause, Event, Reason, Signal};
 use longcable_core::options::{DeviceKind, KeySource, LinkConfig, Remote, Side, options_string};
 
-use crate::config::{HostConfig, Loaded, Mode, Sources, print_help};
+use crate::config::{HostConfig, KeyKind, Loaded, Mode, Sources, print_help};
 use crate::daemon::{self, PidFile};
 use crate::environment::Environment;
 use crate::event_loop::EventLoop;
@@ -87,7 +87,13 @@ fn start(arguments: &[OsString], process: &mut Process) -> Result<Next, Fatal> {
         }
         Mode::Help => return done(print_help(&mut out)),
         Mode::Version => return done(print_version(&mut out)),
-        Mode::GenerateKey(file) => return done(standalone::genkey(file.as_deref())),
+        Mode::GenerateKey(KeyKind::Static, file) => return done(standalone::genkey(file.as_deref())),
+        Mode::GenerateKey(KeyKind::TlsCryptV2Server | KeyKind::TlsCryptV2Client { .. }, _) => {
+            return Err(Fatal::new("Options error: keys of 'tls-crypt-v2' cannot be made by this program yet"));
+        }
+        Mode::ShowTls | Mode::ShowGroups => {
+            return Err(Fatal::new("Options error: what TLS offers cannot be listed by this program yet"));
+        }
         Mode::TestCrypto => {
             return done(standalone::test_crypto(link.suite(), &key(&link, &host)?, link.direction(), &mut out));
         }
