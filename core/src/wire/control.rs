@@ -2,7 +2,12 @@
 
 use core::fmt;
 
+use heapless::Vec;
+
 use crate::crypto::Rng;
+use crate::error::Discard;
+use crate::packet::PacketBuf;
+use crate::wire::opcode::Opcode;
 
 /// The number that one end gives to a session; never zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,4 +47,142 @@ impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SessionId({self})")
     }
+}
+
+/// How many acknowledgements one packet can carry.
+pub const ACKS_MAX: usize = 8;
+
+const ID_LEN: usize = 4;
+
+/// Most bytes that [`write_header`] prepends.
+pub const MESSAGE_HEADER_MAX: usize = 1 + ACKS_MAX * ID_LEN + SessionId::LEN + ID_LEN;
+
+/// What a control packet says once its wrapping is off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Ids of our packets that the peer has; some may be repeated or long settled.
+    pub acks: Vec<u32, ACKS_MAX>,
+    /// The session id for which the acknowledgements are: must be the receiver's. Only with acknowledgements.
+    pub peer: Option<SessionId>,
+    /// The packet's own id, which wants to be acknowledged; `None` for [`Opcode::Ack`].
+    pub id: Option<u32>,
+    /// A piece of the TLS stream, or the early negotiation of a reset.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// Reads `body`, which starts with the number of acknowledgements.
+    ///
+    /// # Errors
+    /// [`Discard::ControlMalformed`]: the packet is cut off, carries too many acknowledgements, is no control packet
+    /// of key method 2, or is a reset that is not its key's first packet.
+    pub fn parse(opcode: Opcode, body: &'a [u8]) -> Result<Self, Discard> {
+        Self::parts(opcode, body).ok_or(Discard::ControlMalformed)
+    }
+
+    fn parts(opcode: Opcode, body: &'a [u8]) -> Option<Self> {
+        let is_reset = match opcode {
+            Opcode::HardResetClientV1 | Opcode::HardResetServerV1 | Opcode::DataV1 | Opcode::DataV2 => return None,
+            Opcode::SoftReset => true,
+            _ => opcode.is_hard_reset(),
+        };
+        let (count, mut rest) = body.split_first()?;
+        let mut acks = Vec::new();
+        for _ in 0..*count {
+            acks.push(take_u32(&mut rest)?).ok()?;
+        }
+        let mut peer = None;
+        if *count > 0 {
+            let (bytes, after) = rest.split_first_chunk()?;
+            peer = Some(SessionId::new(*bytes)?);
+            rest = after;
+        }
+        let id = if opcode == Opcode::Ack { None } else { Some(take_u32(&mut rest)?) };
+        (!is_reset || id == Some(0)).then_some(Self { acks, peer, id, payload: rest })
+    }
+}
+
+/// Prepends acknowledgements for the session `peer` and the packet's own id to the payload in `packet`.
+///
+/// `None` if there is no room, or there are acknowledgements but too many of them or no peer.
+pub fn write_header(packet: &mut PacketBuf<'_>, acks: &[u32], peer: Option<SessionId>, id: Option<u32>) -> Option<()> {
+    if acks.len() > ACKS_MAX {
+        return None;
+    }
+    if let Some(id) = id {
+        packet.prepend(ID_LEN)?.copy_from_slice(&id.to_be_bytes());
+    }
+    if !acks.is_empty() {
+        packet.prepend(SessionId::LEN)?.copy_from_slice(peer?.as_bytes());
+    }
+    for ack in acks.iter().rev() {
+        packet.prepend(ID_LEN)?.copy_from_slice(&ack.to_be_bytes());
+    }
+    packet.prepend(1)?.fill(u8::try_from(acks.len()).ok()?);
+    Some(())
+}
+
+/// What a server asks of a tls-crypt-v2 client in its reset (protocol section 3.6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EarlyNegotiation {
+    /// The client is to send its wrapped key once more, for the server has kept no state.
+    pub resend_wkc: bool,
+}
+
+impl EarlyNegotiation {
+    /// Length in bytes of what [`EarlyNegotiation::write`] writes.
+    pub const LEN: usize = 6;
+
+    /// The wrapping's packet ids of a client that understands it continue after this one.
+    pub const PACKET_ID_BASE: u32 = 0x0f00_0000;
+
+    const FLAGS: u16 = 1;
+    const RESEND_WKC: u16 = 1;
+
+    /// Whether a client understands it, as the wrapping's packet id of its first packet tells.
+    pub const fn is_understood(packet_id: u32) -> bool {
+        packet_id >> 24 == Self::PACKET_ID_BASE >> 24
+    }
+
+    /// Reads the payload of a reset. Fields of unknown types are passed over.
+    ///
+    /// # Errors
+    /// [`Discard::ControlMalformed`]: a field is cut off or has the wrong length.
+    pub fn parse(mut payload: &[u8]) -> Result<Self, Discard> {
+        let mut found = Self::default();
+        while !payload.is_empty() {
+            let (kind, value) = take_field(&mut payload).ok_or(Discard::ControlMalformed)?;
+            if kind == Self::FLAGS {
+                let flags = <[u8; 2]>::try_from(value).map_err(|_| Discard::ControlMalformed)?;
+                found.resend_wkc = u16::from_be_bytes(flags) & Self::RESEND_WKC != 0;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes the payload of a reset to the front of `payload` and returns its length in bytes: 0 if nothing is
+    /// asked, or there is no room.
+    pub fn write(self, payload: &mut [u8]) -> usize {
+        match payload.first_chunk_mut() {
+            Some(front) if self.resend_wkc => {
+                *front = [0, 1, 0, 2, 0, 1];
+                Self::LEN
+            }
+            _ => 0,
+        }
+    }
+}
+
+fn take_field<'a>(rest: &mut &'a [u8]) -> Option<(u16, &'a [u8])> {
+    let ([kind_high, kind_low, len_high, len_low], after) = rest.split_first_chunk()?;
+    let len = u16::from_be_bytes([*len_high, *len_low]);
+    let (value, after) = after.split_at_checked(len.into())?;
+    *rest = after;
+    Some((u16::from_be_bytes([*kind_high, *kind_low]), value))
+}
+
+fn take_u32(rest: &mut &[u8]) -> Option<u32> {
+    let (bytes, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(u32::from_be_bytes(*bytes))
 }

@@ -5,9 +5,9 @@ use core::fmt;
 use heapless::String;
 
 /// Longest subject that is kept, in bytes; a longer one is cut off.
-pub const SUBJECT_MAX: usize = 256;
+pub(super) const SUBJECT_MAX: usize = 256;
 /// Longest name of a certificate's user in bytes (protocol section 6.7).
-pub const COMMON_NAME_MAX: usize = 64;
+pub(super) const COMMON_NAME_MAX: usize = 64;
 
 /// A chain that leads to a trusted certificate, and whose owner is who the configuration wants; whether the peer has
 /// the key to it is still open.
@@ -41,6 +41,13 @@ impl ChainVerified {
 }
 
 impl PeerVerified {
+    /// For tests of what needs a verified peer.
+    #[cfg(test)]
+    pub(crate) fn for_test(subject: &str) -> Self {
+        let text = |text: &str| text.chars().take(COMMON_NAME_MAX).collect();
+        Self { subject: subject.chars().collect(), common_name: text(subject), fingerprint: [7; 32] }
+    }
+
     /// The subject in openvpn's form, as in `C=XX, O=T, CN=server`; only printable characters.
     pub fn subject(&self) -> &str {
         &self.subject

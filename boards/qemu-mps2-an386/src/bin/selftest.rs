@@ -18,7 +18,9 @@ use longcable_core::event::Event;
 use longcable_core::gateway::{Gateway, Output};
 use longcable_core::options::{KeySource, LinkConfig};
 use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
-use longcable_core::peer::{OUTPUT_MAX, Platform};
+use longcable_core::peer::{Keys, OUTPUT_MAX};
+use longcable_core::platform::Platform;
+use longcable_core::tls::NoTls;
 use longcable_core::time::{Duration, Instant, Timer, TimerTable};
 use qemu_mps2_an386 as board;
 
@@ -178,7 +180,7 @@ fn config(text: &'static str) -> LinkConfig<'static> {
 
 fn end<'c>(config: &'c LinkConfig<'c>, seed: u32) -> Gateway<'c, Board> {
     let Some(KeySource::Inline(key)) = config.secret else { panic!("the key is in the text") };
-    Gateway::new(config, StaticKey::parse(key).unwrap(), Dice(seed), Instant::from_millis(0), UNIX).unwrap()
+    Gateway::new(config, Keys::Static(StaticKey::parse(key).unwrap()), Dice(seed), Instant::from_millis(0), UNIX).unwrap()
 }
 
 /// What this board brings to the engine.
@@ -188,6 +190,10 @@ impl Platform for Board {
     type Crypto = RustCrypto;
     type Rng = Dice;
     type ReplayBits = [u64; 1];
+    type Tls = NoTls;
+    type TlsSessions = [NoTls; 1];
+    type ControlMemory = [u8; 0];
+    const CONTROL_MEMORY: [u8; 0] = [];
 }
 
 struct Dice(u32);
