@@ -45,4 +45,6 @@ mod samples;
 mod scripts;
 mod standalone;
 mod timers;
+mod tls_matrix;
+mod tls_renegotiation;
 mod tunnel;
