@@ -46,5 +46,6 @@ mod scripts;
 mod standalone;
 mod timers;
 mod tls_matrix;
+mod tls_negotiation;
 mod tls_renegotiation;
 mod tunnel;
