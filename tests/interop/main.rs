@@ -48,4 +48,5 @@ mod timers;
 mod tls_matrix;
 mod tls_negotiation;
 mod tls_renegotiation;
+mod tls_wrapping;
 mod tunnel;
