@@ -5,9 +5,9 @@ use core::fmt;
 use heapless::String;
 
 /// Longest subject that is kept, in bytes; a longer one is cut off.
-pub(super) const SUBJECT_MAX: usize = 256;
+pub const SUBJECT_MAX: usize = 256;
 /// Longest name of a certificate's user in bytes (protocol section 6.7).
-pub(super) const COMMON_NAME_MAX: usize = 64;
+pub const COMMON_NAME_MAX: usize = 64;
 
 /// A chain that leads to a trusted certificate, and whose owner is who the configuration wants; whether the peer has
 /// the key to it is still open.
@@ -106,6 +106,8 @@ pub enum Reason {
     Revoked,
     /// `crl-verify`: the list of revoked certificates is out of date.
     RevocationListExpired,
+    /// `crl-verify`: the list of its issuer cannot be read, has a wrong signature or is only a part of one.
+    RevocationListUnusable,
     /// `tls-verify`: the script said no.
     Script,
     /// `x509-username-field`: it has no usable name.
@@ -122,7 +124,7 @@ impl fmt::Display for Reason {
             Self::NoCertificate => "the peer sent no certificate",
             Self::Malformed => "the certificate cannot be read",
             Self::UnknownIssuer => "unable to get local issuer certificate (no certificate in 'ca' has signed it)",
-            Self::BadSignature => "certificate signature failure",
+            Self::BadSignature => "certificate signature failure (wrong, or its algorithm is not supported)",
             Self::Expired => "certificate has expired",
             Self::NotYetValid => "certificate is not yet valid (compare the clocks of both ends)",
             Self::ClockNotSet => {
@@ -138,6 +140,7 @@ impl fmt::Display for Reason {
             Self::Fingerprint => "the fingerprint is not in 'peer-fingerprint' or 'verify-hash'",
             Self::Revoked => "certificate revoked",
             Self::RevocationListExpired => "CRL has expired (replace the file of 'crl-verify')",
+            Self::RevocationListUnusable => "CRL cannot be used (replace the file of 'crl-verify')",
             Self::Script => "the script of 'tls-verify' refused it",
             Self::NoUserName => "it has no usable name in the field of 'x509-username-field'",
             Self::Weak => "its key or signature is too weak for 'tls-cert-profile'",
