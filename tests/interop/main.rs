@@ -45,4 +45,8 @@ mod samples;
 mod scripts;
 mod standalone;
 mod timers;
+mod tls_matrix;
+mod tls_negotiation;
+mod tls_renegotiation;
+mod tls_wrapping;
 mod tunnel;

@@ -19,7 +19,9 @@ mod seal;
 #[cfg(test)]
 mod tests;
 
+use crate::wire::opcode::Opcode;
 pub use key::{Budget, DataKey};
+
 pub use open::Opener;
 pub use seal::Sealer;
 
@@ -50,8 +52,8 @@ pub enum Format {
 }
 
 /// `P_DATA_V1` and `P_DATA_V2`, and how long their headers are in bytes.
-const DATA_V1: u8 = 6;
-const DATA_V2: u8 = 9;
+const DATA_V1: u8 = Opcode::DataV1 as u8;
+const DATA_V2: u8 = Opcode::DataV2 as u8;
 const V1_LEN: usize = 1;
 const V2_LEN: usize = 4;
 
