@@ -18,10 +18,7 @@ pub fn check(config: &LinkConfig<'_>) -> Result<(), &'static str> {
             tls.wrapping == ControlKey::None,
             "set 'tls-crypt', 'tls-crypt-v2' or 'tls-auth': only holders of such a key may reach the TLS code of a board",
         ),
-        (
-            tls.version_max < TlsVersion::V13,
-            "'tls-version-max': this stack has TLS 1.3 only; leave the option out",
-        ),
+        (tls.version_max < TlsVersion::V13, "'tls-version-max': this stack has TLS 1.3 only; leave the option out"),
         (
             tls.ciphersuites.is_some_and(|list| !lists(list, &["TLS_AES_128_GCM_SHA256"])),
             "'tls-ciphersuites': this stack has TLS_AES_128_GCM_SHA256 only",
@@ -45,5 +42,6 @@ pub fn check(config: &LinkConfig<'_>) -> Result<(), &'static str> {
 
 /// Whether a list with colons has one of these names.
 fn lists(list: Word<'_>, names: &[&str]) -> bool {
-    list.as_str().is_some_and(|list| list.split(':').any(|entry| names.iter().any(|name| entry.eq_ignore_ascii_case(name))))
+    list.as_str()
+        .is_some_and(|list| list.split(':').any(|entry| names.iter().any(|name| entry.eq_ignore_ascii_case(name))))
 }

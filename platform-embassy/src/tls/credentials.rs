@@ -163,8 +163,7 @@ fn blocks(mut text: &str) -> impl Iterator<Item = (&str, &str)> {
 /// The body of a block in its binary form, at the beginning of `memory`.
 fn decode<'m>(body: &str, memory: &'m mut [u8]) -> Result<&'m [u8], CredentialError> {
     const LINE: usize = 64;
-    let mut decoder =
-        Decoder::<Base64>::new_wrapped(body.as_bytes(), LINE).map_err(|_| CredentialError::Pem)?;
+    let mut decoder = Decoder::<Base64>::new_wrapped(body.as_bytes(), LINE).map_err(|_| CredentialError::Pem)?;
     let memory = memory.get_mut(..decoder.remaining_len()).ok_or(CredentialError::Memory)?;
     decoder.decode(memory).map_err(|_| CredentialError::Pem)
 }

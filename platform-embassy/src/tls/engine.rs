@@ -99,10 +99,7 @@ async fn converse<R: Rng>(room: &Room<'_, R>) -> Result<Infallible, TlsError> {
 }
 
 /// Hands out what the peer sends, one record after the other.
-async fn receive(
-    mut reader: TlsReader<'_, Transport<'_>, Suite>,
-    shared: &Shared,
-) -> Result<Infallible, TlsError> {
+async fn receive(mut reader: TlsReader<'_, Transport<'_>, Suite>, shared: &Shared) -> Result<Infallible, TlsError> {
     loop {
         let mut record = reader.read_buffered().await?;
         match record.pop_all() {

@@ -286,9 +286,10 @@ fn explain(error: TlsError, verdict: Verdict) -> (TlsFailure, Option<AlertDescri
             (TlsFailure::new(format_args!("{alert:?}: {hint}"), true), None)
         }
         (TlsError::HandshakeAborted(_, alert), _) => (TlsFailure::new(format_args!("{alert:?}"), true), None),
-        (TlsError::InvalidKeyShare, _) => {
-            protocol("the peer has chosen another version than TLS 1.3, or another group than P-256", Alert::ProtocolVersion)
-        }
+        (TlsError::InvalidKeyShare, _) => protocol(
+            "the peer has chosen another version than TLS 1.3, or another group than P-256",
+            Alert::ProtocolVersion,
+        ),
         (TlsError::InsufficientSpace, _) => protocol("a record is too long for this board", Alert::RecordOverflow),
         (TlsError::CryptoError, _) => {
             protocol("a record cannot be decrypted, or a message is out of place", Alert::UnexpectedMessage)

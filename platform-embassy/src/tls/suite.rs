@@ -161,9 +161,8 @@ mod tests {
         let length = u16::try_from(inner.len() + 16).unwrap().to_be_bytes();
         let header = |version: [u8; 2]| [content::APPLICATION_DATA, version[0], version[1], length[0], length[1]];
         let mut record = inner.to_vec();
-        let tag = Aes128Gcm::new(&KEY.into())
-            .encrypt_in_place_detached(&NONCE.into(), &header([3, 3]), &mut record)
-            .unwrap();
+        let tag =
+            Aes128Gcm::new(&KEY.into()).encrypt_in_place_detached(&NONCE.into(), &header([3, 3]), &mut record).unwrap();
         record.extend_from_slice(&tag);
         GuardedCipher::new(&KEY.into()).decrypt_in_place(&NONCE.into(), &header(phase), &mut record)?;
         Ok(record)
@@ -233,7 +232,9 @@ mod tests {
     #[test]
     fn the_mark_is_no_part_of_what_is_authenticated_but_the_rest_is() {
         let mut record = Vec::from([0_u8; 20]);
-        assert!(GuardedCipher::new(&KEY.into()).decrypt_in_place(&NONCE.into(), &[23, 3, 3, 0, 20], &mut record).is_err());
+        assert!(
+            GuardedCipher::new(&KEY.into()).decrypt_in_place(&NONCE.into(), &[23, 3, 3, 0, 20], &mut record).is_err()
+        );
         assert!(GuardedCipher::new(&KEY.into()).decrypt_in_place(&NONCE.into(), &[23], &mut record).is_err());
     }
 }

@@ -181,7 +181,10 @@ mod tests {
             }
         }
         assert_eq!(wire(Phase::Start, &[23, 3, 3, 0, 1]).read(&mut out), Poll::Ready(Err(ErrorKind::InvalidData)));
-        assert_eq!(wire(Phase::Established, &[20, 3, 3, 0, 1, 1]).read(&mut out), Poll::Ready(Err(ErrorKind::InvalidData)));
+        assert_eq!(
+            wire(Phase::Established, &[20, 3, 3, 0, 1, 1]).read(&mut out),
+            Poll::Ready(Err(ErrorKind::InvalidData))
+        );
     }
 
     #[test]

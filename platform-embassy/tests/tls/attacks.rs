@@ -3,7 +3,7 @@
 use longcable_core::tls::{TlsFailure, TlsSession as _};
 use longcable_core::x509::Reason;
 
-use crate::pair::{Rustls, connect, pump, received, with_session};
+use crate::pair::{Rustls, connect, exchange, pump, with_session};
 use crate::pki::{self, P256, Pki};
 use crate::rogue::{
     ALERT, CERTIFICATE, DATA, EXTENSIONS, FINISHED, Flight, HANDSHAKE, HELLO, KEY_UPDATE, REQUEST, Rogue, TICKET,
@@ -44,8 +44,7 @@ fn the_server_of_these_tests_is_accepted_when_it_is_honest() {
             pump(session, &mut server).unwrap();
             assert_eq!(server.data(), b"hello");
             server.send(b"welcome\x17\0\0");
-            pump(session, &mut server).unwrap();
-            assert_eq!(received(session), [b"welcome"]);
+            assert_eq!(exchange(session, &mut server).unwrap(), [b"welcome"]);
         });
     }
 }
@@ -229,33 +228,32 @@ fn after_the_handshake_nothing_but_data_tickets_and_alerts_is_taken() {
         with_session(&pki, |session| {
             connect(session, &mut server).unwrap();
             deed(&mut server);
-            let result = pump(session, &mut server);
-            (result, received(session))
+            exchange(session, &mut server)
         })
     };
     let handshake = |kind, body: &[u8]| [&message(kind, body)[..], &[HANDSHAKE]].concat();
 
     for kind in [0, 1, HELLO, EXTENSIONS, CERTIFICATE, REQUEST, VERIFY, FINISHED, KEY_UPDATE, 255] {
-        let (result, _) = established(&|server| server.send(&handshake(kind, &[0; 32])));
+        let result = established(&|server| server.send(&handshake(kind, &[0; 32])));
         assert!(result.is_err(), "{kind}");
-        let (result, _) = established(&|server| {
+        let result = established(&|server| {
             let message = message(kind, &[0; 32]);
             server.send_plain(&[&[HANDSHAKE, 3, 3, 0, message.len() as u8][..], &message].concat());
         });
         assert!(result.is_err(), "{kind}");
     }
     for inner in [&b""[..], &[0; 9], &[HANDSHAKE, 1, HANDSHAKE], &[ALERT], &[2, 255, ALERT], b"?\x18"] {
-        assert!(established(&|server| server.send(inner)).0.is_err(), "{inner:?}");
+        assert!(established(&|server| server.send(inner)).is_err(), "{inner:?}");
     }
-    let (result, data) = established(&|server| {
+    let data = established(&|server| {
         server.send(&handshake(TICKET, b"whatever a ticket is"));
         server.send(&[DATA]);
         server.send(b"data\x17");
     });
-    assert_eq!((result, data), (Ok(()), vec![b"data".to_vec()]));
+    assert_eq!(data, Ok(vec![b"data".to_vec()]));
     // A ticket cannot hide another message.
     let hidden = [message(TICKET, &[0; 13]), message(CERTIFICATE, &[0; 9])].concat();
-    assert!(established(&|server| server.send(&[&hidden[..], &[HANDSHAKE]].concat())).0.is_err());
+    assert!(established(&|server| server.send(&[&hidden[..], &[HANDSHAKE]].concat())).is_err());
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! Certificates and keys as they stand in configurations.
 
-use std::process::{Command, Stdio};
 use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use longcable_embassy::tls::{CredentialError, PrivateKey, decode_pem};
 
 use crate::pki::{ED25519, Identity, P256};
 
 /// What `openssl` makes of this input.
-pub fn openssl(arguments: &str, input: &[u8]) -> Vec<u8> {
+pub(crate) fn openssl(arguments: &str, input: &[u8]) -> Vec<u8> {
     let mut child = Command::new("openssl")
         .args(arguments.split(' '))
         .stdin(Stdio::piped())

@@ -8,7 +8,11 @@ use crate::pki::{NOW, P256, Pki};
 use crate::rogue::{Flight, Rogue};
 
 /// Runs the handshake with a server whose first flight passes through `damage`. Whether it was established.
-fn survives(pki: &Pki, session: &mut longcable_embassy::tls::EmbeddedTlsSession<'_>, damage: impl FnOnce(&mut Vec<u8>)) -> bool {
+fn survives(
+    pki: &Pki,
+    session: &mut longcable_embassy::tls::EmbeddedTlsSession<'_>,
+    damage: impl FnOnce(&mut Vec<u8>),
+) -> bool {
     let mut server = Rogue::new(|flight| honest(flight, pki));
     session.start(Role::Client, NOW).unwrap();
     let mut hello = [0; 1100];
@@ -44,7 +48,7 @@ fn every_byte_changed() {
         assert!(survives(&pki, session, |wire| length = wire.len()));
         let mut accepted = Vec::new();
         // In the ServerHello and the headers every byte counts; of what is encrypted a part is enough.
-        for at in (0..length).filter(|at| *at < 220 || at % 7 == 0) {
+        for at in (0..length - 8).filter(|at| *at < 220 || at % 7 == 0) {
             if survives(&pki, session, |wire| wire[at] ^= 0x41) {
                 accepted.push(at);
             }
@@ -61,9 +65,10 @@ fn cut_off_anywhere() {
     with_session(&pki, |session| {
         let mut length = 0;
         assert!(survives(&pki, session, |wire| length = wire.len()));
-        for at in (0..length).step_by(3) {
+        // A signature may be a few bytes shorter the next time.
+        for at in (0..length - 8).step_by(3) {
             assert!(!survives(&pki, session, |wire| wire.truncate(at)));
-            assert!(!survives(&pki, session, |wire| drop(wire.remove(at))));
+            assert!(!survives(&pki, session, |wire| _ = wire.remove(at)));
         }
     });
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use longcable_core::tls::{Role, TlsProgress, TlsSession as _};
 use longcable_embassy::tls::EmbeddedTlsSession;
 
-use crate::pair::{received, with_session};
+use crate::pair::with_session;
 use crate::pki::{ED25519, Identity, NOW, P256, Pki};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,13 +28,16 @@ impl Server {
         let directory = std::env::temp_dir().join(format!("longcable-embassy-{name}-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let file = |name: &str, identity: &Identity| {
-            let certificate = [b"-----BEGIN CERTIFICATE-----\n", &base64(&identity.der)[..], b"-----END CERTIFICATE-----\n"];
-            fs::write(directory.join(name), [certificate.concat(), identity.key.serialize_pem().into()].concat()).unwrap();
+            let text = [pem("CERTIFICATE", &identity.der), pem("PRIVATE KEY", &private_key(identity))].concat();
+            fs::write(directory.join(name), text).unwrap();
         };
         file("ca", &pki.authority);
         file("server", &pki.server);
         let child = Command::new("openssl")
-            .args("s_server -unix socket -naccept 1 -tls1_3 -quiet -CAfile ca -cert server -key server -Verify 1".split(' '))
+            .args(
+                "s_server -unix socket -naccept 1 -tls1_3 -quiet -CAfile ca -cert server -key server -Verify 1"
+                    .split(' '),
+            )
             .args(["-verify_return_error"])
             .current_dir(&directory)
             .stdin(Stdio::piped())
@@ -55,7 +58,11 @@ impl Server {
     }
 
     /// Carries bytes both ways until `done`.
-    fn pump(&mut self, session: &mut EmbeddedTlsSession<'_>, mut done: impl FnMut(&mut EmbeddedTlsSession<'_>) -> bool) {
+    fn pump(
+        &mut self,
+        session: &mut EmbeddedTlsSession<'_>,
+        mut done: impl FnMut(&mut EmbeddedTlsSession<'_>) -> bool,
+    ) {
         let begin = Instant::now();
         let mut buffer = [0; 700];
         while !done(session) {
@@ -82,8 +89,18 @@ impl Drop for Server {
     }
 }
 
-fn base64(der: &[u8]) -> Vec<u8> {
-    crate::credentials::openssl("base64", der)
+fn pem(label: &str, der: &[u8]) -> String {
+    let body = String::from_utf8(crate::credentials::openssl("base64", der)).unwrap();
+    format!("-----BEGIN {label}-----\n{body}-----END {label}-----\n")
+}
+
+/// The key in PKCS#8. Of Ed25519 ring writes a form that OpenSSL does not read, with the public key in it.
+fn private_key(identity: &Identity) -> Vec<u8> {
+    const ED25519_V1: [u8; 12] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70];
+    match identity.key.serialize_der() {
+        der if der[7..12] == ED25519_V1[7..] => [&ED25519_V1, &der[12..48]].concat(),
+        der => der,
+    }
 }
 
 fn talk(name: &str, algorithm: &'static rcgen::SignatureAlgorithm) {
@@ -95,9 +112,10 @@ fn talk(name: &str, algorithm: &'static rcgen::SignatureAlgorithm) {
             server.pump(session, |session| matches!(session.step(), Ok(TlsProgress::Established(_))));
 
             server.child.stdin.as_mut().unwrap().write_all(b"from openssl\n").unwrap();
-            let mut data = Vec::new();
+            let (mut data, mut line) = (Vec::new(), [0; 100]);
             server.pump(session, |session| {
-                data.extend(received(session).concat());
+                let len = session.read_plain(&mut line);
+                data.extend_from_slice(&line[..len]);
                 data == b"from openssl\n"
             });
 

@@ -20,7 +20,7 @@ use crate::pki::{Identity, NOW, Pki};
 const PACKET: usize = 1100;
 
 /// The other end.
-pub trait Peer {
+pub(crate) trait Peer {
     /// Takes bytes.
     fn receive(&mut self, wire: &[u8]);
     /// What it has for the session.
@@ -28,7 +28,7 @@ pub trait Peer {
 }
 
 /// Reproducible random numbers.
-pub struct TestRng(pub u64);
+pub(crate) struct TestRng(pub u64);
 
 impl Rng for TestRng {
     fn fill(&mut self, bytes: &mut [u8]) {
@@ -40,7 +40,7 @@ impl Rng for TestRng {
 }
 
 /// Calls `use_it` with a session of this client that has not been started.
-pub fn with_session<T>(pki: &Pki, use_it: impl FnOnce(&mut EmbeddedTlsSession<'_>) -> T) -> T {
+pub(crate) fn with_session<T>(pki: &Pki, use_it: impl FnOnce(&mut EmbeddedTlsSession<'_>) -> T) -> T {
     pki.with_credentials(|credentials| {
         let room = Room::new(credentials, TestRng(1));
         let engine = pin!(room.engine());
@@ -49,7 +49,7 @@ pub fn with_session<T>(pki: &Pki, use_it: impl FnOnce(&mut EmbeddedTlsSession<'_
 }
 
 /// Starts the session and runs the handshake; the peer as the session knows it afterwards.
-pub fn connect(session: &mut EmbeddedTlsSession<'_>, peer: &mut dyn Peer) -> Result<PeerVerified, TlsFailure> {
+pub(crate) fn connect(session: &mut EmbeddedTlsSession<'_>, peer: &mut dyn Peer) -> Result<PeerVerified, TlsFailure> {
     session.start(Role::Client, NOW)?;
     pump(session, peer)?;
     match session.step()? {
@@ -59,7 +59,7 @@ pub fn connect(session: &mut EmbeddedTlsSession<'_>, peer: &mut dyn Peer) -> Res
 }
 
 /// Carries bytes both ways until neither end has more.
-pub fn pump(session: &mut EmbeddedTlsSession<'_>, peer: &mut dyn Peer) -> Result<(), TlsFailure> {
+pub(crate) fn pump(session: &mut EmbeddedTlsSession<'_>, peer: &mut dyn Peer) -> Result<(), TlsFailure> {
     loop {
         let failure = session.step().err();
         let mut moved = false;
@@ -80,26 +80,29 @@ pub fn pump(session: &mut EmbeddedTlsSession<'_>, peer: &mut dyn Peer) -> Result
     }
 }
 
-/// Everything that the session has for its user, one entry a record.
-pub fn received(session: &mut EmbeddedTlsSession<'_>) -> Vec<Vec<u8>> {
-    let mut out = [0; 4096];
-    std::iter::from_fn(|| match session.read_plain(&mut out) {
-        0 => None,
-        len => Some(out[..len].to_vec()),
-    })
-    .collect()
+/// Carries bytes both ways, and returns what the session has for its user, one entry a record.
+pub(crate) fn exchange(session: &mut EmbeddedTlsSession<'_>, peer: &mut dyn Peer) -> Result<Vec<Vec<u8>>, TlsFailure> {
+    let mut records = Vec::new();
+    loop {
+        pump(session, peer)?;
+        let mut record = [0; 4096];
+        match session.read_plain(&mut record) {
+            0 => return Ok(records),
+            len => records.push(record[..len].to_vec()),
+        }
+    }
 }
 
 /// A server of rustls.
-pub struct Rustls {
-    pub connection: ServerConnection,
-    pub error: Option<rustls::Error>,
+pub(crate) struct Rustls {
+    pub(crate) connection: ServerConnection,
+    pub(crate) error: Option<rustls::Error>,
     output: Vec<u8>,
 }
 
 impl Rustls {
     /// A server with this chain; if `clients` is given, clients must have a certificate of that authority.
-    pub fn new(chain: &[&Identity], clients: Option<&Identity>) -> Self {
+    pub(crate) fn new(chain: &[&Identity], clients: Option<&Identity>) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder =
             ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&[&rustls::version::TLS13]);
@@ -118,12 +121,12 @@ impl Rustls {
         Self { connection: ServerConnection::new(config.into()).unwrap(), error: None, output: Vec::new() }
     }
 
-    pub fn write(&mut self, plain: &[u8]) {
+    pub(crate) fn write(&mut self, plain: &[u8]) {
         self.connection.writer().write_all(plain).unwrap();
         self.collect();
     }
 
-    pub fn read(&mut self) -> Vec<u8> {
+    pub(crate) fn read(&mut self) -> Vec<u8> {
         let mut plain = Vec::new();
         // "Would block" is the end of what has come.
         let _ = self.connection.reader().read_to_end(&mut plain);

@@ -8,23 +8,23 @@ use rcgen::{
 };
 
 /// A time (s since 1970) at which what is made here is valid: in 2026.
-pub const NOW: u64 = 1_780_000_000;
+pub(crate) const NOW: u64 = 1_780_000_000;
 /// A time at which it is not any more: in 2040.
-pub const TOO_LATE: u64 = 2_210_000_000;
+pub(crate) const TOO_LATE: u64 = 2_210_000_000;
 
-pub const P256: &SignatureAlgorithm = &PKCS_ECDSA_P256_SHA256;
-pub const ED25519: &SignatureAlgorithm = &PKCS_ED25519;
+pub(crate) const P256: &SignatureAlgorithm = &PKCS_ECDSA_P256_SHA256;
+pub(crate) const ED25519: &SignatureAlgorithm = &PKCS_ED25519;
 
 /// A certificate and the key to it.
-pub struct Identity {
-    pub der: Vec<u8>,
-    pub key: KeyPair,
+pub(crate) struct Identity {
+    pub(crate) der: Vec<u8>,
+    pub(crate) key: KeyPair,
     params: CertificateParams,
 }
 
 impl Identity {
     /// An authority of its own.
-    pub fn authority(name: &str, algorithm: &'static SignatureAlgorithm) -> Self {
+    pub(crate) fn authority(name: &str, algorithm: &'static SignatureAlgorithm) -> Self {
         let mut params = named(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -34,25 +34,25 @@ impl Identity {
     }
 
     /// A certificate that this one has signed, whether it may or not.
-    pub fn signs(&self, params: CertificateParams, algorithm: &'static SignatureAlgorithm) -> Self {
+    pub(crate) fn signs(&self, params: CertificateParams, algorithm: &'static SignatureAlgorithm) -> Self {
         let key = KeyPair::generate_for(algorithm).unwrap();
         let issuer = Issuer::from_params(&self.params, &self.key);
         let der = params.signed_by(&key, &issuer).unwrap().der().to_vec();
         Self { der, key, params }
     }
 
-    pub fn private_key(&self) -> PrivateKey {
+    pub(crate) fn private_key(&self) -> PrivateKey {
         PrivateKey::parse(&self.key.serialize_der()).unwrap()
     }
 }
 
 /// A certificate for servers.
-pub fn server(name: &str) -> CertificateParams {
+pub(crate) fn server(name: &str) -> CertificateParams {
     leaf(name, ExtendedKeyUsagePurpose::ServerAuth)
 }
 
 /// A certificate for clients.
-pub fn client(name: &str) -> CertificateParams {
+pub(crate) fn client(name: &str) -> CertificateParams {
     leaf(name, ExtendedKeyUsagePurpose::ClientAuth)
 }
 
@@ -73,16 +73,16 @@ fn named(name: &str) -> CertificateParams {
 }
 
 /// An authority, a server and a client of it.
-pub struct Pki {
-    pub authority: Identity,
-    pub server: Identity,
-    pub client: Identity,
-    pub client_key: PrivateKey,
-    pub rules: PeerRules<'static>,
+pub(crate) struct Pki {
+    pub(crate) authority: Identity,
+    pub(crate) server: Identity,
+    pub(crate) client: Identity,
+    pub(crate) client_key: PrivateKey,
+    pub(crate) rules: PeerRules<'static>,
 }
 
 impl Pki {
-    pub fn new(algorithm: &'static SignatureAlgorithm) -> Self {
+    pub(crate) fn new(algorithm: &'static SignatureAlgorithm) -> Self {
         let authority = Identity::authority("authority", algorithm);
         let server = authority.signs(server("server"), algorithm);
         let client = authority.signs(client("client"), algorithm);
@@ -91,7 +91,7 @@ impl Pki {
     }
 
     /// Calls `use_it` with the client's credentials.
-    pub fn with_credentials<T>(&self, use_it: impl FnOnce(Credentials<'_>) -> T) -> T {
+    pub(crate) fn with_credentials<T>(&self, use_it: impl FnOnce(Credentials<'_>) -> T) -> T {
         let roots: &[&[u8]] = &[&self.authority.der];
         let credentials = Credentials {
             roots,

@@ -24,8 +24,10 @@ fn reason(result: Result<PeerVerified, TlsFailure>) -> Reason {
 
 #[test]
 fn of_another_authority() {
-    let other = Identity::authority("authority", P256).signs(pki::server("server"), P256);
-    assert_eq!(reason(attempt(Pki::new(P256), Some(other), PeerRules::default())), Reason::UnknownIssuer);
+    for (name, expected) in [("another", Reason::UnknownIssuer), ("authority", Reason::BadSignature)] {
+        let other = Identity::authority(name, P256).signs(pki::server("server"), P256);
+        assert_eq!(reason(attempt(Pki::new(P256), Some(other), PeerRules::default())), expected);
+    }
 }
 
 #[test]

@@ -15,31 +15,31 @@ use sha2::{Digest as _, Sha256};
 use crate::pair::Peer;
 use crate::pki::Identity;
 
-pub const HELLO: u8 = 2;
-pub const TICKET: u8 = 4;
-pub const EXTENSIONS: u8 = 8;
-pub const CERTIFICATE: u8 = 11;
-pub const REQUEST: u8 = 13;
-pub const VERIFY: u8 = 15;
-pub const FINISHED: u8 = 20;
-pub const KEY_UPDATE: u8 = 24;
+pub(crate) const HELLO: u8 = 2;
+pub(crate) const TICKET: u8 = 4;
+pub(crate) const EXTENSIONS: u8 = 8;
+pub(crate) const CERTIFICATE: u8 = 11;
+pub(crate) const REQUEST: u8 = 13;
+pub(crate) const VERIFY: u8 = 15;
+pub(crate) const FINISHED: u8 = 20;
+pub(crate) const KEY_UPDATE: u8 = 24;
 
-pub const ALERT: u8 = 21;
-pub const HANDSHAKE: u8 = 22;
-pub const DATA: u8 = 23;
+pub(crate) const ALERT: u8 = 21;
+pub(crate) const HANDSHAKE: u8 = 22;
+pub(crate) const DATA: u8 = 23;
 
 /// The server. It answers a ClientHello with a ServerHello and with what its script does; afterwards it takes and
 /// gives records under the keys of an established session.
-pub struct Rogue<'s> {
+pub(crate) struct Rogue<'s> {
     script: Option<Box<dyn FnOnce(&mut Flight) + 's>>,
     /// After the ClientHello.
-    pub flight: Option<Flight>,
+    pub(crate) flight: Option<Flight>,
     input: Vec<u8>,
     output: Vec<u8>,
 }
 
 /// A server that has sent its ServerHello.
-pub struct Flight {
+pub(crate) struct Flight {
     transcript: Sha256,
     handshake: [u8; 32],
     server_finished: [u8; 32],
@@ -47,7 +47,7 @@ pub struct Flight {
     write: Direction,
     output: Vec<u8>,
     /// Content types and contents of what the client has sent in records that could be decrypted.
-    pub received: Vec<(u8, Vec<u8>)>,
+    pub(crate) received: Vec<(u8, Vec<u8>)>,
     client_handshake: Direction,
     client_data: Option<Direction>,
 }
@@ -60,7 +60,7 @@ struct Direction {
 }
 
 impl<'s> Rogue<'s> {
-    pub fn new(script: impl FnOnce(&mut Flight) + 's) -> Self {
+    pub(crate) fn new(script: impl FnOnce(&mut Flight) + 's) -> Self {
         Self { script: Some(Box::new(script)), flight: None, input: Vec::new(), output: Vec::new() }
     }
 
@@ -69,18 +69,18 @@ impl<'s> Rogue<'s> {
     }
 
     /// Sends a record of an established session.
-    pub fn send(&mut self, inner: &[u8]) {
+    pub(crate) fn send(&mut self, inner: &[u8]) {
         self.flight().inner(inner);
         self.collect();
     }
 
     /// Sends bytes as they are.
-    pub fn send_plain(&mut self, bytes: &[u8]) {
+    pub(crate) fn send_plain(&mut self, bytes: &[u8]) {
         self.output.extend_from_slice(bytes);
     }
 
     /// Whether the client has sent application data, and which.
-    pub fn data(&mut self) -> Vec<u8> {
+    pub(crate) fn data(&mut self) -> Vec<u8> {
         self.flight().received.iter().filter(|(kind, _)| *kind == DATA).flat_map(|(_, data)| data.clone()).collect()
     }
 
@@ -121,11 +121,8 @@ impl Flight {
         let client_share = p256::PublicKey::from_sec1_bytes(key_share(client_hello)).unwrap();
         let secret = EphemeralSecret::random(&mut Fixed);
         let share = secret.public_key().to_encoded_point(false);
-        let extensions = [
-            extension(43, &[3, 4]),
-            extension(51, &[&[0, 0x17, 0, 65][..], share.as_bytes()].concat()),
-        ]
-        .concat();
+        let extensions =
+            [extension(43, &[3, 4]), extension(51, &[&[0, 0x17, 0, 65][..], share.as_bytes()].concat())].concat();
         let hello = message(
             HELLO,
             &[&[3, 3][..], &[0xAB; 32], &[0, 0x13, 0x01, 0], &length16(&extensions), &extensions].concat(),
@@ -156,38 +153,38 @@ impl Flight {
     }
 
     /// A handshake message in a record of its own.
-    pub fn message(&mut self, kind: u8, body: &[u8]) {
+    pub(crate) fn message(&mut self, kind: u8, body: &[u8]) {
         self.messages(&[(kind, body)]);
     }
 
     /// Handshake messages in one record.
-    pub fn messages(&mut self, messages: &[(u8, &[u8])]) {
+    pub(crate) fn messages(&mut self, messages: &[(u8, &[u8])]) {
         let messages: Vec<u8> = messages.iter().flat_map(|(kind, body)| message(*kind, body)).collect();
         self.transcript.update(&messages);
         self.inner(&[&messages[..], &[HANDSHAKE]].concat());
     }
 
-    pub fn extensions(&mut self) {
+    pub(crate) fn extensions(&mut self) {
         self.message(EXTENSIONS, &[0, 0]);
     }
 
-    pub fn request(&mut self) {
+    pub(crate) fn request(&mut self) {
         let schemes = extension(13, &[0, 4, 4, 3, 8, 7]);
         self.message(REQUEST, &[&[0][..], &length16(&schemes), &schemes].concat());
     }
 
-    pub fn certificate(&mut self, chain: &[&Identity]) {
+    pub(crate) fn certificate(&mut self, chain: &[&Identity]) {
         self.message(CERTIFICATE, &certificate(chain));
     }
 
     /// A CertificateVerify of what was said so far.
-    pub fn verify(&mut self, key: &Identity) {
+    pub(crate) fn verify(&mut self, key: &Identity) {
         let body = self.signature(key);
         self.message(VERIFY, &body);
     }
 
     /// The body of a CertificateVerify of what was said so far.
-    pub fn signature(&self, key: &Identity) -> Vec<u8> {
+    pub(crate) fn signature(&self, key: &Identity) -> Vec<u8> {
         let hash = self.transcript.clone().finalize();
         let key = p256::ecdsa::SigningKey::from_pkcs8_der(&key.key.serialize_der()).unwrap();
         let message = [&[b' '; 64][..], b"TLS 1.3, server CertificateVerify\0", &hash].concat();
@@ -196,20 +193,20 @@ impl Flight {
     }
 
     /// Finished, which proves that nobody has changed what was said, and the keys of the session.
-    pub fn finished(&mut self) {
+    pub(crate) fn finished(&mut self) {
         let body = self.finished_body();
         self.message(FINISHED, &body);
         self.establish();
     }
 
-    pub fn finished_body(&self) -> Vec<u8> {
+    pub(crate) fn finished_body(&self) -> Vec<u8> {
         let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(&self.server_finished).unwrap();
         mac.update(&self.transcript.clone().finalize());
         mac.finalize().into_bytes().to_vec()
     }
 
     /// The keys of the session as of now.
-    pub fn establish(&mut self) {
+    pub(crate) fn establish(&mut self) {
         let hash = self.transcript.clone().finalize();
         let master = extract(&derived(&self.handshake), &[0; 32]);
         self.write = Direction::new(&expand(&master, "s ap traffic", &hash));
@@ -217,7 +214,7 @@ impl Flight {
     }
 
     /// An encrypted record with this inner plaintext: content, content type, padding.
-    pub fn inner(&mut self, inner: &[u8]) {
+    pub(crate) fn inner(&mut self, inner: &[u8]) {
         let header = [DATA, 3, 3, ((inner.len() + 16) >> 8) as u8, (inner.len() + 16) as u8];
         let record = self.write.key.encrypt(&self.write.nonce(), Payload { msg: inner, aad: &header }).unwrap();
         self.write.count += 1;
@@ -226,7 +223,7 @@ impl Flight {
     }
 
     /// Bytes as they are.
-    pub fn plain(&mut self, bytes: &[u8]) {
+    pub(crate) fn plain(&mut self, bytes: &[u8]) {
         self.output.extend_from_slice(bytes);
     }
 
@@ -263,7 +260,7 @@ impl Direction {
 }
 
 /// The body of a Certificate message.
-pub fn certificate(chain: &[&Identity]) -> Vec<u8> {
+pub(crate) fn certificate(chain: &[&Identity]) -> Vec<u8> {
     let entries: Vec<u8> = chain
         .iter()
         .flat_map(|identity| [&[0][..], &length16(&identity.der), &identity.der, &[0, 0]].concat())
@@ -271,7 +268,7 @@ pub fn certificate(chain: &[&Identity]) -> Vec<u8> {
     [&[0, 0][..], &length16(&entries), &entries].concat()
 }
 
-pub fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     [&[kind, 0][..], &length16(body), body].concat()
 }
 
@@ -300,8 +297,7 @@ fn derived(secret: &[u8; 32]) -> [u8; 32] {
 /// HKDF-Expand-Label (RFC 8446 section 7.1).
 fn expand<const N: usize>(secret: &[u8; 32], label: &str, context: &[u8]) -> [u8; N] {
     let label = ["tls13 ", label].concat();
-    let info =
-        [&[0, N as u8, label.len() as u8][..], label.as_bytes(), &[context.len() as u8], context].concat();
+    let info = [&[0, N as u8, label.len() as u8][..], label.as_bytes(), &[context.len() as u8], context].concat();
     let mut out = [0; N];
     Hkdf::<Sha256>::from_prk(secret).unwrap().expand(&info, &mut out).unwrap();
     out
