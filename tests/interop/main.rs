@@ -47,6 +47,7 @@ mod standalone;
 mod timers;
 mod tls_matrix;
 mod tls_negotiation;
+mod tls_refused;
 mod tls_renegotiation;
 mod tls_wrapping;
 mod tunnel;
