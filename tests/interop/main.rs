@@ -45,6 +45,7 @@ mod samples;
 mod scripts;
 mod standalone;
 mod timers;
+mod tls_accepted;
 mod tls_matrix;
 mod tls_negotiation;
 mod tls_refused;
