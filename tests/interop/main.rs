@@ -50,5 +50,6 @@ mod tls_matrix;
 mod tls_negotiation;
 mod tls_refused;
 mod tls_renegotiation;
+mod tls_restarts;
 mod tls_wrapping;
 mod tunnel;
