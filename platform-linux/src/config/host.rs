@@ -24,8 +24,6 @@ pub struct HostConfig {
     pub script_security: u8,
     /// `down-pre`.
     pub down_pre: bool,
-    /// `askpass`: the file with the password of the private key; without one the terminal is asked.
-    pub askpass: Option<Option<PathBuf>>,
     /// `setenv` and `setenv-safe`.
     pub environment: Environment,
     /// `daemon`.
@@ -137,7 +135,6 @@ impl Default for HostConfig {
             scripts: Vec::new(),
             script_security: 1,
             down_pre: false,
-            askpass: None,
             environment: Environment::new(),
             daemon: false,
             writepid: None,
