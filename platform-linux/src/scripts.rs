@@ -26,7 +26,7 @@ pub enum Hook {
     RoutePreDown,
     /// `ipchange`: the peer's address is known or has changed.
     IpChange,
-    /// `tls-verify`: a certificate of the peer is in order as far as this program can tell.
+    /// `tls-verify`: a certificate of the peer is in order but for what the script says.
     TlsVerify,
 }
 
@@ -225,10 +225,10 @@ impl Scripts {
         self.run(Hook::IpChange, env, &[format!("[{family}]{} {}", peer.ip(), peer.port())])
     }
 
-    /// Runs `tls-verify` and waits for it; `depth` is the certificate's place in the chain.
+    /// Runs `tls-verify` and waits for it: `depth` is the certificate's place in the chain, where 0 is the peer's own.
     ///
     /// # Errors
-    /// The script was not run or did not succeed: the certificate is refused.
+    /// The script was not run or says no: the certificate is refused.
     pub fn tls_verify(&self, env: &mut Environment, depth: u8, subject: &str) -> Result<(), Failure> {
         self.run(Hook::TlsVerify, env, &[depth.to_string(), subject.to_owned()])
     }
