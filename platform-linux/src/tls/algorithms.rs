@@ -49,7 +49,8 @@ pub(super) fn verify_handshake(
         true => &algorithms[..algorithms.len().min(1)],
         false => algorithms,
     };
-    let valid = algorithms.iter().any(|algorithm| key.verify_signature(*algorithm, message, signed.signature()).is_ok());
+    let valid =
+        algorithms.iter().any(|algorithm| key.verify_signature(*algorithm, message, signed.signature()).is_ok());
     match valid {
         true => Ok(HandshakeSignatureValid::assertion()),
         false => Err(bad(CertificateError::BadSignature)),

@@ -43,7 +43,8 @@ pub(super) fn load(
             let (leaf, others) = split_leaf(&at, &contents.key, contents.certificates)?;
             // Authorities of the file count only if there are no others.
             let ca = ca.unwrap_or_else(|| others.clone());
-            let chain = [vec![leaf], others.into_iter().filter(|other| !is_self_issued(other)).collect(), extra].concat();
+            let chain =
+                [vec![leaf], others.into_iter().filter(|other| !is_self_issued(other)).collect(), extra].concat();
             Ok((ca.clone(), Some(Identity::new(&at, &at, chain, contents.key, &ca)?)))
         }
         (None, Some(cert), Some(key)) => {
@@ -114,7 +115,7 @@ fn pkcs12_contents(at: &Place<'_>, password: &mut Password) -> Result<pkcs12::Co
     let der = match at.source {
         // The content of the option is the Base64 of the file.
         KeySource::Inline(text) => {
-            let pem = pem::parse(format!("-----BEGIN PKCS12-----\n{text}\n-----END PKCS12-----\n"));
+            let pem = pem::parse(format!("-----BEGIN PKCS12-----\n{}\n-----END PKCS12-----\n", text.trim()));
             Zeroizing::new(pem.map_err(|_| at.error("it is no Base64"))?.into_contents())
         }
         KeySource::File(_) => at.read(true)?,

@@ -82,9 +82,11 @@ pub(super) fn decrypt_pkcs8(der: &[u8], password: &str) -> Result<PrivateKeyDer<
     }
 }
 
+/// What the library says of encryption with a password.
 pub(super) fn scheme_error(error: &pkcs5::Error) -> FileError {
     match error {
-        pkcs5::Error::DecryptFailed => WRONG_PASSWORD.into(),
+        // It calls wrong padding a failure to encrypt.
+        pkcs5::Error::DecryptFailed | pkcs5::Error::EncryptFailed => WRONG_PASSWORD.into(),
         _ => "it is encrypted in a way that is not supported; convert it with 'openssl pkcs8 -topk8 -v2 aes-256-cbc'"
             .into(),
     }
@@ -108,7 +110,7 @@ fn decrypt_traditional(content: &[u8], algorithm: &str, password: &str) -> Resul
     let iv = hex(iv.trim()).filter(|iv| iv.len() == cipher.block_len()).ok_or_else(unsupported)?;
     let salt = iv.get(..8).ok_or_else(unsupported)?;
     let mut content = Zeroizing::new(content.to_vec());
-    if content.is_empty() || content.len() % cipher.block_len() != 0 {
+    if content.is_empty() || !content.len().is_multiple_of(cipher.block_len()) {
         return Err("it is damaged: the encrypted key has no whole blocks".into());
     }
     let key = derive_key(password, salt, cipher.key_len());

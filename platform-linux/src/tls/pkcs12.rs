@@ -133,7 +133,7 @@ fn decrypt(
     };
     let iv = derive(Pkcs12KeyType::Iv, OLD_BLOCK)?;
     let mut content = Zeroizing::new(content.to_vec());
-    if content.len() % OLD_BLOCK != 0 {
+    if !content.len().is_multiple_of(OLD_BLOCK) {
         return Err(unreadable());
     }
     let key_len = match algorithm.oid {

@@ -45,9 +45,9 @@ impl Revocation {
         let error = |problem: String| Fatal::new(format!("Options error: option 'crl-verify': {problem}"));
         match option {
             None => Ok(Self::None),
-            Some(RevocationList::List(KeySource::Inline(text))) => {
-                Ok(Self::Inline(parse(text.as_bytes()).map_err(|problem| error(format!("the inline list: {problem}")))?))
-            }
+            Some(RevocationList::List(KeySource::Inline(text))) => Ok(Self::Inline(
+                parse(text.as_bytes()).map_err(|problem| error(format!("the inline list: {problem}")))?,
+            )),
             Some(RevocationList::List(KeySource::File(file))) => {
                 let path = PathBuf::from(file.to_string());
                 let read = FileRead::load(&path).map_err(|problem| error(format!("the file '{file}': {problem}")))?;

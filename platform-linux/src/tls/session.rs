@@ -54,6 +54,12 @@ impl RustlsSession {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared, live: None }
     }
+
+    /// For tests that misuse it.
+    #[cfg(test)]
+    pub(super) fn connection(&mut self) -> Option<&mut Connection> {
+        self.live.as_mut().map(|live| &mut live.connection)
+    }
 }
 
 impl TlsSession for RustlsSession {
@@ -122,10 +128,9 @@ impl TlsSession for RustlsSession {
 
     fn export(&self, label: &str, out: &mut [u8]) -> Result<(), ExportUnsupported> {
         match &self.live {
-            Some(Live { connection, state: State::Established(_), .. }) => connection
-                .export_keying_material(out, label.as_bytes(), None)
-                .map(drop)
-                .map_err(|_| ExportUnsupported),
+            Some(Live { connection, state: State::Established(_), .. }) => {
+                connection.export_keying_material(out, label.as_bytes(), None).map(drop).map_err(|_| ExportUnsupported)
+            }
             _ => Err(ExportUnsupported),
         }
     }

@@ -68,8 +68,17 @@ pub(crate) const GROUPS: [(&[&str], &dyn SupportedKxGroup); 3] = [
 
 /// Cipher suites and groups that a list may name beside others although they are not there.
 const OTHER_TLS13_SUITES: [&str; 2] = ["TLS_AES_128_CCM_SHA256", "TLS_AES_128_CCM_8_SHA256"];
-const OTHER_GROUPS: [&str; 9] =
-    ["X448", "secp521r1", "P-521", "ffdhe2048", "ffdhe3072", "ffdhe4096", "secp256k1", "brainpoolP256r1", "x25519mlkem768"];
+const OTHER_GROUPS: [&str; 9] = [
+    "X448",
+    "secp521r1",
+    "P-521",
+    "ffdhe2048",
+    "ffdhe3072",
+    "ffdhe4096",
+    "secp256k1",
+    "brainpoolP256r1",
+    "x25519mlkem768",
+];
 
 impl Settings {
     /// Reads the options.
@@ -270,12 +279,70 @@ fn matching(expression: &str) -> Option<Vec<Tls12Suite>> {
 
 /// OpenSSL's words for properties that none of the suites has.
 const MATCH_NOTHING: [&str; 64] = [
-    "COMPLEMENTOFALL", "COMPLEMENTOFDEFAULT", "NULL", "eNULL", "aNULL", "EXP", "EXPORT", "EXPORT40", "EXPORT56", "LOW",
-    "MEDIUM", "DES", "3DES", "RC2", "RC4", "IDEA", "SEED", "CAMELLIA", "CAMELLIA128", "CAMELLIA256", "ARIA", "ARIA128",
-    "ARIA256", "ARIAGCM", "AESCCM", "AESCCM8", "MD5", "SHA", "SHA1", "SHA256", "SHA384", "PSK", "kPSK", "aPSK",
-    "kECDHEPSK", "kDHEPSK", "kRSAPSK", "SRP", "kSRP", "aSRP", "DSS", "aDSS", "DH", "DHE", "EDH", "kDHE", "kEDH", "kDH",
-    "kDHr", "kDHd", "aDH", "ADH", "AECDH", "kECDH", "kECDHr", "kECDHe", "aECDH", "kRSA", "RSA", "SSLv2", "SSLv3",
-    "TLSv1", "TLSv1.0", "GOST",
+    "COMPLEMENTOFALL",
+    "COMPLEMENTOFDEFAULT",
+    "NULL",
+    "eNULL",
+    "aNULL",
+    "EXP",
+    "EXPORT",
+    "EXPORT40",
+    "EXPORT56",
+    "LOW",
+    "MEDIUM",
+    "DES",
+    "3DES",
+    "RC2",
+    "RC4",
+    "IDEA",
+    "SEED",
+    "CAMELLIA",
+    "CAMELLIA128",
+    "CAMELLIA256",
+    "ARIA",
+    "ARIA128",
+    "ARIA256",
+    "ARIAGCM",
+    "AESCCM",
+    "AESCCM8",
+    "MD5",
+    "SHA",
+    "SHA1",
+    "SHA256",
+    "SHA384",
+    "PSK",
+    "kPSK",
+    "aPSK",
+    "kECDHEPSK",
+    "kDHEPSK",
+    "kRSAPSK",
+    "SRP",
+    "kSRP",
+    "aSRP",
+    "DSS",
+    "aDSS",
+    "DH",
+    "DHE",
+    "EDH",
+    "kDHE",
+    "kEDH",
+    "kDH",
+    "kDHr",
+    "kDHd",
+    "aDH",
+    "ADH",
+    "AECDH",
+    "kECDH",
+    "kECDHr",
+    "kECDHe",
+    "aECDH",
+    "kRSA",
+    "RSA",
+    "SSLv2",
+    "SSLv3",
+    "TLSv1",
+    "TLSv1.0",
+    "GOST",
 ];
 
 /// Whether it could be the name of a suite that other programs have, such as `DHE-RSA-AES256-SHA`.
@@ -326,7 +393,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_met_is_an_error_that_names_what_can() {
-        for list in ["TLS-DHE-RSA-WITH-AES-256-CBC-SHA", "aNULL", "ALL:!ALL", "MAGIC", "HIGH:!MAGIC", "ALL:@SECLEVEL=5"] {
+        for list in ["TLS-DHE-RSA-WITH-AES-256-CBC-SHA", "aNULL", "ALL:!ALL", "MAGIC", "HIGH:!MAGIC", "ALL:@SECLEVEL=5"]
+        {
             let error = cipher_list(list).unwrap_err().to_string();
             assert!(error.starts_with("Options error: option 'tls-cipher': "), "{error}");
             assert!(error.contains("TLS-ECDHE-RSA-WITH-AES-256-GCM-SHA384") || list.contains('@'), "{error}");
@@ -339,7 +407,10 @@ mod tests {
             assert!(groups(Some(word(list))).unwrap_err().to_string().contains("there are: X25519, prime256v1"));
         }
         let suites = ciphersuites(Some(word("TLS_AES_128_CCM_SHA256:TLS-AES-128-GCM-SHA256"))).unwrap();
-        assert_eq!(suites.iter().map(|suite| suite_name(suite.suite())).collect::<Vec<_>>(), ["TLS_AES_128_GCM_SHA256"]);
+        assert_eq!(
+            suites.iter().map(|suite| suite_name(suite.suite())).collect::<Vec<_>>(),
+            ["TLS_AES_128_GCM_SHA256"]
+        );
         let groups = groups(Some(word("secp521r1:SECP384R1:x25519"))).unwrap();
         let groups: Vec<_> = groups.iter().map(|group| group.name()).collect();
         assert_eq!(groups, [NamedGroup::secp384r1, NamedGroup::X25519]);

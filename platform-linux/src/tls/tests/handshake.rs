@@ -2,8 +2,9 @@
 
 use longcable_core::options::{CertProfile, KeySource, TlsVersion, Word};
 
-use super::pki::{client_params, key_of, rsa_key, server_params};
+use super::pki::{client_params, key_of, openssl, rsa_key, server_params};
 use super::*;
+use crate::testing::TempDir;
 
 #[test]
 fn every_kind_of_key_works_with_both_versions_and_however_bytes_arrive() {
@@ -152,5 +153,38 @@ fn ends_without_anything_in_common_say_which_options_to_compare() {
         let (client, server) = Pair::new(&context(client), &context(server)).run(500);
         assert!(server.as_ref().is_err_and(|failure| failure.to_string().contains(text)), "{server:?}");
         assert!(matches!(client, Err(TlsFailure::Alert(_))), "{client:?}");
+    }
+}
+
+#[test]
+fn old_certificates_work_as_far_as_the_profile_lets_them() {
+    let directory = TempDir::new();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let run = |arguments: &str| {
+        let arguments: Vec<String> = arguments.split(' ').map(|word| word.replace("@", &path(""))).collect();
+        openssl(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), "")
+    };
+    // An authority with a short key that signs with SHA-1; the certificate of the server is of the first version.
+    run("req -x509 -newkey rsa:1024 -nodes -sha1 -keyout @ca.key -out @ca.crt -days 3650 -subj /CN=Old");
+    run("req -newkey rsa:2048 -nodes -keyout @server.key -out @server.csr -subj /CN=server");
+    for (digest, works) in
+        [("sha256", [CertProfile::Legacy, CertProfile::Insecure].as_slice()), ("sha1", &[CertProfile::Insecure])]
+    {
+        run(&format!(
+            "x509 -req -in @server.csr -CA @ca.crt -CAkey @ca.key -CAcreateserial -days 3650 -{digest} -out @server.crt"
+        ));
+        let read = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+        let (ca, server) = (read("ca.crt"), Issued { cert: read("server.crt"), key: read("server.key") });
+        assert!(openssl(&["x509", "-noout", "-text"], &server.cert).contains("Version: 1 "));
+        let pki = Pki::new();
+        let client = pki.client("client");
+        let server = context(options(pki.ca(), &server));
+        for profile in [CertProfile::Insecure, CertProfile::Legacy, CertProfile::Preferred] {
+            for version in [TlsVersion::V12, TlsVersion::V13] {
+                let client = TlsOptions { profile, version_max: version, ..options(&ca, &client) };
+                let result = Pair::new(&context(client), &server).run(900).0;
+                assert_eq!(result.is_ok(), works.contains(&profile), "{digest} {profile:?} {version:?} {result:?}");
+            }
+        }
     }
 }

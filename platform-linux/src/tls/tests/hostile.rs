@@ -22,7 +22,13 @@ fn garbage_ends_a_session_with_an_alert_and_without_harm() {
     let unknown = [&[99, 3, 3, 0, 5][..], &[0; 5]].concat();
     let handshake = [&[22, 3, 3, 0x40, 0][..], &[1, 0xff, 0xff, 0xff], &[0; 16_380]].concat();
     let early_data = [&[23, 3, 3, 0, 20][..], &[7; 20]].concat();
-    for wire in [&b"GET / HTTP/1.1\r\nHost: example\r\n\r\n"[..], &longest, &unknown, &handshake, &early_data] {
+    for (wire, has_alert) in [
+        (&b"GET / HTTP/1.1\r\nHost: example\r\n\r\n"[..], true),
+        (&longest, true),
+        (&unknown, true),
+        (&handshake, false),
+        (&early_data, true),
+    ] {
         for step in [1, 1000, wire.len()] {
             for (context, role) in contexts.iter().zip([Role::Client, Role::Server]) {
                 let mut session = context.session();
@@ -31,8 +37,8 @@ fn garbage_ends_a_session_with_an_alert_and_without_harm() {
                 let result = feed(&mut session, wire, step);
                 assert!(matches!(result, Err(TlsFailure::Protocol(_))), "{role:?} {result:?}");
                 let mut alert = [0; 100];
-                assert_eq!(session.write_tls(&mut alert), 7, "an alert in the clear");
-                assert_eq!((alert[0], alert[5]), (21, 2), "it is fatal");
+                let len = session.write_tls(&mut alert);
+                assert_eq!((len, alert[0], alert[5]), if has_alert { (7, 21, 2) } else { (0, 0, 0) }, "{result:?}");
                 // It stays failed, takes what comes and says nothing more.
                 assert_eq!(session.read_tls(&[0; 3000]), 3000);
                 assert!(session.step().is_err());
@@ -92,11 +98,29 @@ fn a_peer_cannot_fill_memory_with_messages_that_nobody_reads() {
 }
 
 #[test]
-fn the_end_of_a_session_is_a_failure() {
-    // close_notify of TLS 1.2, in the clear before any key: nothing may end quietly.
+fn an_authentic_goodbye_is_a_failure_and_a_forged_one_is_not() {
     let pki = Pki::new();
     let mut session = context(options(pki.ca(), &pki.server("server"))).session();
     session.start(Role::Server, NOW).unwrap();
-    let result = feed(&mut session, &[21, 3, 3, 0, 2, 1, 0], 7);
-    assert_eq!(result, Err(TlsFailure::new("close_notify", true)));
+    assert_eq!(feed(&mut session, &[21, 3, 3, 0, 2, 1, 0], 7), Ok(None));
+
+    let mut pair = established(1000);
+    pair.client.connection().unwrap().send_close_notify();
+    pair.client.write_plain(b"x");
+    carry(&mut pair.client, &mut pair.server, 100);
+    assert_eq!(outcome(&mut pair.server), Err(TlsFailure::new("close_notify", true)));
+}
+
+#[test]
+fn new_keys_inside_tls_are_followed_but_not_without_end() {
+    let mut pair = established(1000);
+    for updates in [3, 100] {
+        for _ in 0..updates {
+            pair.client.connection().unwrap().refresh_traffic_keys().unwrap();
+        }
+        assert_eq!(pair.client.write_plain(b"x"), 1);
+        carry(&mut pair.client, &mut pair.server, 100);
+        assert_eq!(pair.server.read_plain(&mut [0; 10]), usize::from(updates == 3));
+    }
+    assert!(matches!(outcome(&mut pair.server), Err(TlsFailure::Protocol(_))));
 }

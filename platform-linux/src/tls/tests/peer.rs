@@ -98,8 +98,18 @@ fn each_fault_of_a_certificate_has_its_reason_and_alert() {
         (plain(), &expired, Reason::Expired, "certificate_expired"),
         (plain(), &early, Reason::NotYetValid, "certificate_expired"),
         (plain(), &wrong_use, Reason::ExtendedKeyUsage, "unsupported_certificate"),
-        (with_rules(&|rules| rules.role = Some(Role::Client)), &good, Reason::ExtendedKeyUsage, "unsupported_certificate"),
-        (with_rules(&|rules| rules.name = Some((word("other"), NameKind::Name))), &good, Reason::Name, "bad_certificate"),
+        (
+            with_rules(&|rules| rules.role = Some(Role::Client)),
+            &good,
+            Reason::ExtendedKeyUsage,
+            "unsupported_certificate",
+        ),
+        (
+            with_rules(&|rules| rules.name = Some((word("other"), NameKind::Name))),
+            &good,
+            Reason::Name,
+            "bad_certificate",
+        ),
         (with_rules(&|rules| rules.peer.push([1; 32]).unwrap()), &good, Reason::Fingerprint, "access_denied"),
         (with_rules(&|rules| rules.user_name_field = word("O")), &good, Reason::NoUserName, "bad_certificate"),
         (
