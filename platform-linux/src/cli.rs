@@ -94,9 +94,8 @@ fn start(arguments: &[OsString], process: &mut Process) -> Result<Next, Fatal> {
         Mode::GenerateKey(KeyKind::TlsCryptV2Server | KeyKind::TlsCryptV2Client { .. }, _) => {
             return Err(Fatal::new("Options error: keys of 'tls-crypt-v2' cannot be made by this program yet"));
         }
-        Mode::ShowTls | Mode::ShowGroups => {
-            return Err(Fatal::new("Options error: what TLS offers cannot be listed by this program yet"));
-        }
+        Mode::ShowTls => return done(standalone::show_tls(&mut out)),
+        Mode::ShowGroups => return done(standalone::show_groups(&mut out)),
         Mode::TestCrypto => {
             return done(standalone::test_crypto(link.suite(), &key(&link, &host)?, link.direction(), &mut out));
         }

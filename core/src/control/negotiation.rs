@@ -71,7 +71,7 @@ pub fn agree<'a>(
     let theirs = if negotiates { peer.ciphers() } else { "" };
     let no_cipher = NoSharedCipher { config, theirs, options: peer_options };
     let negotiated = first_shared(config, role, theirs).or_else(|| no_cipher.named_cipher_of_ours());
-    let cipher = negotiated.or_else(|| fallback(config)).ok_or(no_cipher)?;
+    let cipher = negotiated.or_else(|| config.fallback_cipher()).ok_or(no_cipher)?;
 
     let export_keys = has(iv_proto::TLS_KEY_EXPORT);
     let peer_id = match (has(iv_proto::DATA_V2), export_keys) {
@@ -142,18 +142,9 @@ fn announced(config: &LinkConfig<'_>, can_export: bool) -> u32 {
 /// is one of them.
 fn offered<'c>(config: &'c LinkConfig<'_>) -> impl Iterator<Item = Cipher> + Clone + use<'c> {
     let listed = &config.tls.data_ciphers;
-    let more = if is_compat_before(config, (2, 5, 0)) { fallback(config) } else { None };
+    let old = config.tls.compat.is_some_and(|version| version < (2, 5, 0));
+    let more = config.fallback_cipher().filter(|_| old);
     listed.iter().copied().chain(more.filter(|cipher| !listed.contains(cipher)))
-}
-
-/// The cipher for a peer that shares none; BF-CBC without any option only with `compat-mode` of a version before 2.4.
-fn fallback(config: &LinkConfig<'_>) -> Option<Cipher> {
-    let is_set = config.tls.data_ciphers_fallback.or(config.cipher).is_some();
-    (is_set || is_compat_before(config, (2, 4, 0))).then_some(config.suite().cipher)
-}
-
-fn is_compat_before(config: &LinkConfig<'_>, version: (u8, u8, u8)) -> bool {
-    config.tls.compat.is_some_and(|compat| compat < version)
 }
 
 /// The first cipher of the TLS server's list that the TLS client has too.

@@ -19,11 +19,11 @@ mod seal;
 #[cfg(test)]
 mod tests;
 
-use crate::wire::opcode::Opcode;
 pub use key::{Budget, DataKey};
-
 pub use open::Opener;
 pub use seal::Sealer;
+
+use crate::wire::opcode::Opcode;
 
 /// The header of sent packets; received ones may have either opcode at any time (protocol section 2.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

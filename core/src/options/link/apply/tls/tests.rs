@@ -208,18 +208,22 @@ fn data_ciphers_are_listed_in_order() {
 }
 
 #[test]
-fn an_older_openvpn_has_other_ciphers() {
-    let ciphers = |options: &str| {
-        let tls = parse(options).tls;
-        (tls.data_ciphers.iter().skip(3).copied().collect::<Vec<_>>(), tls.data_ciphers_fallback)
-    };
-    assert_eq!(ciphers("compat-mode 2.5.0\ncipher AES-128-CBC"), (Vec::new(), None));
-    assert_eq!(ciphers("compat-mode 2.4.0\ncipher AES-128-CBC"), (Vec::from([Cipher::Aes128Cbc]), None));
-    assert_eq!(ciphers("cipher AES-128-CBC\ncompat-mode 2.4.9"), (Vec::from([Cipher::Aes128Cbc]), None));
-    assert_eq!(ciphers("compat-mode 2.3.0"), (Vec::from([Cipher::BfCbc]), Some(Cipher::BfCbc)));
-    let own = "compat-mode 2.3.18\ndata-ciphers AES-256-GCM\ndata-ciphers-fallback AES-128-CBC\ncipher AES-256-GCM";
-    assert_eq!(parse(own).tls.data_ciphers, [Cipher::Aes256Gcm]);
-    assert_eq!(parse(own).tls.data_ciphers_fallback, Some(Cipher::Aes128Cbc));
+fn the_cipher_for_a_peer_that_cannot_choose() {
+    for (options, fallback) in [
+        ("", None),
+        ("cipher AES-128-CBC", Some(Cipher::Aes128Cbc)),
+        ("data-ciphers-fallback AES-128-CBC", Some(Cipher::Aes128Cbc)),
+        ("cipher AES-192-CBC\ndata-ciphers-fallback AES-128-CBC", Some(Cipher::Aes128Cbc)),
+        ("data-ciphers-fallback AES-128-CBC\ncipher AES-192-CBC", Some(Cipher::Aes192Cbc)),
+        ("compat-mode 2.4.0", None),
+        ("compat-mode 2.3.18", Some(Cipher::BfCbc)),
+        ("compat-mode 2.3.18\ncipher AES-128-CBC", Some(Cipher::Aes128Cbc)),
+    ] {
+        let config = parse(options);
+        assert_eq!(config.fallback_cipher(), fallback, "{options}");
+        assert_eq!(config.suite().cipher, fallback.unwrap_or(Cipher::BfCbc), "{options}");
+        assert_eq!(config.tls.data_ciphers.len(), 3, "{options}");
+    }
     assert_eq!(parse("compat-mode 2.6.14").tls.compat, Some((2, 6, 14)));
     for version in ["2.4", "foo", "2.4.x", "2.4.0.1", "2.4.300"] {
         assert!(error(&format!("compat-mode {version}")).contains("a version as in 2.4.0"), "{version}");
