@@ -5,9 +5,9 @@ use core::fmt;
 use heapless::String;
 
 /// Longest subject that is kept, in bytes; a longer one is cut off.
-pub(super) const SUBJECT_MAX: usize = 256;
+pub const SUBJECT_MAX: usize = 256;
 /// Longest name of a certificate's user in bytes (protocol section 6.7).
-pub(super) const COMMON_NAME_MAX: usize = 64;
+pub const COMMON_NAME_MAX: usize = 64;
 
 /// A chain that leads to a trusted certificate, and whose owner is who the configuration wants; whether the peer has
 /// the key to it is still open.

@@ -72,6 +72,15 @@ struct Fault<'c> {
     subject: Name<'c>,
 }
 
+impl Fault<'_> {
+    /// How much it says about why no chain was found, if other attempts have failed as well: more if the issuer was
+    /// found, and the further up it is.
+    fn telling(&self) -> impl Ord + use<> {
+        let issuer_found = !matches!(self.reason, Reason::UnknownIssuer | Reason::BadSignature);
+        (issuer_found, self.depth, self.reason == Reason::BadSignature)
+    }
+}
+
 impl Verifier<'_> {
     /// Verifies `leaf` with the help of `intermediates` (in any order), all in DER.
     ///
@@ -157,7 +166,7 @@ impl Verifier<'_> {
             };
             match found {
                 Ok(()) => return Ok(()),
-                Err(found) if telling(found.reason) > telling(fault.reason) => fault = found,
+                Err(found) if found.telling() > fault.telling() => fault = found,
                 Err(_) => {}
             }
             chain.truncate(length);
@@ -268,14 +277,5 @@ impl Verifier<'_> {
             }
         }
         result
-    }
-}
-
-/// How much a fault of one attempt says about why no chain was found.
-fn telling(reason: Reason) -> u8 {
-    match reason {
-        Reason::UnknownIssuer => 0,
-        Reason::BadSignature => 1,
-        _ => 2,
     }
 }
