@@ -12,7 +12,7 @@ use crate::tls::TlsFailure;
 use crate::wire::control::SessionId;
 
 /// Longest description of a TLS session in bytes.
-pub const TLS_TEXT_MAX: usize = 80;
+pub const TLS_TEXT_MAX: usize = 200;
 /// Longest name of a peer in bytes.
 pub const NAME_MAX: usize = 64;
 
@@ -147,7 +147,7 @@ impl fmt::Display for Event<'_> {
             Self::InitialPacket { from, session } => {
                 write!(f, "TLS: Initial packet from {}, sid={session}", Address(*from))
             }
-            Self::TlsEstablished { tls, peer } => write!(f, "Control Channel: {tls}, peer certificate: CN={peer}"),
+            Self::TlsEstablished { tls, peer } => write!(f, "Control Channel: {tls}, peer: {peer}"),
             Self::TlsFailed(failure) => write!(f, "TLS Error: TLS handshake failed: {failure}"),
             Self::HandshakeTimeout(seconds) => write!(
                 f,

@@ -257,11 +257,11 @@ impl<'c, P: Platform> Gateway<'c, P> {
     /// call. `out` holds at least [`peer::OUTPUT_MAX`] bytes.
     pub fn poll_output<'o>(&'o mut self, now: Instant, out: &'o mut [u8]) -> Output<'o> {
         if self.state == State::Running {
-            if let Some(address) = self.peer.take_new_address() {
-                self.peer_connected(now, address);
-            } else if let Some(event) = self.peer.take_event() {
+            if let Some(event) = self.peer.take_event() {
                 // What the peer has to say comes before the consequences.
                 return Output::Event(event);
+            } else if let Some(address) = self.peer.take_new_address() {
+                self.peer_connected(now, address);
             } else if let Some(reason) = self.peer.take_end() {
                 self.ended(now, reason);
             }

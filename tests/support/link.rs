@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::{Daemon, Filling, Lab, Pinger, Program, Site, tcp_check};
+use longcable_core::tls::Role;
 
-/// A static-key link between the two sites of a laboratory.
+use super::{Daemon, Filling, Lab, Pinger, Program, Site, pki, tcp_check};
+
+/// A link between the two sites of a laboratory.
 pub struct Link<'a> {
     lab: &'a Lab,
     /// The program at the left site.
@@ -18,6 +20,24 @@ impl<'a> Link<'a> {
     pub fn start(lab: &'a Lab, programs: [Program; 2], more: [&str; 2]) -> Self {
         let configs = [end(&lab.left, &lab.right, more[0]), end(&lab.right, &lab.left, more[1])];
         Self::with_configs(lab, programs, [&configs[0], &configs[1]])
+    }
+
+    /// Starts both programs with the [usual TLS config](tls_end) and these lines more; the left one has this role.
+    pub fn start_tls(lab: &'a Lab, programs: [Program; 2], left: Role, more: [&str; 2]) -> Self {
+        pki::write(lab);
+        let right = left.other();
+        let configs = [tls_end(&lab.left, &lab.right, left, more[0]), tls_end(&lab.right, &lab.left, right, more[1])];
+        Self::with_configs(lab, programs, [&configs[0], &configs[1]])
+    }
+
+    /// As [`start_tls`](Self::start_tls), and then a packet has made its way there and back.
+    ///
+    /// # Panics
+    /// When none does.
+    pub fn tls(lab: &'a Lab, programs: [Program; 2], left: Role, more: [&str; 2]) -> Self {
+        let link = Self::start_tls(lab, programs, left, more);
+        link.wait_for_traffic();
+        link
     }
 
     /// Starts both programs with these configs.
@@ -91,6 +111,18 @@ impl<'a> Link<'a> {
             assert!(end.stop().success(), "exit status 0 after SIGTERM");
         }
     }
+}
+
+/// The usual config of one end with TLS, and these lines more: later ones win. Its files are those of [`pki`].
+pub fn tls_end(here: &Site, there: &Site, role: Role, more: &str) -> String {
+    let (tls, name) = match role {
+        Role::Client => ("tls-client\nremote-cert-tls server", "client"),
+        Role::Server => ("tls-server\ndh none\nremote-cert-tls client", "server"),
+    };
+    format!(
+        "dev tun0\nremote {}\nifconfig {} {}\n{tls}\nca ca.crt\ncert {name}.crt\nkey {name}.key\nverb 4\n{more}\n",
+        there.outside, here.inside, there.inside
+    )
 }
 
 /// The usual config of one end, and these lines more: later ones win.

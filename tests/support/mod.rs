@@ -8,12 +8,13 @@
 mod daemon;
 mod lab;
 mod link;
+pub mod pki;
 mod program;
 mod traffic;
 
 pub use daemon::Daemon;
 pub use lab::{Lab, Site};
-pub use link::{Link, end};
+pub use link::{Link, end, tls_end};
 pub use program::{Program, baseline};
 pub use traffic::{Filling, Pinger, syn_sizes, tcp_check};
 

@@ -20,6 +20,14 @@ impl Program {
         if baseline() { Self::Openvpn } else { Self::Longcable }
     }
 
+    /// What this program says, where the two of them use their own words.
+    pub fn words<'t>(self, openvpn: &'t str, longcable: &'t str) -> &'t str {
+        match self {
+            Self::Openvpn => openvpn,
+            Self::Longcable => longcable,
+        }
+    }
+
     /// Its file.
     ///
     /// # Panics

@@ -210,3 +210,111 @@ fn packet_id(ids: &mut PacketIdSender, unix_now: u32) -> Option<[u8; PACKET_ID_L
     let ([a, b, c, d], [e, f, g, h]) = (id.to_be_bytes(), time.to_be_bytes());
     Some([a, b, c, d, e, f, g, h])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::RustCrypto;
+    use crate::wire::opcode::{KeyId, Opcode};
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    const HEAD: Head = Head { opcode: Opcode::Control, key_id: KeyId::FIRST };
+
+    fn key() -> StaticKey {
+        let mut count = 0_u8;
+        StaticKey::from_bytes(&[(); STATIC_KEY_LEN].map(|()| {
+            count = count.wrapping_add(1);
+            count
+        }))
+    }
+
+    fn own() -> SessionId {
+        SessionId::new(*b"ownowner").unwrap()
+    }
+
+    fn wrappings(role: Role) -> Vec<Wrapping<RustCrypto>> {
+        let direction = if role == Role::Server { Direction::Normal } else { Direction::Inverse };
+        let mut all = std::vec![Wrapping::None, Wrapping::tls_crypt(&key(), role).unwrap()];
+        for digest in [Digest::Sha1, Digest::Sha256, Digest::Sha512] {
+            all.push(Wrapping::tls_auth(&key(), digest, None).unwrap());
+            all.push(Wrapping::tls_auth(&key(), digest, Some(direction)).unwrap());
+        }
+        let originals: Vec<_> = all.iter().map(|original| original.key().copied()).collect();
+        all.extend(originals.iter().map(|original| Wrapping::dynamic(&[7; 256], original.as_ref(), role).unwrap()));
+        all
+    }
+
+    fn sealed(wrapping: &Wrapping<RustCrypto>, ids: &mut PacketIdSender, body: &[u8]) -> Vec<u8> {
+        let mut buffer = [&[0; OVERHEAD_MAX][..], body].concat();
+        let mut packet = PacketBuf::new(&mut buffer, OVERHEAD_MAX, body.len()).unwrap();
+        wrapping.seal(ids, 1000, HEAD, own(), &mut packet).unwrap();
+        packet.as_slice().to_vec()
+    }
+
+    #[test]
+    fn the_other_end_opens_what_one_end_seals() {
+        for (server, client) in wrappings(Role::Server).iter().zip(wrappings(Role::Client)) {
+            for (from, to) in [(server, &client), (&client, server)] {
+                let mut ids = PacketIdSender::new(1000);
+                for id in 1..3 {
+                    let mut datagram = sealed(from, &mut ids, b"what it says");
+                    assert_eq!(datagram.len(), 12 + from.overhead());
+                    assert_eq!(peek(&datagram), Some((HEAD, own())));
+                    let opened = to.open(&mut datagram).unwrap();
+                    assert_eq!((opened.head, opened.sid), (HEAD, own()));
+                    assert_eq!(opened.packet_id, from.key().map(|_| (id, 1000)));
+                    assert_eq!(opened.body, b"what it says");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_leaves_when_the_packet_ids_are_used_up_or_there_is_no_room() {
+        for wrapping in wrappings(Role::Client).iter().skip(1) {
+            let mut ids = PacketIdSender::after(u32::MAX, 1000);
+            let mut buffer = [0; OVERHEAD_MAX];
+            let mut packet = PacketBuf::new(&mut buffer, OVERHEAD_MAX, 0).unwrap();
+            assert_eq!(wrapping.seal(&mut ids, 1000, HEAD, own(), &mut packet), None);
+            let mut packet = PacketBuf::new(&mut buffer, wrapping.overhead() - 1, 0).unwrap();
+            assert_eq!(wrapping.seal(&mut ids, 1001, HEAD, own(), &mut packet), None);
+        }
+    }
+
+    #[test]
+    fn data_and_packets_from_nobody_are_no_control_packets() {
+        let open = |datagram: &mut [u8]| Wrapping::<RustCrypto>::None.open(datagram).map(|_| ());
+        let mut datagram = sealed(&Wrapping::None, &mut PacketIdSender::new(0), &[0; 5]);
+        assert_eq!(open(&mut datagram), Ok(()));
+        datagram[1..9].fill(0);
+        assert_eq!(open(&mut datagram), Err(Discard::ControlMalformed));
+        datagram[1..9].fill(1);
+        for opcode in [Opcode::DataV1, Opcode::DataV2] {
+            datagram[0] = Head { opcode, key_id: KeyId::FIRST }.byte();
+            assert_eq!(open(&mut datagram), Err(Discard::ControlMalformed));
+        }
+        let auth = Wrapping::<RustCrypto>::tls_auth(&key(), Digest::Sha1, None).unwrap();
+        datagram[0] = HEAD.byte();
+        assert_eq!(
+            auth.open(&mut datagram).map(|_| ()),
+            Err(Discard::ControlWrapping),
+            "the peer does not use tls-auth"
+        );
+        assert!(Wrapping::<RustCrypto>::tls_auth(&key(), Digest::None, None).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_refused(mut datagram in proptest::collection::vec(any::<u8>(), 0..120), first in 0x08_u8..0x60) {
+            if let Some(byte) = datagram.first_mut() {
+                *byte = first;
+            }
+            for (index, wrapping) in wrappings(Role::Server).iter().enumerate() {
+                let opened = wrapping.open(&mut datagram.clone()).is_ok();
+                prop_assert!(!opened || index == 0);
+            }
+            peek(&datagram);
+        }
+    }
+}

@@ -78,3 +78,27 @@ fn expand(secret: &[u8; SECRET_LEN], label: &str, out: &mut [u8]) -> Result<(), 
     let hkdf = Hkdf::<Sha256>::from_prk(secret).map_err(|_| Unsupported)?;
     hkdf.expand_multi_info(&info, out).map_err(|_| Unsupported)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schedule_ends_with_the_last_number() {
+        let mut schedule = EpochSchedule::new(KeyHalf::new(&[3; 128])).unwrap();
+        assert!(schedule.next_keys(33).is_err());
+        for epoch in 1..=u16::MAX {
+            assert_eq!(schedule.next_keys(16).unwrap().epoch, epoch);
+        }
+        assert!(schedule.next_keys(16).is_err());
+    }
+
+    #[test]
+    fn the_length_of_a_key_is_part_of_its_derivation() {
+        let keys = |len| EpochSchedule::new(KeyHalf::new(&[3; 128])).unwrap().next_keys(len).unwrap();
+        let (short, long) = (keys(16), keys(32));
+        assert_eq!((short.cipher_key().len(), long.cipher_key().len()), (16, 32));
+        assert_ne!(short.cipher_key(), &long.cipher_key()[..16]);
+        assert_eq!(short.implicit_iv, long.implicit_iv);
+    }
+}

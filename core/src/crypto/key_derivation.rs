@@ -97,3 +97,29 @@ fn combine_expansion<M: Mac + hmac::digest::KeyInit + Clone>(secret: &[u8], seed
         a = fed(&a, &[]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::format;
+
+    #[test]
+    fn a_tls_client_sends_with_the_first_key() {
+        let material = KeyMaterial::from_export(|label, out| {
+            assert_eq!(label, "EXPORTER-OpenVPN-datakeys");
+            for (byte, value) in out.iter_mut().zip(0..=u8::MAX) {
+                *byte = value;
+            }
+            Ok::<_, ()>(())
+        })
+        .unwrap();
+        let starts = |role| {
+            let pair = material.keys(role);
+            [pair.send.cipher(32)[0], pair.send.hmac(20)[0], pair.receive.cipher(32)[0], pair.receive.hmac(20)[0]]
+        };
+        assert_eq!(starts(Role::Client), [0x00, 0x40, 0x80, 0xc0]);
+        assert_eq!(starts(Role::Server), [0x80, 0xc0, 0x00, 0x40]);
+        assert_eq!(format!("{material:?}"), "KeyMaterial(..)");
+        assert_eq!(KeyMaterial::from_export(|_, _| Err("no exporter")).unwrap_err(), "no exporter");
+    }
+}

@@ -142,4 +142,76 @@ impl Usage {
     pub(super) const fn is_spent(&self) -> bool {
         self.used >= self.limit
     }
+
+    /// Leaves so many blocks and packets.
+    #[cfg(test)]
+    pub(super) fn wear(&mut self, left: u64) {
+        self.used = self.limit - left;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Digest, RustCrypto};
+    use crate::data::Format;
+    use crate::data::tests::keys;
+    use crate::packet::{HEADROOM, TAILROOM};
+    use crate::tls::Role;
+
+    fn sealer(cipher: Cipher) -> AeadSealer<RustCrypto> {
+        AeadSealer::new(Suite::new(cipher, Digest::None), keys().keys(Role::Client).send).unwrap()
+    }
+
+    fn seal(sealer: &mut AeadSealer<RustCrypto>, len: usize) -> Result<(), NotReady> {
+        let mut buffer = [0; HEADROOM + 100 + TAILROOM];
+        let mut packet = PacketBuf::new(&mut buffer, HEADROOM, len).unwrap();
+        sealer.seal(&Header::new(Format::V1 { key_id: 0 }), &mut packet)
+    }
+
+    #[test]
+    fn packet_ids_wear_out_and_never_wrap() {
+        let mut sealer = sealer(Cipher::ChaCha20Poly1305);
+        sealer.ids = PacketIdSender::after(0xfeff_fffe, 0);
+        assert_eq!(seal(&mut sealer, 1), Ok(()));
+        assert!(!sealer.is_worn_out());
+        assert_eq!(seal(&mut sealer, 1), Ok(()));
+        assert!(sealer.is_worn_out());
+        sealer.ids = PacketIdSender::after(u32::MAX - 1, 0);
+        assert_eq!(seal(&mut sealer, 1), Ok(()));
+        for _ in 0..3 {
+            assert_eq!(seal(&mut sealer, 1), Err(NotReady::PacketIdsExhausted));
+        }
+    }
+
+    #[test]
+    fn gcm_wears_out_with_blocks_and_packets() {
+        let mut sealer = sealer(Cipher::Aes192Gcm);
+        sealer.key.usage.wear(9);
+        // Three blocks and one packet, one block and one packet, and so on.
+        for (len, worn_out) in [(33, false), (16, false), (1, false), (1, true)] {
+            assert_eq!(seal(&mut sealer, len), Ok(()));
+            assert_eq!(sealer.is_worn_out(), worn_out);
+        }
+        let mut other = self::sealer(Cipher::ChaCha20Poly1305);
+        other.key.usage.used = GCM_LIMIT;
+        assert_eq!(seal(&mut other, 100), Ok(()));
+        assert!(!other.is_worn_out());
+    }
+
+    #[test]
+    fn gcm_wears_out_by_what_is_received_too() {
+        let keys = keys();
+        let suite = Suite::new(Cipher::Aes128Gcm, Digest::None);
+        let mut sealer = AeadSealer::<RustCrypto>::new(suite, keys.keys(Role::Client).send).unwrap();
+        let mut opener = AeadOpener::<RustCrypto>::new(suite, keys.keys(Role::Server).receive).unwrap();
+        opener.key.usage.wear(2);
+        let mut buffer = [0; HEADROOM + 10 + TAILROOM];
+        let mut packet = PacketBuf::new(&mut buffer, HEADROOM, 10).unwrap();
+        sealer.seal(&Header::new(Format::V1 { key_id: 0 }), &mut packet).unwrap();
+        let window: Option<&mut ReplayWindow<[u64; 1]>> = None;
+        assert!(!opener.is_worn_out());
+        assert!(opener.open(V1_LEN, window, Instant::from_millis(0), packet.into_slice()).is_ok());
+        assert!(opener.is_worn_out());
+    }
 }

@@ -221,3 +221,71 @@ fn unpad(blocks: &mut [u8], block_len: usize) -> Option<&mut [u8]> {
     let (plain, padding) = blocks.split_at_mut_checked(blocks.len().checked_sub(count)?)?;
     padding.iter().all(|byte| usize::from(*byte) == count).then_some(plain)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Cipher, RustCrypto};
+    use crate::data::Format;
+    use crate::data::tests::{Dice, keys};
+    use crate::packet::{HEADROOM, TAILROOM};
+    use crate::tls::Role;
+
+    const UNIX: u32 = 1000;
+
+    fn sealer(cipher: Cipher, ids: Ids) -> MacSealer<RustCrypto> {
+        MacSealer::new(Suite::new(cipher, Digest::Sha1), keys().keys(Role::Client).send, ids).unwrap()
+    }
+
+    fn seal(sealer: &mut MacSealer<RustCrypto>, unix_now: u32) -> Result<(), NotReady> {
+        let mut buffer = [0; HEADROOM + 1 + TAILROOM];
+        let mut packet = PacketBuf::new(&mut buffer, HEADROOM, 1).unwrap();
+        sealer.seal(&Header::new(Format::V1 { key_id: 0 }), unix_now, &mut Dice(1), &mut packet)
+    }
+
+    #[test]
+    fn short_packet_ids_wear_out_and_never_wrap() {
+        for cipher in [Cipher::Aes128Cbc, Cipher::None] {
+            let mut sealer = sealer(cipher, Ids::Short(PacketIdSender::after(0xfeff_fffe, 0)));
+            assert_eq!(seal(&mut sealer, UNIX), Ok(()));
+            assert!(!sealer.is_worn_out());
+            assert_eq!(seal(&mut sealer, UNIX), Ok(()));
+            assert!(sealer.is_worn_out());
+            sealer.ids = Ids::Short(PacketIdSender::after(u32::MAX - 1, 0));
+            assert_eq!(seal(&mut sealer, UNIX), Ok(()));
+            for unix_now in [UNIX, UNIX + 1, u32::MAX] {
+                assert_eq!(seal(&mut sealer, unix_now), Err(NotReady::PacketIdsExhausted));
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_stream_never_starts_again() {
+        let mut sealer = sealer(Cipher::Aes128Ofb, Ids::Long(None));
+        assert_eq!(sealer.sequence_time(), None);
+        assert_eq!(seal(&mut sealer, UNIX), Ok(()));
+        assert_eq!(seal(&mut sealer, UNIX + 1), Ok(()));
+        assert_eq!(sealer.sequence_time(), Some(UNIX));
+        sealer.ids = Ids::Long(Some(PacketIdSender::after(u32::MAX, UNIX)));
+        assert!(sealer.is_worn_out());
+        assert_eq!(seal(&mut sealer, UNIX), Err(NotReady::PacketIdsExhausted));
+        assert_eq!(seal(&mut sealer, UNIX + 1), Ok(()));
+        assert_eq!(sealer.sequence_time(), Some(UNIX + 1));
+    }
+
+    #[test]
+    fn padding_is_exact() {
+        for (len, padding) in [(1, 15), (15, 1), (16, 16), (17, 15)] {
+            let mut buffer = [0; 64];
+            let mut packet = PacketBuf::new(&mut buffer, 8, len).unwrap();
+            pad(&mut packet, 16).unwrap();
+            assert_eq!(packet.len(), len + padding);
+            assert_eq!(unpad(packet.as_mut_slice(), 16).unwrap().len(), len);
+            packet.as_mut_slice()[len] ^= 0x40;
+            assert!(unpad(packet.as_mut_slice(), 16).is_none(), "{len}");
+        }
+        assert!(unpad(&mut [0; 16], 16).is_none());
+        assert!(unpad(&mut [17; 32], 16).is_none());
+        assert!(unpad(&mut [], 16).is_none());
+    }
+}

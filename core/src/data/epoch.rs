@@ -181,3 +181,153 @@ impl<C: Provider> EpochKey<C> {
         nonce
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Digest, RustCrypto};
+    use crate::data::Format;
+    use crate::data::tests::keys;
+    use crate::packet::{HEADROOM, TAILROOM};
+    use crate::time::Duration;
+    use crate::tls::Role;
+    use std::vec::Vec;
+
+    const NOW: Instant = Instant::from_millis(0);
+
+    fn sealer(cipher: Cipher) -> EpochSealer<RustCrypto> {
+        EpochSealer::new(Suite::new(cipher, Digest::None), keys().keys(Role::Client).send).unwrap()
+    }
+
+    fn seal(sealer: &mut EpochSealer<RustCrypto>) -> Result<Vec<u8>, NotReady> {
+        let mut buffer = [7; HEADROOM + 20 + TAILROOM];
+        let mut packet = PacketBuf::new(&mut buffer, HEADROOM, 20).unwrap();
+        sealer.seal(&Header::new(Format::Epoch { key_id: 0, peer_id: 1 }), &mut packet)?;
+        Ok(packet.as_slice().to_vec())
+    }
+
+    struct Receiver {
+        opener: EpochOpener<RustCrypto, [u64; 1]>,
+        window: ReplayWindow<[u64; 1]>,
+    }
+
+    impl Receiver {
+        fn new(cipher: Cipher) -> Self {
+            let suite = Suite::new(cipher, Digest::None);
+            let opener = EpochOpener::new(suite, keys().keys(Role::Server).receive).unwrap();
+            Self { opener, window: ReplayWindow::new([0], 64, Duration::from_secs(15)) }
+        }
+
+        fn open(&mut self, datagram: &[u8]) -> Result<(), Discard> {
+            let opened = self.opener.open(V2_LEN, Some(&mut self.window), NOW, &mut datagram.to_vec()).map(|_| ());
+            assert_eq!(self.opener.future.len(), FUTURE_KEYS);
+            opened
+        }
+    }
+
+    /// Two packets of each epoch up to `last`.
+    fn packets(last: u16) -> Vec<[Vec<u8>; 2]> {
+        let mut sealer = sealer(Cipher::Aes256Gcm);
+        let epoch = |epoch| {
+            sealer.raise(epoch);
+            [(); 2].map(|()| seal(&mut sealer).unwrap())
+        };
+        (1..=last).map(epoch).collect()
+    }
+
+    #[test]
+    fn the_receiver_follows_and_knows_the_epoch_before() {
+        let packets = packets(6);
+        let mut receiver = Receiver::new(Cipher::Aes256Gcm);
+        let replay = |id| Err(Discard::Replay { id, time: 0 });
+        for (epoch, number, verdict, current) in [
+            (1, 0, Ok(()), 1),
+            (1, 0, replay(1), 1),
+            // One too far ahead.
+            (6, 0, Err(Discard::Authentication), 1),
+            (5, 1, Ok(()), 5),
+            (5, 1, replay(2), 5),
+            (5, 0, Ok(()), 5),
+            // What was overtaken, in a window of its own.
+            (1, 0, replay(1), 5),
+            (1, 1, Ok(()), 5),
+            (1, 1, replay(2), 5),
+            // What was skipped has gone.
+            (4, 0, Err(Discard::Authentication), 5),
+            (6, 0, Ok(()), 6),
+            (5, 0, replay(1), 6),
+            (1, 1, Err(Discard::Authentication), 6),
+        ] {
+            assert_eq!(receiver.open(&packets[epoch - 1][number]), verdict, "packet {number} of epoch {epoch}");
+            assert_eq!(receiver.opener.epoch(), current, "packet {number} of epoch {epoch}");
+        }
+    }
+
+    #[test]
+    fn a_forged_epoch_leaves_no_trace() {
+        let packets = packets(3);
+        let mut receiver = Receiver::new(Cipher::Aes256Gcm);
+        let mut forged = packets[2][0].clone();
+        *forged.last_mut().unwrap() ^= 1;
+        assert_eq!(receiver.open(&forged), Err(Discard::Authentication));
+        let mut renamed = packets[0][0].clone();
+        for epoch in 0..=u8::MAX {
+            renamed[5] = epoch;
+            assert_eq!(receiver.open(&renamed).is_ok(), epoch == 1);
+            assert_eq!(receiver.opener.epoch(), 1);
+        }
+        let mut short = [&[0x30][..], &packets[0][1][4..]].concat();
+        let opened = receiver.opener.open(1, Some(&mut receiver.window), NOW, &mut short);
+        assert_eq!(opened, Err(Discard::Authentication));
+        assert_eq!(receiver.open(&packets[0][1]), Ok(()));
+    }
+
+    #[test]
+    fn counters_have_48_bits() {
+        let mut sealer = sealer(Cipher::ChaCha20Poly1305);
+        let mut receiver = Receiver::new(Cipher::ChaCha20Poly1305);
+        sealer.counter = u64::from(u32::MAX) - 1;
+        let around: Vec<_> = (0..4).map(|_| seal(&mut sealer).unwrap()).collect();
+        for order in [3, 0, 1, 2] {
+            assert_eq!(receiver.open(&around[order]), Ok(()), "{order}");
+        }
+        assert_eq!(receiver.open(&around[1]), Err(Discard::Replay { id: u32::MAX, time: 0 }));
+        sealer.counter = COUNTER_MAX - 1;
+        let last = seal(&mut sealer).unwrap();
+        assert_eq!(last[4..12], [0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
+        let next = seal(&mut sealer).unwrap();
+        assert_eq!(next[4..12], [0, 2, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(receiver.open(&next), Ok(()));
+        assert_eq!(receiver.open(&last), Ok(()));
+    }
+
+    #[test]
+    fn epochs_change_with_use_and_wear_out() {
+        let mut sealer = sealer(Cipher::Aes128Gcm);
+        for epoch in 1..4 {
+            // Two blocks and a packet at a time: the limit is reached with the second.
+            sealer.usage.wear(6);
+            for expected in [epoch, epoch, epoch + 1] {
+                assert_eq!(seal(&mut sealer).unwrap()[4..6], [0, expected]);
+            }
+        }
+        sealer.raise(EPOCH_RENEW - 1);
+        assert!(!sealer.is_worn_out());
+        sealer.raise(EPOCH_RENEW);
+        assert!(sealer.is_worn_out());
+        sealer.raise(u16::MAX);
+        assert_eq!(sealer.key.epoch, EPOCH_LAST);
+        sealer.counter = COUNTER_MAX - 1;
+        assert_eq!(seal(&mut sealer).unwrap()[4..6], EPOCH_LAST.to_be_bytes());
+        assert_eq!(seal(&mut sealer), Err(NotReady::PacketIdsExhausted));
+        // The receiver has keys to the very end.
+        let mut receiver = Receiver::new(Cipher::Aes128Gcm);
+        while receiver.opener.epoch() < EPOCH_LAST {
+            let key = receiver.opener.future.pop_front().unwrap();
+            receiver.opener.current = EpochKey::new(Cipher::Aes128Gcm, &key).unwrap();
+            receiver.opener.derive_future();
+        }
+        sealer.counter = 4;
+        assert_eq!(receiver.open(&seal(&mut sealer).unwrap()), Ok(()));
+    }
+}

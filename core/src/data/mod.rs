@@ -23,6 +23,8 @@ pub use key::{Budget, DataKey};
 pub use open::Opener;
 pub use seal::Sealer;
 
+use crate::wire::opcode::Opcode;
+
 /// The header of sent packets; received ones may have either opcode at any time (protocol section 2.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -50,8 +52,8 @@ pub enum Format {
 }
 
 /// `P_DATA_V1` and `P_DATA_V2`, and how long their headers are in bytes.
-const DATA_V1: u8 = 6;
-const DATA_V2: u8 = 9;
+const DATA_V1: u8 = Opcode::DataV1 as u8;
+const DATA_V2: u8 = Opcode::DataV2 as u8;
 const V1_LEN: usize = 1;
 const V2_LEN: usize = 4;
 

@@ -30,13 +30,11 @@ impl<C: Provider, B: ReplayBits> Opener<C, B> {
     /// # Errors
     /// The provider lacks the cipher or digest, the cipher takes no key of this length, or it works with TLS only.
     pub fn new(suite: Suite, key: KeyHalf<'_>, window: Option<ReplayWindow<B>>) -> Result<Self, Unsupported> {
-        match suite.cipher.mode() {
-            Mode::Cbc | Mode::None => {
-                let opening = Opening::Mac(MacOpener::new(suite, key, LONG_ID_LEN)?);
-                Ok(Self { opening, has_header: false, window })
-            }
-            Mode::Aead | Mode::Cfb | Mode::Ofb => Err(Unsupported),
+        if suite.cipher.mode().needs_tls() {
+            return Err(Unsupported);
         }
+        let opening = Opening::Mac(MacOpener::new(suite, key, LONG_ID_LEN)?);
+        Ok(Self { opening, has_header: false, window })
     }
 
     /// An opener with one half of the keys that a TLS session brought about. `epoch` is set if keys are renewed

@@ -28,13 +28,11 @@ impl<C: Provider> Sealer<C> {
     /// # Errors
     /// The provider lacks the cipher or digest, the cipher takes no key of this length, or it works with TLS only.
     pub fn new(suite: Suite, key: KeyHalf<'_>, first_time: Option<u32>) -> Result<Self, Unsupported> {
-        match suite.cipher.mode() {
-            Mode::Cbc | Mode::None => {
-                let sealer = MacSealer::new(suite, key, Ids::long(first_time))?;
-                Ok(Self { header: Header::new(Format::Static), sealing: Sealing::Mac(sealer) })
-            }
-            Mode::Aead | Mode::Cfb | Mode::Ofb => Err(Unsupported),
+        if suite.cipher.mode().needs_tls() {
+            return Err(Unsupported);
         }
+        let sealer = MacSealer::new(suite, key, Ids::long(first_time))?;
+        Ok(Self { header: Header::new(Format::Static), sealing: Sealing::Mac(sealer) })
     }
 
     /// A sealer with one half of the keys that a TLS session brought about. `packet_ids` unset leaves packet ids out

@@ -153,9 +153,6 @@ pub struct LinkConfig<'a> {
     keepalive: bool,
     own_ping: bool,
     allow_compression: Option<bool>,
-    /// `data-ciphers` and `data-ciphers-fallback` as they are written, without what `compat-mode` adds.
-    data_ciphers: Vec<Cipher, DATA_CIPHERS_MAX>,
-    fallback: Option<Cipher>,
     /// `tls-version-min` is older than what is supported.
     old_tls_version: bool,
     /// The last option that only a TLS link has.
@@ -386,8 +383,6 @@ impl Default for LinkConfig<'_> {
             keepalive: false,
             own_ping: false,
             allow_compression: None,
-            data_ciphers: DEFAULT_DATA_CIPHERS.into_iter().collect(),
-            fallback: None,
             old_tls_version: false,
             tls_option: None,
         }
@@ -424,16 +419,17 @@ impl<'a> LinkConfig<'a> {
         self.key_direction
     }
 
-    /// The cipher that is configured for a peer of a TLS link that cannot choose one.
-    fn fallback(&self) -> Option<Cipher> {
-        self.tls.data_ciphers_fallback.or(self.cipher)
+    /// The cipher for a peer that negotiates none: `data-ciphers-fallback` or `cipher`, or BF-CBC with `compat-mode` of
+    /// a version before 2.4 (protocol sections 3.14 and 7.4).
+    pub fn fallback_cipher(&self) -> Option<Cipher> {
+        let old = self.tls.compat.is_some_and(|version| version < (2, 4, 0));
+        self.tls.data_ciphers_fallback.or(self.cipher).or(old.then_some(Cipher::BfCbc))
     }
 
-    /// Cipher, key length and digest as `cipher` and `auth` have them, with openvpn's defaults BF-CBC and SHA1.
+    /// Cipher, key length and digest as `cipher` (or `data-ciphers-fallback`) and `auth` have them, with openvpn's defaults BF-CBC and SHA1.
     /// In TLS mode this is what the options string says and what is used if the peer negotiates nothing.
     pub fn suite(&self) -> Suite {
-        // openvpn takes the two options for one; only a TLS link can have the former.
-        let cipher = self.tls.data_ciphers_fallback.or(self.cipher).unwrap_or(Cipher::BfCbc);
+        let cipher = self.fallback_cipher().unwrap_or(Cipher::BfCbc);
         let suite = Suite::new(cipher, self.auth.unwrap_or(Digest::Sha1));
         match self.keysize {
             Some(bits) => Suite { key_len: usize::from(bits / 8), ..suite },

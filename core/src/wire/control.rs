@@ -186,3 +186,99 @@ fn take_u32(rest: &mut &[u8]) -> Option<u32> {
     *rest = after;
     Some(u32::from_be_bytes(*bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PEER: [u8; 8] = *b"12345678";
+
+    fn parse(opcode: Opcode, body: &[u8]) -> Option<Message<'_>> {
+        Message::parse(opcode, body).ok()
+    }
+
+    #[test]
+    fn reads_what_the_opcode_promises() {
+        let body = [&[1, 0, 0, 0, 7][..], &PEER, &[0, 0, 0, 9], b"tls"].concat();
+        let message = parse(Opcode::Control, &body).unwrap();
+        assert_eq!((&message.acks[..], message.peer, message.id), (&[7][..], SessionId::new(PEER), Some(9)));
+        assert_eq!(message.payload, b"tls");
+        assert_eq!(parse(Opcode::ControlWkc, &body), Some(message));
+        let ack = parse(Opcode::Ack, &body[..13]).unwrap();
+        assert_eq!((ack.id, ack.payload), (None, &[][..]));
+        let first = parse(Opcode::HardResetClientV2, &[0; 5]).unwrap();
+        assert_eq!((first.acks.len(), first.peer, first.id), (0, None, Some(0)));
+    }
+
+    #[test]
+    fn refuses_what_makes_no_sense() {
+        let nine = [&[9][..], &[0; 36], &PEER, &[0; 4]].concat();
+        assert_eq!(parse(Opcode::Control, &nine), None);
+        let eight = [&[8][..], &[0; 32], &PEER, &[0; 4]].concat();
+        assert!(parse(Opcode::Control, &eight).is_some());
+        for len in 0..eight.len() {
+            assert_eq!(parse(Opcode::Control, &eight[..len]), None, "{len} bytes");
+        }
+        let without_peer = [&[1, 0, 0, 0, 7][..], &[0; 12]].concat();
+        assert_eq!(parse(Opcode::Control, &without_peer), None);
+        for reset in
+            [Opcode::HardResetClientV2, Opcode::HardResetServerV2, Opcode::HardResetClientV3, Opcode::SoftReset]
+        {
+            assert!(parse(reset, &[0; 5]).is_some());
+            assert_eq!(parse(reset, &[0, 0, 0, 0, 1]), None, "{reset:?} that is not the first");
+        }
+        for other in [Opcode::HardResetClientV1, Opcode::HardResetServerV1, Opcode::DataV1, Opcode::DataV2] {
+            assert_eq!(parse(other, &[0; 5]), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn writes_nothing_that_it_would_not_read() {
+        let mut buffer = [0; 64];
+        let mut write =
+            |acks: &[u32], peer| write_header(&mut PacketBuf::new(&mut buffer, 60, 4).unwrap(), acks, peer, None);
+        assert_eq!(write(&[1], None), None);
+        assert_eq!(write(&[0; 9], SessionId::new(PEER)), None);
+        assert_eq!(write(&[0; 8], SessionId::new(PEER)), Some(()));
+        assert_eq!(write_header(&mut PacketBuf::new(&mut [0; 4], 4, 0).unwrap(), &[], None, Some(1)), None);
+    }
+
+    #[test]
+    fn early_negotiation_passes_over_what_it_does_not_know() {
+        let parse = |payload: &[u8]| EarlyNegotiation::parse(payload).map(|early| early.resend_wkc);
+        assert_eq!(parse(&[]), Ok(false));
+        assert_eq!(parse(&[0, 1, 0, 2, 0, 1]), Ok(true));
+        assert_eq!(parse(&[0, 1, 0, 2, 0, 2]), Ok(false));
+        assert_eq!(parse(&[9, 9, 0, 1, 7, 0, 1, 0, 2, 0, 3]), Ok(true));
+        assert_eq!(parse(&[9, 9, 0, 0]), Ok(false));
+        for bad in
+            [&[0][..], &[0, 1, 0], &[0, 1, 0, 2, 0], &[0, 1, 0, 3, 0, 1, 0], &[0, 1, 0, 0], &[9, 9, 0xff, 0xff, 1]]
+        {
+            assert_eq!(parse(bad), Err(Discard::ControlMalformed), "{bad:?}");
+        }
+        assert_eq!(EarlyNegotiation { resend_wkc: true }.write(&mut [0; 5]), 0);
+        assert_eq!(EarlyNegotiation::default().write(&mut [0; 6]), 0);
+        assert!(EarlyNegotiation::is_understood(0x0f00_0001) && !EarlyNegotiation::is_understood(1));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(first in 1_u8..12, body in proptest::collection::vec(any::<u8>(), 0..80), count in 0_u8..12) {
+            let opcode = crate::wire::opcode::Head::parse(first << 3).unwrap().opcode;
+            let _ = EarlyNegotiation::parse(&body);
+            let mut body = body;
+            if let Some(first) = body.first_mut() {
+                *first = count;
+            }
+            if let Ok(message) = Message::parse(opcode, &body) {
+                // Whatever was read is written again as it was.
+                let mut buffer = std::vec![0; MESSAGE_HEADER_MAX + message.payload.len()];
+                buffer[MESSAGE_HEADER_MAX..].copy_from_slice(message.payload);
+                let mut packet = PacketBuf::new(&mut buffer, MESSAGE_HEADER_MAX, message.payload.len()).unwrap();
+                write_header(&mut packet, &message.acks, message.peer, message.id).unwrap();
+                prop_assert_eq!(packet.as_slice(), body);
+            }
+        }
+    }
+}

@@ -247,7 +247,7 @@ mod tests {
             (b"\0\x03V\n\0", KeyMessageError::Options),
             (b"\0\x03V\xff\0", KeyMessageError::Options),
             (b"\0\x02V4", KeyMessageError::Text),
-            (b"\0\x03\04\0", KeyMessageError::Text),
+            (b"\0\x03\x004\0", KeyMessageError::Text),
             (b"\0\x03V4\0\0\x03jo\0\0\x03\0x\0", KeyMessageError::Text),
             (b"\0\x03V4\0\xff\xffjoe\0", KeyMessageError::Short),
         ] {

@@ -98,3 +98,91 @@ impl fmt::Display for BadLength {
 }
 
 impl core::error::Error for BadLength {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn a_length_that_cannot_be_ends_the_stream() {
+        for (stream, len) in [([0, 0, 1, 2], 0), ([0, 9, 1, 2], 9), ([0xff, 0xff, 1, 2], 0xffff)] {
+            let mut reassembler = Reassembler::new([0; 10]);
+            assert_eq!(reassembler.push(&[0, 1, 7]), 3);
+            assert_eq!(reassembler.push(&stream), 4);
+            assert_eq!(reassembler.next_packet(), Ok(Some(&mut [7][..])));
+            assert_eq!(reassembler.next_packet(), Err(BadLength { len, max: 8 }));
+            assert_eq!(reassembler.next_packet(), Err(BadLength { len, max: 8 }), "it stays so");
+            reassembler.restart();
+            assert_eq!(reassembler.next_packet(), Ok(None));
+        }
+        let mut reassembler = Reassembler::new([0; 10]);
+        assert_eq!(reassembler.push(&[0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 9]), 10, "the memory is full");
+        assert_eq!(reassembler.next_packet(), Ok(Some(&mut [1, 2, 3, 4, 5, 6, 7, 8][..])));
+        assert_eq!(reassembler.push(&[0]), 1, "and free again");
+    }
+
+    #[test]
+    fn memory_too_small_for_anything_is_no_danger() {
+        for len in 0..3 {
+            let mut reassembler = Reassembler::new(std::vec![0; len]);
+            assert_eq!(reassembler.push(&[0, 1, 2]), len);
+            assert_eq!(reassembler.next_packet().is_err(), len == 2);
+        }
+    }
+
+    #[test]
+    fn nothing_is_prefixed_that_could_not_be_sent() {
+        let mut buffer = std::vec![0; 0x1_0002];
+        assert_eq!(write_prefix(&mut PacketBuf::new(&mut buffer, 2, 0).unwrap()), None);
+        assert_eq!(write_prefix(&mut PacketBuf::new(&mut buffer, 1, 5).unwrap()), None);
+        assert_eq!(write_prefix(&mut PacketBuf::new(&mut buffer, 2, 0x1_0000).unwrap()), None);
+        assert_eq!(write_prefix(&mut PacketBuf::new(&mut buffer, 2, 0xffff).unwrap()), Some(()));
+    }
+
+    proptest! {
+        #[test]
+        fn packets_come_out_as_they_went_in_however_the_stream_is_cut(
+            packets in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..30), 0..20),
+            cuts in proptest::collection::vec(1_usize..50, 1..20),
+        ) {
+            let mut stream = Vec::new();
+            for packet in &packets {
+                let mut buffer = [&[0; PREFIX_LEN][..], packet].concat();
+                let mut prefixed = PacketBuf::new(&mut buffer, PREFIX_LEN, packet.len()).unwrap();
+                write_prefix(&mut prefixed).unwrap();
+                stream.extend_from_slice(prefixed.as_slice());
+            }
+            let mut reassembler = Reassembler::new([0; 32]);
+            let mut found = Vec::new();
+            let (mut rest, mut cuts) = (&stream[..], cuts.into_iter().cycle());
+            while !rest.is_empty() {
+                let piece = &rest[..cuts.next().unwrap().min(rest.len())];
+                let taken = reassembler.push(piece);
+                prop_assert!(taken > 0, "there is always room again");
+                rest = &rest[taken..];
+                while let Some(packet) = reassembler.next_packet().unwrap() {
+                    found.push(packet.to_vec());
+                }
+            }
+            prop_assert_eq!(found, packets);
+        }
+
+        #[test]
+        fn any_bytes_are_packets_or_an_end(stream in proptest::collection::vec(prop_oneof![Just(0_u8), any::<u8>()], 0..200)) {
+            let mut reassembler = Reassembler::new([0; 20]);
+            let mut rest = &stream[..];
+            'stream: while !rest.is_empty() {
+                rest = &rest[reassembler.push(rest)..];
+                loop {
+                    match reassembler.next_packet() {
+                        Ok(Some(packet)) => prop_assert!((1..=18).contains(&packet.len())),
+                        Ok(None) => break,
+                        Err(_) => break 'stream,
+                    }
+                }
+            }
+        }
+    }
+}

@@ -132,6 +132,11 @@ impl<'a> Certificate<'a> {
         self.spki
     }
 
+    /// The contents of its public key's AlgorithmIdentifier, and the key itself.
+    pub fn public_key(&self) -> (&'a [u8], &'a [u8]) {
+        (self.key.algorithm, self.key.bits)
+    }
+
     /// SHA-1 of its bytes.
     pub fn sha1(&self) -> [u8; 20] {
         Sha1::digest(self.der).into()

@@ -1,4 +1,7 @@
 //! From a presented certificate to a trusted one.
+//!
+//! The search is our own because rustls-webpki needs a clock, ignores key usages and the dates of trusted
+//! certificates, and refuses what openvpn's users have: version 1 and self-signed certificates with the CA flag.
 
 use heapless::Vec;
 use rustls_pki_types::SignatureVerificationAlgorithm;

@@ -31,7 +31,6 @@ impl<'a> LinkConfig<'a> {
             Self::apply_timers,
         ] {
             if topic(self, directive)? == Applied::Taken {
-                self.settle_ciphers();
                 return Ok(Applied::Taken);
             }
         }
@@ -188,7 +187,12 @@ impl<'a> LinkConfig<'a> {
                 }
             }
             "key-direction" => self.key_direction = Some(direction(d, 0)?),
-            "cipher" => self.cipher = Some(cipher(d)?),
+            "cipher" => {
+                let cipher = cipher(d)?;
+                self.cipher = Some(cipher);
+                // openvpn takes the two options for one, so the later one counts.
+                self.tls.data_ciphers_fallback = self.tls.data_ciphers_fallback.and(Some(cipher));
+            }
             "auth" => {
                 let valid = "a digest from --show-digests";
                 self.auth = Some(d.parsed(0, valid, |name| Digest::from_name(name.as_str()?))?);

@@ -51,10 +51,9 @@ pub struct TlsOptions<'a> {
     /// `tls-cert-profile`.
     pub profile: CertProfile,
 
-    /// `data-ciphers`, most wanted first, and what `compat-mode` adds to them.
+    /// `data-ciphers`, most wanted first.
     pub data_ciphers: Vec<Cipher, DATA_CIPHERS_MAX>,
-    /// `data-ciphers-fallback`, or `cipher` with `compat-mode` before 2.4. Without it a point-to-point link falls back
-    /// to `cipher` or its default, [`LinkConfig::suite`](super::LinkConfig::suite) (protocol section 3.14).
+    /// `data-ciphers-fallback`; see [`LinkConfig::fallback_cipher`](super::LinkConfig::fallback_cipher).
     pub data_ciphers_fallback: Option<Cipher>,
     /// `data-epoch`: announce the packet format of openvpn 2.7 with epochs (protocol section 2.6).
     pub data_epoch: bool,

@@ -136,7 +136,7 @@ impl<'a> LinkConfig<'a> {
             return conflict("tls-version-min", "it is newer than 'tls-version-max'; leave one of them out");
         }
         let counts_by_id = |cipher: &Cipher| matches!(cipher.mode(), Mode::Aead | Mode::Cfb | Mode::Ofb);
-        if !self.packet_ids && tls.data_ciphers.iter().chain(&self.fallback()).any(counts_by_id) {
+        if !self.packet_ids && tls.data_ciphers.iter().chain(&self.fallback_cipher()).any(counts_by_id) {
             return conflict(
                 "no-replay",
                 "only CBC ciphers work without packet ids; leave it out (or write 'data-ciphers AES-256-CBC' at both \

@@ -53,17 +53,17 @@ impl LinkConfig<'_> {
         let unverified =
             peer.role.is_none() && peer.extended_key_usage.is_none() && peer.name.is_none() && peer.peer.is_empty();
         let own_role = tls.role.filter(|role| peer.role == Some(*role));
-        let not_offered = |cipher: &Cipher| !tls.data_ciphers.contains(cipher) && self.fallback.is_none();
-        let usable = || tls.data_ciphers.iter().copied().chain(self.fallback());
-        let short = if secret { self.cipher } else { usable().find(|cipher| cipher.is_64_bit_block()) };
+        let not_offered = |cipher: &Cipher| !tls.data_ciphers.contains(cipher) && tls.data_ciphers_fallback.is_none();
+        let negotiable = if secret { &[] } else { tls.data_ciphers.as_slice() };
+        let usable = || negotiable.iter().copied().chain(self.fallback_cipher());
         let tls_auth = matches!(tls.wrapping, ControlKey::Auth(_));
         let needs_digest = secret || tls_auth || usable().any(|cipher| cipher.mode() != Mode::Aead);
         let second = self.ifconfig.and_then(|ifconfig| ifconfig.remote_or_netmask.parse::<Ipv4Addr>());
         let like_netmask = |address: Ipv4Addr| address.octets().first() == Some(&255);
         let subnet = self.topology == Topology::Subnet;
         [
-            (secret && self.cipher.is_none()).then_some(Warning::DefaultCipher),
-            short.filter(|cipher| cipher.is_64_bit_block()).map(Warning::ShortBlocks),
+            (secret && usable().next().is_none()).then_some(Warning::DefaultCipher),
+            usable().find(|cipher| cipher.is_64_bit_block()).map(Warning::ShortBlocks),
             (secret && suite.cipher == Cipher::None).then_some(Warning::NoCipher),
             (!secret && usable().any(|cipher| cipher == Cipher::None)).then_some(Warning::NoDataCipher),
             self.cipher.filter(|cipher| !secret && not_offered(cipher)).map(Warning::CipherNotOffered),

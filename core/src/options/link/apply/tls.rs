@@ -24,22 +24,11 @@ impl<'a> LinkConfig<'a> {
         Ok(Applied::NotMine)
     }
 
-    /// What depends on several options, in whatever order they come (protocol section 7.4, `compat-mode`).
-    pub(super) fn settle_ciphers(&mut self) {
-        let older_than = |version| self.tls.compat.is_some_and(|compat| compat < version);
-        let cipher = self.cipher.unwrap_or(Cipher::BfCbc);
-        self.tls.data_ciphers = self.data_ciphers.clone();
-        if older_than((2, 5, 0)) {
-            push_cipher(&mut self.tls.data_ciphers, cipher);
-        }
-        self.tls.data_ciphers_fallback = self.fallback.or(older_than((2, 4, 0)).then_some(cipher));
-    }
-
     /// What a static-key link may have as well.
     fn apply_negotiation(&mut self, d: &Directive<'a>) -> Done<'a> {
         match d.name.as_str().unwrap_or_default() {
-            "data-ciphers" | "ncp-ciphers" => self.data_ciphers = data_ciphers(d)?,
-            "data-ciphers-fallback" => self.fallback = Some(cipher(d)?),
+            "data-ciphers" | "ncp-ciphers" => self.tls.data_ciphers = data_ciphers(d)?,
+            "data-ciphers-fallback" => self.tls.data_ciphers_fallback = Some(cipher(d)?),
             "data-epoch" => self.tls.data_epoch = true,
             "compat-mode" => self.tls.compat = Some(d.parsed(0, "a version as in 2.4.0", version)?),
             "key-method" => d.choice(0, &[("2", ())], "2: method 1 is insecure and was removed from openvpn")?,

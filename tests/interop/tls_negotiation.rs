@@ -1,0 +1,198 @@
+//! What the two ends agree on: the data cipher, where the keys come from, the format of packets.
+
+use std::process::Command;
+
+use longcable_core::tls::Role;
+use longcable_tests::support::{Daemon, Filling, Lab, Link, Program, baseline, pki, tls_end};
+
+const ROLES: [Role; 2] = [Role::Client, Role::Server];
+
+/// A link between `more` at the left end, which has this role, and at the right end uses this cipher.
+fn agree(programs: [Program; 2], left: Role, more: [&str; 2], cipher: &str) {
+    let lab = Lab::new();
+    println!("left is the TLS {left:?}: {more:?}");
+    let link = Link::tls(&lab, programs, left, more);
+    for end in [&link.left, &link.right] {
+        end.wait_for(&format!("Data Channel: cipher '{cipher}'"));
+    }
+    link.check_pings();
+    link.stop();
+}
+
+for_each_pair! {
+    fn the_servers_order_decides(programs) {
+        let [one, other] = ["CHACHA20-POLY1305:AES-128-GCM", "AES-128-GCM:CHACHA20-POLY1305"]
+            .map(|list| format!("data-ciphers {list}"));
+        agree(programs, Role::Server, [&one, &other], "CHACHA20-POLY1305");
+        agree(programs, Role::Client, [&one, &other], "AES-128-GCM");
+    }
+}
+
+for_each_pair! {
+    fn the_first_common_one(programs) {
+        let lists = ["data-ciphers AES-256-GCM:AES-192-GCM:AES-256-CBC", "data-ciphers AES-256-CBC:AES-192-GCM"];
+        agree(programs, Role::Server, lists, "AES-192-GCM");
+        agree(programs, Role::Client, lists, "AES-256-CBC");
+        agree(programs, Role::Server, ["data-ciphers ?AES-256-NOPE:AES-128-GCM", ""], "AES-128-GCM");
+    }
+}
+
+for_each_pair! {
+    /// Both ends negotiate, so `cipher` is only the last resort.
+    fn cipher_does_not_count(programs) {
+        agree(programs, Role::Server, ["cipher AES-256-CBC", "cipher AES-256-CBC"], "AES-256-GCM");
+        agree(programs, Role::Client, ["cipher AES-128-CBC", ""], "AES-256-GCM");
+    }
+}
+
+for_each_pair! {
+    fn without_a_common_one_the_fallback(programs) {
+        let limited = "data-ciphers AES-256-CBC\ncipher AES-256-CBC";
+        for left in ROLES {
+            agree(programs, left, [limited, "cipher AES-256-CBC"], "AES-256-CBC");
+        }
+        let fallback = ["256", "128"].map(|bits| format!("data-ciphers AES-{bits}-GCM\ndata-ciphers-fallback AES-192-CBC"));
+        agree(programs, Role::Client, [&fallback[0], &fallback[1]], "AES-192-CBC");
+    }
+}
+
+for_each_pair! {
+    fn nothing_in_common(programs) {
+        for left in ROLES {
+            let lab = Lab::new();
+            let link = Link::start_tls(&lab, programs, left, ["data-ciphers AES-256-GCM", "data-ciphers AES-128-GCM"]);
+            for end in [&link.left, &link.right] {
+                end.wait_for("ERROR: failed to negotiate cipher with peer");
+            }
+            for (end, program) in [&link.left, &link.right].into_iter().zip(programs) {
+                if program == Program::tested() && !baseline() {
+                    end.wait_for_all(&["AES-256-GCM", "AES-128-GCM", "data-ciphers"]);
+                }
+                assert_eq!(end.count("Initialization Sequence Completed"), 0);
+            }
+            link.pinger().must_not_answer(10, Filling::Random);
+            link.stop();
+        }
+    }
+}
+
+for_each_pair! {
+    /// Data encrypted with nothing is still authenticated.
+    fn no_cipher_at_all(programs) {
+        let none = "data-ciphers none\nauth SHA256";
+        let lab = Lab::new();
+        let link = Link::tls(&lab, programs, Role::Server, [none, none]);
+        link.check_pings();
+        link.stop();
+    }
+}
+
+for_each_pair! {
+    /// In either role the end says what is old about its wishes, and the link works.
+    fn compat_mode(programs) {
+        for (left, version) in ROLES.into_iter().zip(["2.4.0", "2.3.0"]) {
+            let compat = format!("compat-mode {version}\nproviders legacy default");
+            agree(programs, left, [&compat, ""], "AES-256-GCM");
+        }
+    }
+}
+
+/// What an older version does not announce.
+struct Older {
+    /// The bits of `IV_PROTO` that stay; without a value, there is no peer info at all.
+    announces: Option<u32>,
+    more: &'static str,
+    exports: bool,
+    data_v2: bool,
+    cipher: &'static str,
+}
+
+const DATA_V2: u32 = 2;
+const EXPORTER: u32 = 8;
+const NEGOTIATION: u32 = 32;
+const ALL: u32 = 0xffff;
+
+const OLDER: [Older; 6] = [
+    // A TLS library without an exporter.
+    Older { announces: Some(ALL & !EXPORTER), more: "", exports: false, data_v2: true, cipher: "AES-256-GCM" },
+    Older {
+        announces: Some(ALL & !EXPORTER),
+        more: "data-ciphers AES-256-CBC\nauth SHA256\ntls-version-max 1.2\ntls-crypt ta.key",
+        exports: false,
+        data_v2: true,
+        cipher: "AES-256-CBC",
+    },
+    // 2.6.0: without dynamic tls-crypt and exit messages.
+    Older {
+        announces: Some(DATA_V2 | EXPORTER | NEGOTIATION),
+        more: "tls-auth ta.key",
+        exports: true,
+        data_v2: true,
+        cipher: "AES-256-GCM",
+    },
+    Older { announces: Some(ALL & !DATA_V2), more: "", exports: true, data_v2: false, cipher: "AES-256-GCM" },
+    // 2.3 to 2.5.
+    Older { announces: None, more: "cipher AES-256-CBC", exports: false, data_v2: false, cipher: "AES-256-CBC" },
+    Older {
+        announces: None,
+        more: "data-ciphers-fallback BF-CBC\nproviders legacy default\ntls-crypt ta.key\ntls-version-max 1.2",
+        exports: false,
+        data_v2: false,
+        cipher: "BF-CBC",
+    },
+];
+
+/// Openvpn at the right end is an older version, or pretends to be. The keys are renewed once.
+fn with_older_peers(left: Role) {
+    for older in OLDER {
+        let lab = Lab::new();
+        pki::write(&lab);
+        lab.write("older_peer.c", include_str!("../support/older_peer.c"));
+        let compiler = ["-shared", "-fPIC", "-O1", "-o", "older_peer.so", "older_peer.c"];
+        let made = Command::new("cc").args(compiler).current_dir(lab.directory()).status();
+        assert!(made.expect("no program cc: apt-get install gcc").success(), "cc {compiler:?}");
+
+        let right = format!("{}\nreneg-pkts 40\nreneg-sec 0", older.more);
+        lab.write("right.conf", &tls_end(&lab.right, &lab.left, left.other(), &right));
+        let mut openvpn = Command::new(Program::Openvpn.path());
+        openvpn.args(["--config", "right.conf"]).env("LD_PRELOAD", "./older_peer.so");
+        if let Some(mask) = older.announces {
+            openvpn.env("IV_PROTO_MASK", mask.to_string());
+        }
+        println!("left is the TLS {left:?}, the right one announces {:?}: {}", older.announces, older.more);
+        let link = Link::with(
+            &lab,
+            Daemon::start(&lab, &lab.left, Program::tested(), &tls_end(&lab.left, &lab.right, left, older.more)),
+            Daemon::with_command(&lab, &lab.right, "older-openvpn", &mut openvpn),
+        );
+        link.wait_for_traffic();
+        let bit = |bit: bool| u8::from(bit);
+        link.right.wait_for(&format!("TLS_export={}, DATA_v2={}", bit(older.exports), bit(older.data_v2)));
+        link.right.wait_for(&format!("Data Channel: cipher '{}'", older.cipher));
+        if !baseline() {
+            let origin = if older.exports { "from the TLS exporter" } else { "from the PRF" };
+            let line = link.left.wait_for_all(&["Data Channel: cipher", older.cipher, origin]);
+            assert_eq!(line.contains("peer-id"), older.data_v2, "{line}");
+        }
+        let mut pinger = link.pinger();
+        for _ in 0..60 {
+            pinger.must_answer(100, Filling::Random);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        link.right.wait_for_count("Control Channel: TLSv1", 2);
+        link.check_pings();
+        link.check_tcp(200_000);
+        assert_eq!(link.left.count("packet error"), 0);
+        link.stop();
+    }
+}
+
+#[test]
+fn older_clients() {
+    with_older_peers(Role::Server);
+}
+
+#[test]
+fn older_servers() {
+    with_older_peers(Role::Client);
+}
