@@ -63,12 +63,11 @@ impl<P: Platform> Session<P> {
                             send_key_message::<P>(cx, tls, source)?;
                         }
                         key.stage = Stage::Exchange { peer, sent };
-                        if known.is_none() {
-                            self.identity = Some(peer);
-                            let mut version = String::new();
-                            let _ = tls.describe(&mut version);
-                            cx.notify(Event::TlsEstablished { tls: version, peer: name });
-                        }
+                        self.identity = Some(peer);
+                        let mut version = String::new();
+                        // What does not fit is cut off.
+                        let _ = tls.describe(&mut version);
+                        cx.notify(Event::TlsEstablished { tls: version, peer: name });
                     }
                 },
                 Stage::Exchange { .. } => {
