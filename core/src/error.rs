@@ -33,6 +33,31 @@ pub enum Discard {
     Occ(u8),
     /// No keys are installed, or the link is shut down.
     NotReady,
+    /// A control packet is too short for its `tls-auth` or `tls-crypt` wrapping.
+    ControlWrapping,
+    /// The tag of a control packet is wrong: another key or direction, or a forgery.
+    ControlAuthentication,
+    /// The wrapping's packet id of a control packet was seen before, is too old, or is from an earlier time.
+    ControlReplay {
+        /// Packet id of the datagram.
+        id: u32,
+        /// Unix time of its sequence.
+        time: u32,
+    },
+    /// What a control packet says makes no sense.
+    ControlMalformed,
+    /// A control packet of a kind that the peer's role does not send; its opcode is given.
+    Role(u8),
+    /// A control packet of a session that is not known here.
+    UnknownSession,
+    /// A packet under a key that is not known here; its number is given.
+    UnknownKey(u8),
+    /// Another session is being negotiated.
+    Busy,
+    /// `single-session`: there is a session already.
+    SingleSession,
+    /// The peer asks for a new key again too soon.
+    TooOften,
 }
 
 impl Discard {
@@ -41,6 +66,10 @@ impl Discard {
         match self {
             Self::Authentication => Some(
                 "Hint: compare the static key, 'auth' and the key direction of both ends (none and none, or 0 and 1)",
+            ),
+            Self::ControlWrapping | Self::ControlAuthentication => Some(
+                "Hint: compare 'tls-auth', 'tls-crypt' or 'tls-crypt-v2' of both ends, the key, and with tls-auth 'auth' \
+                 and the key direction (none and none, or 0 and 1)",
             ),
             Self::Decryption => Some("Hint: compare 'cipher' and 'keysize' of both ends"),
             Self::Replay { .. } => Some(
@@ -79,6 +108,30 @@ impl fmt::Display for Discard {
             ),
             Self::Occ(opcode) => write!(f, "Unknown OCC opcode {opcode}"),
             Self::NotReady => f.write_str("Packet dropped: the link is not ready"),
+            Self::ControlWrapping => f.write_str("TLS Error: cannot locate HMAC in incoming packet"),
+            Self::ControlAuthentication => f.write_str("TLS Error: incoming packet authentication failed"),
+            Self::ControlReplay { id, time } => write!(
+                f,
+                "TLS Error: incoming packet authentication failed: bad packet ID (may be a replay): [ #{id} / time = \
+                 ({time}) ]"
+            ),
+            Self::ControlMalformed => f.write_str("TLS Error: malformed control packet"),
+            Self::Role(opcode) => write!(
+                f,
+                "TLS Error: a packet with opcode {opcode} is none that the peer's role sends: one end needs 'tls-client', \
+                 the other 'tls-server'"
+            ),
+            Self::UnknownSession => {
+                f.write_str("TLS Error: Unroutable control packet received: of no session known here")
+            }
+            Self::UnknownKey(id) => {
+                write!(f, "TLS Error: local/remote TLS keys are out of sync: key {id} is not known here")
+            }
+            Self::Busy => f.write_str("TLS Error: a new session is put off: another one is being negotiated"),
+            Self::SingleSession => {
+                f.write_str("TLS Error: a new session is refused: there is one already, and 'single-session' is set")
+            }
+            Self::TooOften => f.write_str("TLS Error: the peer asks for new keys too often"),
         }
     }
 }
@@ -90,6 +143,8 @@ pub enum NotReady {
     NoPeer,
     /// The link is shut down or not up yet.
     Down,
+    /// The keys are being negotiated.
+    Negotiating,
     /// The packet is on its way to the peer itself: a route leads into the tunnel that should not.
     Recursive,
     /// Packet ids are used up and the clock has not moved on (protocol section 2.7).
@@ -103,6 +158,7 @@ impl fmt::Display for NotReady {
         f.write_str(match self {
             Self::NoPeer => "no peer address is known yet",
             Self::Down => "the link is down",
+            Self::Negotiating => "the keys are being negotiated",
             Self::Recursive => {
                 "Recursive routing detected, packet dropped: the route to the peer leads into the tunnel (keep a host \
                  route to it outside, or set 'allow-recursive-routing')"

@@ -5,6 +5,17 @@
 use core::fmt;
 use core::net::SocketAddr;
 
+use heapless::String;
+
+use crate::crypto::Cipher;
+use crate::tls::TlsFailure;
+use crate::wire::control::SessionId;
+
+/// Longest description of a TLS session in bytes.
+pub const TLS_TEXT_MAX: usize = 200;
+/// Longest name of a peer in bytes.
+pub const NAME_MAX: usize = 64;
+
 /// Something happened that an operator may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'o> {
@@ -38,6 +49,44 @@ pub enum Event<'o> {
     Ending(Cause),
     /// The peer is told that this end exits.
     NotifyingPeer,
+    /// A peer wants to begin a session.
+    InitialPacket {
+        /// Where it is.
+        from: SocketAddr,
+        /// Its session id.
+        session: SessionId,
+    },
+    /// TLS stands, and the peer is who it must be.
+    TlsEstablished {
+        /// Version and cipher suite.
+        tls: String<TLS_TEXT_MAX>,
+        /// The common name in its certificate.
+        peer: String<NAME_MAX>,
+    },
+    /// A negotiation has failed.
+    TlsFailed(TlsFailure),
+    /// A negotiation was not over after `hand-window` seconds.
+    HandshakeTimeout(u32),
+    /// A new key is negotiated; this end asked for it, or the peer.
+    Renegotiating {
+        /// This end asked.
+        ours: bool,
+    },
+    /// A data-channel key is in use.
+    DataChannel {
+        /// What encrypts.
+        cipher: Cipher,
+        /// The number of the key in packets.
+        key_id: u8,
+        /// The number of the peer in packets.
+        peer_id: Option<u32>,
+        /// Whether the key comes from the TLS exporter; otherwise from OpenVPN's own derivation.
+        exported: bool,
+    },
+    /// A text message of the peer is none that concerns a link like this.
+    MessageIgnored,
+    /// A text message of the peer has characters that none has.
+    MessageRefused,
     /// The link starts anew.
     Restarting(Reason),
     /// The link ends.
@@ -51,6 +100,9 @@ impl Event<'_> {
     pub fn level(&self) -> u8 {
         match self {
             Self::PeerOptions(_) | Self::OptionsAgree => 4,
+            Self::Renegotiating { .. } | Self::InitialPacket { .. } => 3,
+            Self::DataChannel { key_id, .. } if *key_id > 0 => 3,
+            Self::MessageIgnored | Self::MessageRefused => 3,
             Self::Pause(_) => 3,
             // The failed lookup is an error in the log already, once in a while.
             Self::Restarting(Reason { cause: Some(Cause::Resolve), .. }) | Self::Ending(Cause::Resolve) => 4,
@@ -92,6 +144,29 @@ impl fmt::Display for Event<'_> {
                  silences this)",
             ),
             Self::Ending(cause) => f.write_str(cause.text()),
+            Self::InitialPacket { from, session } => {
+                write!(f, "TLS: Initial packet from {}, sid={session}", Address(*from))
+            }
+            Self::TlsEstablished { tls, peer } => write!(f, "Control Channel: {tls}, peer: {peer}"),
+            Self::TlsFailed(failure) => write!(f, "TLS Error: TLS handshake failed: {failure}"),
+            Self::HandshakeTimeout(seconds) => write!(
+                f,
+                "TLS Error: TLS key negotiation failed to occur within {seconds} seconds (check your network \
+                 connectivity)"
+            ),
+            Self::Renegotiating { ours: true } => f.write_str("TLS: soft reset, a new key is negotiated"),
+            Self::Renegotiating { ours: false } => f.write_str("TLS: soft reset by the peer, a new key is negotiated"),
+            Self::DataChannel { cipher, key_id, peer_id, exported } => {
+                write!(f, "Data Channel: cipher '{}', key {key_id}", cipher.name())?;
+                if let Some(id) = peer_id {
+                    write!(f, ", peer-id: {id}")?;
+                }
+                f.write_str(if *exported { ", from the TLS exporter" } else { ", from the PRF" })
+            }
+            Self::MessageIgnored => f.write_str("A message of the peer on the control channel is ignored"),
+            Self::MessageRefused => {
+                f.write_str("WARNING: a message of the peer on the control channel has forbidden characters: ignored")
+            }
             Self::NotifyingPeer => f.write_str("SIGTERM received, sending exit notification to peer"),
             Self::Restarting(reason) => write!(f, "{reason} received, process restarting"),
             Self::Exiting(reason) => write!(f, "{reason} received, process exiting"),
@@ -174,6 +249,8 @@ pub enum Cause {
     Resolve,
     /// The socket could not be opened.
     Socket,
+    /// The keys could not be negotiated.
+    Tls,
 }
 
 impl Cause {
@@ -188,6 +265,7 @@ impl Cause {
             Self::ExitNotified => "Exit notification sent to peer, exiting",
             Self::Resolve => "The peer's name cannot be resolved",
             Self::Socket => "The socket cannot be opened",
+            Self::Tls => "TLS Error: TLS handshake failed",
         }
     }
 
@@ -202,6 +280,7 @@ impl Cause {
             Self::ExitNotified => "exit-with-notification",
             Self::Resolve => "resolve-failed",
             Self::Socket => "socket-failed",
+            Self::Tls => "tls-error",
         }
     }
 }

@@ -10,13 +10,13 @@ use core::net::{IpAddr, SocketAddr};
 
 use heapless::{Deque, Vec};
 
-use crate::crypto::StaticKey;
 use crate::error::{Discard, NotReady};
 use crate::event::{Cause, Event, Reason, Signal};
 use crate::log::debug;
 use crate::options::{Family, LinkConfig, Remote, ResolvRetry};
 use crate::packet::PacketBuf;
-use crate::peer::{self, ADDRESSES_MAX, Counters, Peer, Platform, Sealed, SetupError};
+use crate::peer::{self, ADDRESSES_MAX, Counters, Keys, Peer, Sealed, SetupError};
+use crate::platform::Platform;
 use crate::time::{Duration, Instant, Timer, TimerTable};
 
 /// Distance of the attempts to resolve a name with `resolv-retry n`.
@@ -92,17 +92,17 @@ impl<'c, P: Platform> Gateway<'c, P> {
     /// at `now`, in seconds since 1970.
     ///
     /// # Errors
-    /// The key must not be used, or the platform lacks the cipher or digest.
+    /// The key must not be used or is not of the configured mode, or the platform lacks the cipher or digest.
     pub fn new(
         config: &'c LinkConfig<'c>,
-        key: StaticKey,
+        keys: Keys<P>,
         rng: P::Rng,
         now: Instant,
         unix_now: u64,
     ) -> Result<Self, SetupError> {
         let mut gateway = Self {
             config,
-            peer: Peer::new(config, key, rng, now, unix_now)?,
+            peer: Peer::new(config, keys, rng, now, unix_now)?,
             state: State::Resolving(now),
             remote: 0,
             addresses: Vec::new(),
@@ -257,11 +257,11 @@ impl<'c, P: Platform> Gateway<'c, P> {
     /// call. `out` holds at least [`peer::OUTPUT_MAX`] bytes.
     pub fn poll_output<'o>(&'o mut self, now: Instant, out: &'o mut [u8]) -> Output<'o> {
         if self.state == State::Running {
-            if let Some(address) = self.peer.take_new_address() {
-                self.peer_connected(now, address);
-            } else if let Some(event) = self.peer.take_event() {
+            if let Some(event) = self.peer.take_event() {
                 // What the peer has to say comes before the consequences.
                 return Output::Event(event);
+            } else if let Some(address) = self.peer.take_new_address() {
+                self.peer_connected(now, address);
             } else if let Some(reason) = self.peer.take_end() {
                 self.ended(now, reason);
             }
@@ -279,8 +279,8 @@ impl<'c, P: Platform> Gateway<'c, P> {
 
     /// Whether [`Gateway::poll_output`] has more to say than its time-out. A host that moves data
     /// asks this after each packet and drains only if it must.
-    pub fn has_output(&self) -> bool {
-        !self.steps.is_empty() || self.peer.has_output()
+    pub fn has_output(&self, now: Instant) -> bool {
+        !self.steps.is_empty() || self.peer.has_output(now)
     }
 
     /// What has passed so far.

@@ -19,8 +19,10 @@
 //! use longcable_core::gateway::{Gateway, Output};
 //! use longcable_core::options::{KeySource, LinkConfig};
 //! use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
-//! use longcable_core::peer::{OUTPUT_MAX, Platform};
+//! use longcable_core::peer::{Keys, OUTPUT_MAX};
+//! use longcable_core::platform::Platform;
 //! use longcable_core::time::Instant;
+//! use longcable_core::tls::NoTls;
 //!
 //! /// What this host brings.
 //! struct Host;
@@ -28,6 +30,11 @@
 //!     type Crypto = RustCrypto;
 //!     type Rng = NotRandom; // a real host asks its hardware
 //!     type ReplayBits = [u64; 1];
+//!     // Static keys only.
+//!     type Tls = NoTls;
+//!     type TlsSessions = [NoTls; 1];
+//!     type ControlMemory = [u8; 0];
+//!     const CONTROL_MEMORY: [u8; 0] = [];
 //! }
 //! struct NotRandom;
 //! impl Rng for NotRandom {
@@ -43,7 +50,7 @@
 //! let key = StaticKey::parse(key).unwrap();
 //!
 //! let now = Instant::from_millis(0);
-//! let mut gateway = Gateway::<Host>::new(&config, key, NotRandom, now, 1_800_000_000).unwrap();
+//! let mut gateway = Gateway::<Host>::new(&config, Keys::Static(key), NotRandom, now, 1_800_000_000).unwrap();
 //! let mut out = [0; OUTPUT_MAX];
 //! let wake = loop {
 //!     match gateway.poll_output(now, &mut out) {
@@ -70,6 +77,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod control;
 pub mod crypto;
 pub mod data;
 pub mod error;
@@ -79,6 +87,7 @@ mod log;
 pub mod options;
 pub mod packet;
 pub mod peer;
+pub mod platform;
 pub mod time;
 pub mod tls;
 pub mod wire;

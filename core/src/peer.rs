@@ -3,6 +3,7 @@
 mod address;
 mod keepalive;
 mod occ;
+mod static_link;
 
 use core::fmt;
 use core::mem::take;
@@ -11,27 +12,32 @@ use core::ops::Range;
 
 use heapless::{Deque, String};
 
-use crate::crypto::replay::{ReplayBits, ReplayWindow};
+use crate::control::{self, Context, Outcome, Protection, TlsLink};
+use crate::crypto::StaticKey;
+use crate::crypto::replay::ReplayWindow;
 use crate::crypto::static_key::StaticKeyError;
-use crate::crypto::{Provider, Rng, StaticKey, Unsupported};
-use crate::data::{Opener, Sealer};
+use crate::crypto::tls_crypt_v2::WRAPPED_MAX;
 use crate::error::{Discard, NotReady};
 use crate::event::{Cause, Event, Reason, Signal};
 use crate::log::debug;
 use crate::options::{DeviceKind, LinkConfig};
 use crate::packet::{HEADROOM, PacketBuf, TAILROOM};
+use crate::platform::Platform;
 use crate::time::{Duration, Instant, Timer, TimerTable};
 use crate::wire::internal::{Message, OPTIONS_MAX, Payload};
 use crate::wire::ip;
+use crate::wire::opcode::Head;
 
 use address::Addresses;
 use keepalive::{Due, Keepalive};
+use static_link::{StaticLink, StaticLinkError};
 
 pub use address::ADDRESSES_MAX;
 use occ::Occ;
 
-/// Room that [`Peer::poll_output`] needs, in bytes: the largest internal message and its headers.
-pub const OUTPUT_MAX: usize = HEADROOM + OPTIONS_MAX + 32 + TAILROOM;
+/// Room that [`Peer::poll_output`] needs, in bytes: the largest control packet, with a wrapped key behind it.
+pub const OUTPUT_MAX: usize = control::HEADROOM.saturating_add(control::CELL).saturating_add(WRAPPED_MAX);
+const _: () = assert!(OUTPUT_MAX >= HEADROOM + OPTIONS_MAX + 32 + TAILROOM);
 
 /// After this long without an authentic packet the operator is told, and again at this distance.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -40,14 +46,22 @@ const SILENCE_AGAIN: Duration = Duration::from_secs(60);
 /// Distance of the exit notifications.
 const NOTIFY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What the host brings: its cryptography, its randomness, and how much memory a replay window gets.
-pub trait Platform {
-    /// Cryptography.
-    type Crypto: Provider;
-    /// Randomness.
-    type Rng: Rng;
-    /// Bits of the replay window: `[u64; N]` for windows of up to 64 N packets.
-    type ReplayBits: ReplayBits;
+/// What authenticates a link and makes its data keys.
+pub enum Keys<P: Platform> {
+    /// A secret that both ends share.
+    Static(StaticKey),
+    /// Certificates: keys are negotiated.
+    Tls {
+        /// What protects the control channel itself.
+        protection: Protection<P::Crypto>,
+        /// The host's TLS stack.
+        sessions: P::TlsSessions,
+    },
+}
+
+enum Link<P: Platform> {
+    Static(StaticLink<P>),
+    Tls(TlsLink<P>),
 }
 
 /// Why a link cannot be made from its configuration and key.
@@ -57,6 +71,8 @@ pub enum SetupError {
     Unsupported,
     /// The key must not be used.
     Key(StaticKeyError),
+    /// The configuration demands TLS and the key is a static one, or the reverse.
+    Mode,
 }
 
 impl fmt::Display for SetupError {
@@ -64,13 +80,17 @@ impl fmt::Display for SetupError {
         match self {
             Self::Unsupported => f.write_str("this cipher, key size or digest is not supported here"),
             Self::Key(error) => error.fmt(f),
+            Self::Mode => f.write_str("a static key and TLS exclude each other"),
         }
     }
 }
 
-impl From<Unsupported> for SetupError {
-    fn from(_: Unsupported) -> Self {
-        Self::Unsupported
+impl From<StaticLinkError> for SetupError {
+    fn from(error: StaticLinkError) -> Self {
+        match error {
+            StaticLinkError::Key(error) => Self::Key(error),
+            StaticLinkError::Unsupported => Self::Unsupported,
+        }
     }
 }
 
@@ -130,16 +150,14 @@ struct Outbox {
     ping: bool,
 }
 
-/// One remote peer, linked by a static key.
+/// One remote peer.
 pub struct Peer<'c, P: Platform> {
     config: &'c LinkConfig<'c>,
-    key: StaticKey,
+    link: Link<P>,
     rng: P::Rng,
     /// Unix time (s) at `Instant` 0.
     epoch: u64,
     phase: Phase,
-    sealer: Sealer<P::Crypto>,
-    opener: Opener<P::Crypto, P::ReplayBits>,
     addresses: Addresses,
     keepalive: Keepalive,
     occ: Occ,
@@ -150,8 +168,8 @@ pub struct Peer<'c, P: Platform> {
     new_address: Option<SocketAddr>,
     started: Instant,
     discarded_before: u64,
-    /// The peer was silent for too long: perhaps its clock went back, so that its packets look old.
-    forget_replays: bool,
+    /// The control channel has told the peer that this end exits.
+    told: bool,
     counters: Counters,
 }
 
@@ -160,24 +178,26 @@ impl<'c, P: Platform> Peer<'c, P> {
     /// 1970.
     ///
     /// # Errors
-    /// The key must not be used, or the platform lacks the cipher or digest.
+    /// The key must not be used or is not of the configured mode, or the platform lacks the cipher or digest.
     pub fn new(
         config: &'c LinkConfig<'c>,
-        key: StaticKey,
+        keys: Keys<P>,
         rng: P::Rng,
         now: Instant,
         unix_now: u64,
     ) -> Result<Self, SetupError> {
-        key.check(config.suite()).map_err(SetupError::Key)?;
         let epoch = unix_now.saturating_sub(now.as_millis() / 1000);
         let mut timers = TimerTable::new();
         let keepalive = Keepalive::start(config, now, &mut timers);
         timers.stop_all();
+        let link = match (keys, config.tls.role) {
+            (Keys::Static(key), None) => Link::Static(StaticLink::new(config, key, unix_now)?),
+            (Keys::Tls { protection, sessions }, Some(role)) => Link::Tls(TlsLink::new(role, protection, sessions)),
+            _ => return Err(SetupError::Mode),
+        };
         Ok(Self {
-            sealer: Self::sealer(config, &key, unix_now)?,
-            opener: Self::opener(config, &key)?,
             config,
-            key,
+            link,
             rng,
             epoch,
             phase: Phase::Down,
@@ -190,58 +210,79 @@ impl<'c, P: Platform> Peer<'c, P> {
             new_address: None,
             started: now,
             discarded_before: 0,
-            forget_replays: false,
+            told: false,
             counters: Counters::default(),
         })
     }
 
-    fn sealer(config: &LinkConfig<'_>, key: &StaticKey, time: u64) -> Result<Sealer<P::Crypto>, Unsupported> {
-        let half = key.keys(config.direction()).send;
-        Sealer::new(config.suite(), half, config.packet_ids.then_some(u32::try_from(time).unwrap_or(u32::MAX)))
-    }
-
-    fn opener(config: &LinkConfig<'_>, key: &StaticKey) -> Result<Opener<P::Crypto, P::ReplayBits>, Unsupported> {
-        let half = key.keys(config.direction()).receive;
-        let window = config.packet_ids.then(|| {
-            let (size, seconds) = config.replay_window;
-            ReplayWindow::new(P::ReplayBits::ZERO, size, Duration::from_secs(seconds.into()))
-        });
-        Opener::new(config.suite(), half, window)
-    }
-
     /// Starts the link towards `remotes`, the addresses of the one peer; none means that the first
     /// authentic packet tells the address.
-    ///
-    /// Sent packet ids start a new sequence with a later time than any before (protocol section 2.7). What has been
-    /// received stays known, so that it cannot be replayed over a restart; only after `ping-restart` it is forgotten,
-    /// unless `replay-persist` keeps it.
     pub fn connect(&mut self, now: Instant, remotes: &[SocketAddr]) {
-        let time = match self.sealer.sequence_time() {
-            Some(previous) if self.counters.link_write > 0 => {
-                self.unix_time(now).max(u64::from(previous).saturating_add(1))
-            }
-            _ => self.unix_time(now),
-        };
-        // Both were made before from the same key, so the platform has what they need.
-        if let Ok(sealer) = Self::sealer(self.config, &self.key, time) {
-            self.sealer = sealer;
-        }
-        if take(&mut self.forget_replays)
-            && self.config.replay_persist.is_none()
-            && let Ok(opener) = Self::opener(self.config, &self.key)
-        {
-            self.opener = opener;
-        }
-        debug!("a new sequence of packet ids begins at {} s", time);
+        let unix_now = self.unix_time(now);
         self.phase = Phase::Up;
         self.addresses.start(remotes);
         self.outbox = Outbox::default();
         self.timers.stop_all();
         self.keepalive = Keepalive::start(self.config, now, &mut self.timers);
-        self.occ = Occ::start(self.config, now, self.addresses.current().is_some(), &mut self.timers);
+        let asks = matches!(self.link, Link::Static(_)) && self.addresses.current().is_some();
+        self.occ = Occ::start(self.config, now, asks, &mut self.timers);
         self.started = now;
         self.discarded_before = self.counters.discarded;
+        self.told = false;
         self.timers.set(Timer::Silence, now + SILENCE);
+        match &mut self.link {
+            Link::Static(link) => link.restart(self.config, unix_now, self.counters.link_write > 0),
+            Link::Tls(link) => {
+                link.stop();
+                let remote = self.addresses.current();
+                self.with_tls(now, |link, cx| {
+                    if let Some(remote) = remote {
+                        link.begin(cx, remote);
+                    }
+                });
+            }
+        }
+    }
+
+    /// Lets the control channel work on something and does what follows from it.
+    fn with_tls<T>(&mut self, now: Instant, work: impl FnOnce(&mut TlsLink<P>, &mut Context<'_, P>) -> T) -> Option<T> {
+        let unix_now = self.unix_time(now);
+        let Link::Tls(link) = &mut self.link else { return None };
+        let mut outcome = Outcome::default();
+        let mut cx = Context {
+            config: self.config,
+            role: link.role(),
+            now,
+            unix_now,
+            rng: &mut self.rng,
+            events: &mut self.events,
+            outcome: &mut outcome,
+        };
+        let result = work(link, &mut cx);
+        self.follow_up(now, outcome);
+        Some(result)
+    }
+
+    fn follow_up(&mut self, now: Instant, outcome: Outcome) {
+        let Outcome { connected, peer_options, peer_left, failed, heard } = outcome;
+        if heard || connected.is_some() {
+            self.keepalive.received(now);
+        }
+        if let Some((address, agreed)) = connected {
+            self.timers.stop(Timer::Silence);
+            self.addresses.heard_from(address);
+            self.addresses.set_suite(self.config, &agreed);
+            self.new_address = Some(address);
+        }
+        if let Some(options) = peer_options {
+            self.occ.told(self.config, options.as_bytes(), &mut self.timers);
+        }
+        if peer_left {
+            self.end(Reason::soft(Signal::Usr1, Cause::RemoteExit));
+        } else if failed {
+            let signal = if self.config.tls.tls_exit { Signal::Term } else { Signal::Usr1 };
+            self.end(Reason::soft(signal, Cause::Tls));
+        }
     }
 
     /// Tells the time of day anew: `unix_now` seconds since 1970 at `now`. The next [`Peer::connect`] uses it.
@@ -252,6 +293,9 @@ impl<'c, P: Platform> Peer<'c, P> {
     /// Stops the link; nothing is sent or accepted until [`Peer::connect`].
     pub fn disconnect(&mut self) {
         self.phase = Phase::Down;
+        if let Link::Tls(link) = &mut self.link {
+            link.stop();
+        }
         self.timers.stop_all();
         self.outbox = Outbox::default();
         self.occ = Occ::default();
@@ -265,7 +309,8 @@ impl<'c, P: Platform> Peer<'c, P> {
         let left = self.config.explicit_exit_notify;
         if self.phase == Phase::Up && left > 0 && self.addresses.current().is_some() {
             self.phase = Phase::Leaving(left.saturating_sub(1));
-            self.outbox.exit = true;
+            self.told = self.with_tls(now, |link, cx| link.say_exit(cx)).unwrap_or(false);
+            self.outbox.exit = !self.told;
             self.timers.set(Timer::ExitNotify, now + NOTIFY_INTERVAL);
             self.notify(Event::NotifyingPeer);
         } else {
@@ -319,7 +364,17 @@ impl<'c, P: Platform> Peer<'c, P> {
         if !self.addresses.accepts(from) {
             return Err(Discard::Source);
         }
-        let payload = self.opener.open(now, datagram)?;
+        let payload = match &mut self.link {
+            Link::Static(link) => link.opener.open(now, datagram)?,
+            Link::Tls(link) => {
+                let head = datagram.first().copied().and_then(Head::parse).ok_or(Discard::ControlMalformed)?;
+                if !head.opcode.is_data() {
+                    let handled = self.with_tls(now, |link, cx| link.handle_control(cx, from, datagram));
+                    return handled.unwrap_or(Err(Discard::NotReady)).map(|()| None);
+                }
+                link.open(now, datagram)?
+            }
+        };
         self.counters.authentic_read = self.counters.authentic_read.saturating_add(payload.len() as u64);
         let first = self.timers.get(Timer::Silence).is_some();
         let unframed = self.config.framing.open(payload);
@@ -331,8 +386,10 @@ impl<'c, P: Platform> Peer<'c, P> {
         if self.addresses.heard_from(from) {
             self.timers.stop(Timer::Silence);
             self.new_address = Some(from);
-            if first {
-                self.occ.ask_now(now, &mut self.timers);
+            match &mut self.link {
+                Link::Static(_) if first => self.occ.ask_now(now, &mut self.timers),
+                Link::Static(_) => {}
+                Link::Tls(link) => link.follow(from),
             }
         }
         let payload = unframed?;
@@ -393,7 +450,10 @@ impl<'c, P: Platform> Peer<'c, P> {
     fn seal_payload(&mut self, now: Instant, packet: &mut PacketBuf<'_>) -> Result<(), NotReady> {
         self.config.framing.seal(packet).ok_or(NotReady::NoRoom)?;
         let unix_now = u32::try_from(self.unix_time(now)).unwrap_or(u32::MAX);
-        self.sealer.seal(unix_now, &mut self.rng, packet)?;
+        match &mut self.link {
+            Link::Static(link) => link.sealer.seal(unix_now, &mut self.rng, packet)?,
+            Link::Tls(link) => link.seal(self.config, now, unix_now, &mut self.rng, packet)?,
+        }
         self.counters.link_write = self.counters.link_write.saturating_add(packet.len() as u64);
         self.keepalive.sent(now);
         Ok(())
@@ -403,6 +463,9 @@ impl<'c, P: Platform> Peer<'c, P> {
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(timer) = self.timers.expire(now) {
             match timer {
+                Timer::Control => {
+                    self.with_tls(now, |link, cx| link.handle_timeout(cx));
+                }
                 Timer::OccRequest => {
                     if self.occ.peer_is_deaf() {
                         self.notify(Event::PeerDeaf);
@@ -421,7 +484,7 @@ impl<'c, P: Platform> Peer<'c, P> {
                     Phase::Leaving(0) => self.end(Reason::soft(Signal::Term, Cause::ExitNotified)),
                     Phase::Leaving(left) => {
                         self.phase = Phase::Leaving(left.saturating_sub(1));
-                        self.outbox.exit = true;
+                        self.outbox.exit = !self.told;
                         self.timers.set(Timer::ExitNotify, now + NOTIFY_INTERVAL);
                     }
                     _ => {}
@@ -449,7 +512,8 @@ impl<'c, P: Platform> Peer<'c, P> {
         if let Some(event) = self.take_event() {
             return Output::Event(event);
         }
-        if let Some((to, datagram)) = self.next_message(now, out) {
+        let datagram = self.next_control(now, out).or_else(|| self.next_message(now, out));
+        if let Some((to, datagram)) = datagram {
             return match out.get_mut(datagram) {
                 Some(datagram) => Output::Transmit(Sealed { to, datagram }),
                 None => Output::Timeout(self.timers.next()),
@@ -459,6 +523,25 @@ impl<'c, P: Platform> Peer<'c, P> {
             return Output::Event(self.occ.next_event(self.config, out));
         }
         Output::Timeout(self.timers.next())
+    }
+
+    /// Writes the next control packet into `out`, or notes when there will be one.
+    fn next_control(&mut self, now: Instant, out: &mut [u8]) -> Option<(SocketAddr, Range<usize>)> {
+        let unix_now = self.unix_time(now);
+        let Link::Tls(link) = &mut self.link else { return None };
+        if !matches!(self.phase, Phase::Up | Phase::Leaving(_)) {
+            return None;
+        }
+        let Some((to, datagram)) = link.next_datagram(now, unix_now, out) else {
+            match link.deadline(self.config) {
+                Some(at) => self.timers.set(Timer::Control, at),
+                None => self.timers.stop(Timer::Control),
+            }
+            return None;
+        };
+        self.counters.link_write = self.counters.link_write.saturating_add(datagram.len() as u64);
+        self.keepalive.sent(now);
+        Some((to, datagram))
     }
 
     /// Seals the next waiting message into `out` and says where in it the datagram lies.
@@ -492,9 +575,10 @@ impl<'c, P: Platform> Peer<'c, P> {
     }
 
     /// Whether [`Peer::poll_output`] has more to say than its time-out.
-    pub fn has_output(&self) -> bool {
+    pub fn has_output(&self, now: Instant) -> bool {
         let Outbox { exit, occ_reply, occ_request, ping } = self.outbox;
         exit || occ_reply
+            || matches!(&self.link, Link::Tls(link) if link.has_output(now))
             || occ_request
             || ping
             || self.occ.has_news()
@@ -538,14 +622,19 @@ impl<'c, P: Platform> Peer<'c, P> {
     /// Refuses everything up to packet `id` of the sequence `time` (unix time in seconds), as stored by an earlier
     /// process.
     pub fn preset_replay(&mut self, id: u32, time: u32) {
-        if let Some(window) = self.opener.window_mut() {
+        if let Link::Static(link) = &mut self.link
+            && let Some(window) = link.opener.window_mut()
+        {
             window.resume(id, time);
         }
     }
 
     /// The highest packet id received and the time of its sequence, to be stored for the next start.
     pub fn replay_state(&self) -> Option<(u32, u32)> {
-        self.opener.window().and_then(ReplayWindow::highest)
+        match &self.link {
+            Link::Static(link) => link.opener.window().and_then(ReplayWindow::highest),
+            Link::Tls(_) => None,
+        }
     }
 
     fn unix_time(&self, now: Instant) -> u64 {
@@ -554,7 +643,9 @@ impl<'c, P: Platform> Peer<'c, P> {
 
     /// From within: a link that is about to exit exits all the same.
     fn end(&mut self, reason: Reason) {
-        self.forget_replays |= reason.cause == Some(Cause::PingRestart);
+        if let Link::Static(link) = &mut self.link {
+            link.forget_replays |= reason.cause == Some(Cause::PingRestart);
+        }
         self.phase = match self.phase {
             Phase::Up => Phase::Ended(reason),
             Phase::Leaving(_) => Phase::Ended(Reason::soft(Signal::Term, Cause::ExitNotified)),
@@ -577,3 +668,6 @@ impl<'c, P: Platform> Peer<'c, P> {
         let _ = self.events.push_back(event);
     }
 }
+
+#[cfg(test)]
+mod tls_tests;

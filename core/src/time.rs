@@ -64,10 +64,12 @@ pub enum Timer {
     RouteDelay,
     /// Look a name up again.
     Resolve,
+    /// The control channel: repeat a packet, negotiate a new key, or give up on a negotiation or an old key.
+    Control,
 }
 
 impl Timer {
-    const ALL: [Timer; 10] = [
+    const ALL: [Timer; 11] = [
         Timer::Ping,
         Timer::Receive,
         Timer::Inactive,
@@ -78,6 +80,7 @@ impl Timer {
         Timer::Restart,
         Timer::RouteDelay,
         Timer::Resolve,
+        Timer::Control,
     ];
 }
 

@@ -8,19 +8,22 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use longcable_core::control::Protection;
 use longcable_core::crypto::StaticKey;
 use longcable_core::event::{Cause, Event, Reason, Signal};
-use longcable_core::options::{DeviceKind, KeySource, LinkConfig, Remote, Side, options_string};
+use longcable_core::options::{ControlKey, DeviceKind, KeySource, LinkConfig, Remote, Side, options_string};
+use longcable_core::peer::Keys;
 
-use crate::config::{HostConfig, Loaded, Mode, Sources, print_help};
+use crate::config::{HostConfig, KeyKind, Loaded, Mode, Sources, print_help};
 use crate::daemon::{self, PidFile};
 use crate::environment::Environment;
-use crate::event_loop::EventLoop;
+use crate::event_loop::{EventLoop, Linux};
 use crate::failure::Fatal;
 use crate::log::{self, Destination};
 use crate::privileges::{self, Identity};
 use crate::scripts::Scripts;
 use crate::signals::Signals;
+use crate::tls::TlsContext;
 use crate::tun::{Tun, TunOptions};
 use crate::tunnel::{Plan, Tunnel};
 use crate::{demo, standalone};
@@ -87,7 +90,19 @@ fn start(arguments: &[OsString], process: &mut Process) -> Result<Next, Fatal> {
         }
         Mode::Help => return done(print_help(&mut out)),
         Mode::Version => return done(print_version(&mut out)),
-        Mode::GenerateKey(file) => return done(standalone::genkey(file.as_deref())),
+        Mode::GenerateKey(KeyKind::Static, file) => return done(standalone::genkey(file.as_deref())),
+        Mode::GenerateKey(KeyKind::TlsCryptV2Server, file) => {
+            return done(standalone::genkey_tls_crypt_v2_server(file.as_deref()));
+        }
+        Mode::GenerateKey(KeyKind::TlsCryptV2Client { metadata }, file) => {
+            let ControlKey::CryptV2(KeySource::Inline(server_key)) = link.tls.wrapping else {
+                return Err(Fatal::new("Options error: option 'tls-crypt-v2': the server's key was not read"));
+            };
+            let (metadata, file) = (metadata.as_deref(), file.as_deref());
+            return done(standalone::genkey_tls_crypt_v2_client(server_key, metadata, file));
+        }
+        Mode::ShowTls => return done(standalone::show_tls(&mut out)),
+        Mode::ShowGroups => return done(standalone::show_groups(&mut out)),
         Mode::TestCrypto => {
             return done(standalone::test_crypto(link.suite(), &key(&link, &host)?, link.direction(), &mut out));
         }
@@ -112,7 +127,6 @@ fn run_link(
     if let Err(error) = log::init(host.log.clone()) {
         log::warning(format_args!("{error}"));
     }
-    let key = key(link, host)?;
     for note in notes {
         log::line(3, format_args!("{note}"));
     }
@@ -120,10 +134,7 @@ fn run_link(
         log::warning(format_args!("{warning}"));
     }
     log::line(1, format_args!("{VERSION}"));
-    for (level, line) in standalone::key_listing(link.suite(), &key, link.direction()) {
-        log::line(level, format_args!("{line}"));
-    }
-
+    let (keys, tls) = keys(link, host)?;
     for (side, whose) in [(Side::Local, "Local"), (Side::Remote, "Expected Remote")] {
         let mut options = String::new();
         // A String takes any text.
@@ -172,6 +183,9 @@ fn run_link(
     let Some(signals) = &mut process.signals else { return Ok(Next::ReadConfigurationAnew) };
 
     let environment = environment(link, host);
+    if let Some(tls) = &tls {
+        tls.set_environment(environment.clone());
+    }
     let tunnel = Tunnel::new(link, host, Plan::new(link)?, scripts, environment)?;
     let settled = &mut process.settled;
     let settle = move || {
@@ -189,7 +203,7 @@ fn run_link(
         *settled = true;
         Ok(())
     };
-    let reason = EventLoop::new(link, host, key, tunnel, Box::new(settle))?.run(signals)?;
+    let reason = EventLoop::new(link, host, keys, tls, tunnel, Box::new(settle))?.run(signals)?;
     Ok(match reason {
         Reason { signal: Signal::Hup | Signal::Usr1, .. } => {
             log::line(1, format_args!("{}", Event::Restarting(reason)));
@@ -204,6 +218,21 @@ fn run_link(
             Next::Exit(ExitCode::SUCCESS)
         }
     })
+}
+
+/// What authenticates the link.
+fn keys(link: &LinkConfig<'_>, host: &HostConfig) -> Result<(Keys<Linux>, Option<TlsContext>), Fatal> {
+    let Some(role) = link.tls.role else {
+        let key = key(link, host)?;
+        for (level, line) in standalone::key_listing(link.suite(), &key, link.direction()) {
+            log::line(level, format_args!("{line}"));
+        }
+        return Ok((Keys::Static(key), None));
+    };
+    let context = TlsContext::load(link, host)?;
+    let protection = Protection::new(link, role).map_err(|error| Fatal::new(format!("Options error: {error}")))?;
+    let sessions = [context.session(), context.session(), context.session()];
+    Ok((Keys::Tls { protection, sessions }, Some(context)))
 }
 
 /// The static key; the text of a key file has been read by now.

@@ -1,7 +1,64 @@
-//! Randomness for the engine.
+//! Cryptography and randomness for the engine.
 
-use longcable_core::crypto::Rng;
+use longcable_core::crypto::rustcrypto;
+use longcable_core::crypto::{AEAD_TAG_LEN, Aead, Cipher, NONCE_LEN, Provider, Rng, RustCrypto, Unsupported};
 use rand::rngs::StdRng;
+use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+
+/// The fastest implementation of each algorithm: ring's AEAD, RustCrypto's everything else.
+#[derive(Clone, Copy, Debug)]
+pub struct Fast;
+
+impl Provider for Fast {
+    type Aead = AeadKey;
+    type KeyStream = <RustCrypto as Provider>::KeyStream;
+    type Encrypt = <RustCrypto as Provider>::Encrypt;
+    type Decrypt = <RustCrypto as Provider>::Decrypt;
+    type Mac = <RustCrypto as Provider>::Mac;
+}
+
+/// An AEAD key.
+pub struct AeadKey(Implementation);
+
+enum Implementation {
+    Ring(LessSafeKey),
+    /// AES-192-GCM, which ring lacks.
+    RustCrypto(rustcrypto::AeadKey),
+}
+
+impl Aead for AeadKey {
+    fn new(cipher: Cipher, key: &[u8]) -> Result<Self, Unsupported> {
+        let algorithm = match cipher {
+            Cipher::Aes128Gcm => &AES_128_GCM,
+            Cipher::Aes256Gcm => &AES_256_GCM,
+            Cipher::ChaCha20Poly1305 => &CHACHA20_POLY1305,
+            _ => return rustcrypto::AeadKey::new(cipher, key).map(|key| Self(Implementation::RustCrypto(key))),
+        };
+        let key = UnboundKey::new(algorithm, key).map_err(|_| Unsupported)?;
+        Ok(Self(Implementation::Ring(LessSafeKey::new(key))))
+    }
+
+    fn seal(&self, nonce: &[u8; NONCE_LEN], aad: &[u8], payload: &mut [u8]) -> Option<[u8; AEAD_TAG_LEN]> {
+        match &self.0 {
+            Implementation::Ring(key) => {
+                let nonce = Nonce::assume_unique_for_key(*nonce);
+                let tag = key.seal_in_place_separate_tag(nonce, Aad::from(aad), payload).ok()?;
+                tag.as_ref().try_into().ok()
+            }
+            Implementation::RustCrypto(key) => key.seal(nonce, aad, payload),
+        }
+    }
+
+    fn open(&self, nonce: &[u8; NONCE_LEN], aad: &[u8], payload: &mut [u8], tag: &[u8; AEAD_TAG_LEN]) -> bool {
+        match &self.0 {
+            Implementation::Ring(key) => {
+                let nonce = Nonce::assume_unique_for_key(*nonce);
+                key.open_in_place_separate_tag(nonce, Aad::from(aad), (*tag).into(), payload, 0..).is_ok()
+            }
+            Implementation::RustCrypto(key) => key.open(nonce, aad, payload, tag),
+        }
+    }
+}
 
 /// A generator fit for keys that asks the kernel only once, so that a packet costs no system call.
 pub struct FastRng(StdRng);
@@ -31,6 +88,36 @@ impl Rng for FastRng {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Ring and RustCrypto are two independent implementations.
+    #[test]
+    fn aead_keys_agree_with_rustcrypto() {
+        let mut rng = FastRng::new();
+        for cipher in [Cipher::Aes128Gcm, Cipher::Aes192Gcm, Cipher::Aes256Gcm, Cipher::ChaCha20Poly1305] {
+            let mut key = vec![0; cipher.key_len()];
+            rng.fill(&mut key);
+            let fast = AeadKey::new(cipher, &key).ok().unwrap();
+            let portable = rustcrypto::AeadKey::new(cipher, &key).ok().unwrap();
+            assert_eq!(matches!(fast.0, Implementation::RustCrypto(_)), cipher == Cipher::Aes192Gcm);
+            for len in [1, 15, 16, 17, 255, 1400, 9000] {
+                let (mut nonce, aad, mut plain) = ([0; NONCE_LEN], b"12345678", vec![0; len]);
+                rng.fill(&mut nonce);
+                rng.fill(&mut plain);
+                let (mut ours, mut theirs) = (plain.clone(), plain.clone());
+                let tag = fast.seal(&nonce, aad, &mut ours).unwrap();
+                assert_eq!(portable.seal(&nonce, aad, &mut theirs), Some(tag), "{cipher:?}, {len} bytes");
+                assert_eq!(ours, theirs, "{cipher:?}, {len} bytes");
+                assert!(fast.open(&nonce, aad, &mut ours, &tag));
+                assert_eq!(ours, plain, "{cipher:?}, {len} bytes");
+                let mut wrong = tag;
+                wrong[15] ^= 0x80;
+                assert!(!fast.open(&nonce, aad, &mut theirs.clone(), &wrong));
+                assert!(!fast.open(&nonce, b"1234567", &mut theirs, &tag));
+            }
+            assert!(AeadKey::new(cipher, &key[1..]).is_err());
+        }
+        assert!(AeadKey::new(Cipher::Aes256Cbc, &[0; 32]).is_err());
+    }
 
     #[test]
     fn two_generators_never_agree_and_one_never_repeats() {

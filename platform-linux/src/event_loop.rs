@@ -7,20 +7,21 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant as Clock, SystemTime, UNIX_EPOCH};
 
-use longcable_core::crypto::{RustCrypto, StaticKey};
+use longcable_core::control::CELL;
 use longcable_core::error::{Discard, NotReady};
 use longcable_core::event::{Address, Event, Reason, Signal};
 use longcable_core::gateway::{Gateway, Output};
 use longcable_core::options::{Family, LinkConfig, ReceiveTimeout};
 use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
-use longcable_core::peer::{OUTPUT_MAX, Platform, Sealed};
+use longcable_core::peer::{Keys, OUTPUT_MAX, Sealed};
+use longcable_core::platform::Platform;
 use longcable_core::time::Instant;
 use longcable_core::wire::compress::Framing;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::config::HostConfig;
-use crate::crypto::FastRng;
+use crate::crypto::{Fast, FastRng};
 use crate::failure::Fatal;
 use crate::link::udp::{self, Received, SendOutcome, UdpLink, UdpOptions};
 use crate::log::{self, Burst, Omitted};
@@ -28,6 +29,7 @@ use crate::replay_file::ReplayFile;
 use crate::resolver::{self, IpVersion, Resolver};
 use crate::signals::{Request, Signals};
 use crate::status::{Compression, Counters, Statistics, StatusFile};
+use crate::tls::{RustlsSession, TlsContext};
 use crate::tunnel::Tunnel;
 
 /// Packets that one direction may move before the other gets its turn.
@@ -49,10 +51,15 @@ const REPLAY_INTERVAL: Duration = Duration::from_secs(60);
 pub struct Linux;
 
 impl Platform for Linux {
-    type Crypto = RustCrypto;
+    type Crypto = Fast;
     type Rng = FastRng;
     /// Windows of up to 65,536 packets, as many as `replay-window` allows.
     type ReplayBits = [u64; 1024];
+    type Tls = RustlsSession;
+    type TlsSessions = [RustlsSession; 3];
+    /// As many packets as a peer may send before it waits for an answer, and our own.
+    type ControlMemory = [u8; 18 * CELL];
+    const CONTROL_MEMORY: Self::ControlMemory = [0; 18 * CELL];
 }
 
 /// What is done once, when the link is first set up: privileges are dropped then.
@@ -75,6 +82,8 @@ pub struct EventLoop<'c> {
     gateway: Gateway<'c, Linux>,
     started: Clock,
     tunnel: Tunnel<'c>,
+    /// What all TLS sessions share; none with a static key.
+    tls: Option<TlsContext>,
     settle: Option<Settle<'c>>,
     socket: Option<UdpLink>,
     /// Where the socket was bound last.
@@ -118,13 +127,14 @@ impl<'c> EventLoop<'c> {
     pub fn new(
         config: &'c LinkConfig<'c>,
         host: &'c HostConfig,
-        key: StaticKey,
+        keys: Keys<Linux>,
+        tls: Option<TlsContext>,
         tunnel: Tunnel<'c>,
         settle: Settle<'c>,
     ) -> Result<Self, Fatal> {
         let started = Clock::now();
         let now = Instant::from_millis(0);
-        let mut gateway = Gateway::new(config, key, FastRng::new(), now, unix_now())
+        let mut gateway = Gateway::new(config, keys, FastRng::new(), now, unix_now())
             .map_err(|error| Fatal::new(format!("Options error: {error}")))?;
         let replay_file = host.replay_persist.as_deref().map(|path| {
             ReplayFile::open(path)
@@ -147,6 +157,7 @@ impl<'c> EventLoop<'c> {
             gateway,
             started,
             tunnel,
+            tls,
             settle: Some(settle),
             socket: None,
             local: None,
@@ -267,6 +278,9 @@ impl<'c> EventLoop<'c> {
                 Output::CloseTunnel(reason) => self.tunnel.close(&reason),
                 Output::PeerAddress(address) => {
                     self.remote = Some(address);
+                    if let Some(variables) = self.tls.as_ref().and_then(TlsContext::take_variables) {
+                        self.tunnel.set_variables(variables);
+                    }
                     self.tunnel.keep_path_to(address);
                     self.tunnel.peer_address(address);
                 }
@@ -514,7 +528,10 @@ impl<'c> EventLoop<'c> {
 fn announce_settings(config: &LinkConfig<'_>) {
     let suite = config.suite();
     let (cipher, digest) = (suite.cipher.name(), suite.digest.name());
-    log::line(3, format_args!("Data Channel: cipher '{cipher}', auth '{digest}'"));
+    // With TLS the cipher is negotiated, and each key says which.
+    if config.tls.role.is_none() {
+        log::line(3, format_args!("Data Channel: cipher '{cipher}', auth '{digest}'"));
+    }
     let timeout = match config.receive_timeout {
         ReceiveTimeout::None => String::new(),
         ReceiveTimeout::Restart(seconds) => format!(", ping-restart {seconds}"),

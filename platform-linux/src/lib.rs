@@ -25,5 +25,6 @@ mod sys;
 mod sys_process;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 pub mod tun;
 pub mod tunnel;

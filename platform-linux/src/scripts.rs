@@ -26,6 +26,8 @@ pub enum Hook {
     RoutePreDown,
     /// `ipchange`: the peer's address is known or has changed.
     IpChange,
+    /// `tls-verify`: a certificate of the peer is in order but for what the script says.
+    TlsVerify,
 }
 
 /// What the tunnel scripts are told about the device.
@@ -223,6 +225,14 @@ impl Scripts {
         self.run(Hook::IpChange, env, &[format!("[{family}]{} {}", peer.ip(), peer.port())])
     }
 
+    /// Runs `tls-verify` and waits for it: `depth` is the certificate's place in the chain, where 0 is the peer's own.
+    ///
+    /// # Errors
+    /// The script was not run or says no: the certificate is refused.
+    pub fn tls_verify(&self, env: &mut Environment, depth: u8, subject: &str) -> Result<(), Failure> {
+        self.run(Hook::TlsVerify, env, &[depth.to_string(), subject.to_owned()])
+    }
+
     fn tunnel_script(
         &self,
         hook: Hook,
@@ -286,6 +296,7 @@ impl Hook {
             Self::RouteUp => "route-up",
             Self::RoutePreDown => "route-pre-down",
             Self::IpChange => "ipchange",
+            Self::TlsVerify => "tls-verify",
         }
     }
 }
@@ -346,6 +357,7 @@ impl fmt::Display for Failure {
             Hook::Up | Hook::Down | Hook::RoutePreDown => "--up/--down",
             Hook::RouteUp => "--route-up",
             Hook::IpChange => "--ipchange",
+            Hook::TlsVerify => "--tls-verify script",
         };
         write!(f, "WARNING: Failed running command ({options}): ")?;
         match &self.cause {

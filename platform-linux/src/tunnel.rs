@@ -248,6 +248,13 @@ impl<'c> Tunnel<'c> {
         }
     }
 
+    /// Sets variables that all scripts see from now on.
+    pub fn set_variables(&mut self, variables: Vec<(String, String)>) {
+        for (name, value) in variables {
+            self.environment.set(&name, value);
+        }
+    }
+
     /// Runs `ipchange`.
     pub fn peer_address(&mut self, peer: SocketAddr) {
         if let Err(failure) = self.scripts.ip_change(&mut self.environment, peer) {

@@ -99,7 +99,7 @@ const REFUSALS: [Refusal; 28] = [
     refusal(
         "tls-client",
         &["specify only one of --tls-server, --tls-client, or --secret"],
-        &[&["Options error: bad.conf:5:1: ", "not supported yet"]],
+        &[&["Options error: bad.conf:3:1: ", "'secret'", "a static key or TLS"], &["3 | secret static.key"]],
     ),
     // Key files.
     refusal(

@@ -8,8 +8,10 @@ use longcable_core::event::{Event, Signal};
 use longcable_core::gateway::{Gateway, Output};
 use longcable_core::options::LinkConfig;
 use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
-use longcable_core::peer::{OUTPUT_MAX, Platform};
+use longcable_core::peer::{Keys, OUTPUT_MAX};
+use longcable_core::platform::Platform;
 use longcable_core::time::Instant;
+use longcable_core::tls::NoTls;
 
 use crate::network::{Datagram, Network};
 use crate::world::{Dice, EPOCH};
@@ -20,6 +22,10 @@ impl Platform for SimPlatform {
     type Crypto = RustCrypto;
     type Rng = Dice;
     type ReplayBits = [u64; 1];
+    type Tls = NoTls;
+    type TlsSessions = [NoTls; 1];
+    type ControlMemory = [u8; 0];
+    const CONTROL_MEMORY: [u8; 0] = [];
 }
 
 impl Rng for Dice {
@@ -52,7 +58,8 @@ impl Node {
         unix_now: u64,
         dice: Dice,
     ) -> Self {
-        let gateway = Gateway::new(config, key.clone(), dice, now, unix_now).expect("the suite is supported");
+        let gateway =
+            Gateway::new(config, Keys::Static(key.clone()), dice, now, unix_now).expect("the suite is supported");
         Self {
             gateway,
             address,
@@ -74,7 +81,8 @@ impl Node {
         unix_now: u64,
         dice: Dice,
     ) {
-        self.gateway = Gateway::new(config, key.clone(), dice, now, unix_now).expect("the suite is supported");
+        self.gateway =
+            Gateway::new(config, Keys::Static(key.clone()), dice, now, unix_now).expect("the suite is supported");
         self.socket_open = false;
     }
 

@@ -7,8 +7,10 @@ use longcable_core::error::{Discard, NotReady};
 use longcable_core::event::{Event, Reason, Signal};
 use longcable_core::options::LinkConfig;
 use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
-use longcable_core::peer::{OUTPUT_MAX, Output, Peer, Platform};
+use longcable_core::peer::{Keys, OUTPUT_MAX, Output, Peer};
+use longcable_core::platform::Platform;
 use longcable_core::time::{Duration, Instant};
+use longcable_core::tls::NoTls;
 
 pub const SUITES: [&str; 4] = [
     "cipher AES-256-CBC\nauth SHA1",
@@ -34,6 +36,10 @@ impl Platform for Test {
     type Crypto = RustCrypto;
     type Rng = Counter;
     type ReplayBits = [u64; 1];
+    type Tls = NoTls;
+    type TlsSessions = [NoTls; 1];
+    type ControlMemory = [u8; 0];
+    const CONTROL_MEMORY: [u8; 0] = [];
 }
 
 /// Not random at all, which is enough here.
@@ -86,7 +92,7 @@ impl End {
         let config = config(&format!("remote 192.0.2.{remote}\n{lines}"));
         let key = StaticKey::parse(KEY).expect("the key is well-formed");
         let now = Instant::from_millis(5_000);
-        let peer = Peer::new(config, key, Counter(remote), now, UNIX).expect("the suite is supported");
+        let peer = Peer::new(config, Keys::Static(key), Counter(remote), now, UNIX).expect("the suite is supported");
         let mut end = Self { peer, remote: SocketAddr::from(([192, 0, 2, remote], 1194)), now };
         end.peer.connect(now, &[end.remote]);
         end
@@ -173,6 +179,11 @@ impl End {
 
     /// What a dropped datagram must not change.
     pub fn state(&self) -> impl PartialEq + std::fmt::Debug + use<> {
-        (self.peer.address(), self.peer.replay_state(), self.peer.counters().authentic_read, self.peer.has_output())
+        (
+            self.peer.address(),
+            self.peer.replay_state(),
+            self.peer.counters().authentic_read,
+            self.peer.has_output(self.now),
+        )
     }
 }

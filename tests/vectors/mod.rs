@@ -1,5 +1,7 @@
 //! Packets that openvpn really sent (format: README.md). Nothing here needs a heap, so a board can check them, too.
 
+pub mod tls;
+
 use longcable_core::crypto::replay::ReplayWindow;
 use longcable_core::crypto::{Cipher, Digest, Direction, Provider, Rng, StaticKey, Suite};
 use longcable_core::data::{Opener, Sealer};
@@ -17,7 +19,7 @@ macro_rules! vectors {
     ($($name:literal $framing:ident,)+) => {
         /// Every capture of a static-key link.
         pub const STATIC: &[Vector] = &[$(
-            Vector { name: $name, text: include_str!(concat!($name, ".vec")), framing: Framing::$framing },
+            Vector { name: $name, text: Text(include_str!(concat!($name, ".vec"))), framing: Framing::$framing },
         )+];
     };
 }
@@ -54,7 +56,7 @@ const LONG_ID_LEN: usize = 8;
 pub struct Vector {
     /// The file's name without its ending.
     pub name: &'static str,
-    text: &'static str,
+    text: Text,
     /// The compression framing of both ends.
     pub framing: Framing,
 }
@@ -62,14 +64,14 @@ pub struct Vector {
 impl Vector {
     /// The cipher and digest of both ends.
     pub fn suite(&self) -> Suite {
-        let cipher = Cipher::from_name(self.expect("cipher")).expect("a known cipher");
-        let digest = Digest::from_name(self.expect("auth")).expect("a known digest");
+        let cipher = Cipher::from_name(self.text.expect("cipher")).expect("a known cipher");
+        let digest = Digest::from_name(self.text.expect("auth")).expect("a known digest");
         Suite::new(cipher, digest)
     }
 
     /// The key of both ends.
     pub fn key(&self) -> StaticKey {
-        let text = match self.expect("key_file") {
+        let text = match self.text.expect("key_file") {
             "count.key" => COUNT_KEY,
             "faq.key" => FAQ_KEY,
             other => panic!("unknown key file {other}"),
@@ -79,7 +81,7 @@ impl Vector {
 
     /// The direction in which the peer `sender`, `"A"` or `"B"`, uses the key.
     pub fn direction(&self, sender: &str) -> Option<Direction> {
-        match self.expect(if sender == "A" { "dir_A" } else { "dir_B" }) {
+        match self.text.expect(if sender == "A" { "dir_A" } else { "dir_B" }) {
             "none" => None,
             "0" => Some(Direction::Normal),
             "1" => Some(Direction::Inverse),
@@ -94,7 +96,17 @@ impl Vector {
 
     /// The packets in the order in which they were captured.
     pub fn packets(&self) -> impl Iterator<Item = Packet> {
-        (0..).map_while(|number| {
+        self.text.packets()
+    }
+}
+
+/// The text of a vector file.
+#[derive(Clone, Copy)]
+struct Text(&'static str);
+
+impl Text {
+    fn packets(self) -> impl Iterator<Item = Packet> {
+        (0..).map_while(move |number| {
             Some(Packet {
                 sender: self.packet_value(number, "sender")?,
                 wire: self.packet_value(number, "wire")?,
@@ -104,11 +116,15 @@ impl Vector {
         })
     }
 
-    fn expect(&self, name: &str) -> &'static str {
-        self.values().find(|(known, _)| *known == name).expect("a value of this name").1
+    fn expect(self, name: &str) -> &'static str {
+        self.find(name).expect("a value of this name")
     }
 
-    fn packet_value(&self, number: usize, name: &str) -> Option<&'static str> {
+    fn find(self, name: &str) -> Option<&'static str> {
+        self.values().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    fn packet_value(self, number: usize, name: &str) -> Option<&'static str> {
         let is_asked = |known: &str| {
             let (packet, field) = known.split_once('.')?;
             (packet.strip_prefix("pkt")?.parse() == Ok(number) && field == name).then_some(())
@@ -116,19 +132,19 @@ impl Vector {
         self.values().find(|(known, _)| is_asked(known).is_some()).map(|(_, value)| value)
     }
 
-    fn values(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let lines = self.text.lines().filter(|line| !line.starts_with('#'));
+    fn values(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let lines = self.0.lines().filter(|line| !line.starts_with('#'));
         lines.filter_map(|line| line.split_once('=')).map(|(name, value)| (name.trim(), value.trim()))
     }
 }
 
 /// One captured packet; bytes as hexadecimal text.
 pub struct Packet {
-    /// `"A"` or `"B"`.
+    /// `"A"` or `"B"`; with TLS `"client"` or `"server"`.
     pub sender: &'static str,
     /// The datagram.
     pub wire: &'static str,
-    /// The initialisation vector; empty without a cipher.
+    /// The initialisation vector, if it is random; else empty.
     pub iv: &'static str,
     /// The decrypted datagram.
     pub plain: &'static str,

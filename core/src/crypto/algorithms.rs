@@ -60,6 +60,13 @@ pub enum Mode {
     None,
 }
 
+impl Mode {
+    /// Whether a link with a static key cannot use it, because its packet ids must not start again.
+    pub const fn needs_tls(self) -> bool {
+        matches!(self, Self::Aead | Self::Cfb | Self::Ofb)
+    }
+}
+
 impl Cipher {
     /// Every cipher, strongest family first.
     pub const ALL: [Self; 20] = [

@@ -1,11 +1,16 @@
 //! Cryptography behind traits, so that a host may bring a faster provider.
 
 pub mod algorithms;
+pub mod epoch;
+pub mod key_derivation;
 pub mod replay;
 pub mod rustcrypto;
 pub mod static_key;
+pub mod tls_crypt;
+pub mod tls_crypt_v2;
 
 pub use algorithms::{Cipher, Digest, Mode, Suite};
+pub use key_derivation::KeyMaterial;
 pub use rustcrypto::RustCrypto;
 pub use static_key::{Direction, StaticKey};
 

@@ -6,7 +6,7 @@ use heapless::Deque;
 
 use crate::time::{Duration, Instant};
 
-/// Hands out the ids of sent packets in their long form: a number and the unix time of its sequence.
+/// Hands out the ids of sent packets: a number and, in the long form, the unix time of its sequence.
 #[derive(Clone, Debug)]
 pub struct PacketIdSender {
     time: u32,
@@ -16,7 +16,22 @@ pub struct PacketIdSender {
 impl PacketIdSender {
     /// Starts the sequence of `unix_now` (s) with id 1.
     pub const fn new(unix_now: u32) -> Self {
-        Self { time: unix_now, last: 0 }
+        Self::after(0, unix_now)
+    }
+
+    /// Continues the sequence of `unix_now` (s) after the id `last`.
+    pub const fn after(last: u32, unix_now: u32) -> Self {
+        Self { time: unix_now, last }
+    }
+
+    /// Ids in their short form: there is one sequence, if [`next`](Self::next) is called with time 0.
+    pub const fn short() -> Self {
+        Self::new(0)
+    }
+
+    /// The last id that was handed out; 0 at first.
+    pub const fn last(&self) -> u32 {
+        self.last
     }
 
     /// Unix time (s) of the current sequence.
@@ -60,12 +75,12 @@ impl<const N: usize> ReplayBits for [u64; N] {
 pub struct ReplayWindow<B> {
     seen: B,
     /// How many ids, the highest included, are looked up; 0 demands an unbroken sequence.
-    size: u32,
+    size: u64,
     expiry: Duration,
     time: u32,
-    highest: u32,
+    highest: u64,
     /// Unseen ids below it have expired.
-    floor: u32,
+    floor: u64,
     /// How `highest` grew during the last `expiry`, oldest first.
     history: Deque<Growth, { EXPIRY_STEPS + 2 }>,
 }
@@ -78,26 +93,34 @@ const EXPIRY_STEPS: usize = 8;
 struct Growth {
     begin: Instant,
     end: Instant,
-    highest: u32,
+    highest: u64,
 }
 
 impl<B: AsRef<[u64]> + AsMut<[u64]>> ReplayWindow<B> {
     /// A window of `size` ids, limited to the bits in `seen`; with 0 every id must follow the last
     /// one. Ids that are overtaken by more than `expiry` are refused; 0 sets no such limit.
     pub fn new(seen: B, size: u32, expiry: Duration) -> Self {
-        let bits = u32::try_from(seen.as_ref().len()).unwrap_or(u32::MAX).saturating_mul(u64::BITS);
-        Self { seen, size: size.min(bits), expiry, time: 0, highest: 0, floor: 0, history: Deque::new() }
+        let bits = len(seen.as_ref()).saturating_mul(WORD_BITS);
+        Self { seen, size: bits.min(size.into()), expiry, time: 0, highest: 0, floor: 0, history: Deque::new() }
+    }
+
+    /// A window of the same size that has seen nothing.
+    pub fn renewed(&self) -> Self
+    where
+        B: ReplayBits,
+    {
+        Self::new(B::ZERO, u32::try_from(self.size).unwrap_or(u32::MAX), self.expiry)
     }
 
     /// Id and time (unix, s) of the newest packet; `None` before the first one.
     pub fn highest(&self) -> Option<(u32, u32)> {
-        (self.highest != 0).then_some((self.highest, self.time))
+        (self.highest != 0).then_some((u32::try_from(self.highest).unwrap_or(u32::MAX), self.time))
     }
 
     /// Starts where an earlier window ended: everything up to `id` of the sequence `time` is refused.
     pub fn resume(&mut self, id: u32, time: u32) {
         self.seen.as_mut().fill(u64::MAX);
-        self.highest = id;
+        self.highest = id.into();
         self.time = time;
     }
 
@@ -108,6 +131,18 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> ReplayWindow<B> {
     /// # Errors
     /// Why the packet is taken for a repetition.
     pub fn accept(&mut self, id: u32, time: u32, now: Instant) -> Result<(), Replay> {
+        self.accept_wide(id.into(), time, now)
+    }
+
+    /// As [`accept`](Self::accept) for ids with more than 32 bits and without a time: the counters of data epochs.
+    ///
+    /// # Errors
+    /// Why the packet is taken for a repetition.
+    pub fn accept_counter(&mut self, counter: u64, now: Instant) -> Result<(), Replay> {
+        self.accept_wide(counter, 0, now)
+    }
+
+    fn accept_wide(&mut self, id: u64, time: u32, now: Instant) -> Result<(), Replay> {
         if id == 0 {
             return Err(Replay::Zero);
         }
@@ -138,7 +173,7 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> ReplayWindow<B> {
         Ok(())
     }
 
-    fn accept_late(&mut self, id: u32, now: Instant) -> Result<(), Replay> {
+    fn accept_late(&mut self, id: u64, now: Instant) -> Result<(), Replay> {
         if self.highest.abs_diff(id) >= self.size {
             return Err(Replay::TooOld);
         }
@@ -154,7 +189,7 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> ReplayWindow<B> {
     }
 
     /// Unmarks the ids after `highest` up to `id`, whose bits older ids have used.
-    fn forget(&mut self, highest: u32, id: u32) {
+    fn forget(&mut self, highest: u64, id: u64) {
         if id.abs_diff(highest) >= self.size {
             self.seen.as_mut().fill(0);
             return;
@@ -166,20 +201,20 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> ReplayWindow<B> {
         }
     }
 
-    fn mark(&mut self, id: u32) {
+    fn mark(&mut self, id: u64) {
         if let Some((word, bit)) = self.bit(id) {
             *word |= bit;
         }
     }
 
-    fn is_marked(&mut self, id: u32) -> bool {
+    fn is_marked(&mut self, id: u64) -> bool {
         self.bit(id).is_some_and(|(word, bit)| *word & bit != 0)
     }
 
-    fn bit(&mut self, id: u32) -> Option<(&mut u64, u64)> {
+    fn bit(&mut self, id: u64) -> Option<(&mut u64, u64)> {
         let words = self.seen.as_mut();
-        let index = usize::try_from(id / u64::BITS).ok()?.checked_rem(words.len())?;
-        Some((words.get_mut(index)?, 1 << (id % u64::BITS)))
+        let index = (id / WORD_BITS).checked_rem(len(words))?;
+        Some((words.get_mut(usize::try_from(index).ok()?)?, 1 << (id % WORD_BITS)))
     }
 
     fn record_growth(&mut self, now: Instant) {
@@ -205,6 +240,12 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> ReplayWindow<B> {
             self.history.pop_front();
         }
     }
+}
+
+const WORD_BITS: u64 = u64::BITS as u64;
+
+fn len(words: &[u64]) -> u64 {
+    u64::try_from(words.len()).unwrap_or(u64::MAX)
 }
 
 /// Why a packet is taken for a repetition.

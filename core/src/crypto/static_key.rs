@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::crypto::{Rng, Suite};
 
@@ -13,7 +13,7 @@ const FOOTER: &str = "-----END OpenVPN Static key V1-----";
 pub const STATIC_KEY_LEN: usize = 256;
 
 /// Length in bytes of one key: a cipher area and an HMAC area of half the length each.
-const KEY_LEN: usize = 128;
+pub const KEY_LEN: usize = 128;
 const AREA_LEN: usize = 64;
 
 /// Bytes in one line of a key file.
@@ -80,6 +80,20 @@ impl StaticKey {
         key
     }
 
+    /// The key with these bytes.
+    pub fn from_bytes(bytes: &[u8; STATIC_KEY_LEN]) -> Self {
+        let mut key = Self { keys: [[0; KEY_LEN]; 2] };
+        key.keys.as_flattened_mut().copy_from_slice(bytes);
+        key
+    }
+
+    /// Its bytes. Wiped from memory when dropped.
+    pub fn to_bytes(&self) -> Zeroizing<[u8; STATIC_KEY_LEN]> {
+        let mut bytes = Zeroizing::new([0; STATIC_KEY_LEN]);
+        bytes.copy_from_slice(self.keys.as_flattened());
+        bytes
+    }
+
     /// Writes the text of a key file.
     ///
     /// # Errors
@@ -103,7 +117,7 @@ impl StaticKey {
             Some(Direction::Normal) => (first, second),
             Some(Direction::Inverse) => (second, first),
         };
-        KeyPair { send: KeyHalf { key: send }, receive: KeyHalf { key: receive } }
+        KeyPair { send: KeyHalf::new(send), receive: KeyHalf::new(receive) }
     }
 
     /// Refuses a file in which either cipher key is all zero, whichever is used, as openvpn does.
@@ -112,7 +126,7 @@ impl StaticKey {
     /// [`StaticKeyError::ZeroKey`].
     pub fn check(&self, suite: Suite) -> Result<(), StaticKeyError> {
         for (number, key) in (1..).zip(&self.keys) {
-            let cipher_key = KeyHalf { key }.cipher(suite.key_len);
+            let cipher_key = KeyHalf::new(key).cipher(suite.key_len);
             if !cipher_key.is_empty() && cipher_key.iter().all(|byte| *byte == 0) {
                 return Err(StaticKeyError::ZeroKey { number });
             }
@@ -143,6 +157,11 @@ pub struct KeyHalf<'k> {
 }
 
 impl<'k> KeyHalf<'k> {
+    /// One of the two keys in a static key or in data keys.
+    pub const fn new(key: &'k [u8; KEY_LEN]) -> Self {
+        Self { key }
+    }
+
     /// The cipher key of `len` bytes; at most 64.
     pub fn cipher(self, len: usize) -> &'k [u8] {
         let (area, _) = self.key.split_at(AREA_LEN);

@@ -1,38 +1,64 @@
 //! The receiving direction.
 
-use crate::crypto::replay::ReplayWindow;
+use crate::crypto::replay::{ReplayBits, ReplayWindow};
 use crate::crypto::static_key::KeyHalf;
-use crate::crypto::{CbcDecrypt, Cipher, Digest, Mac, Provider, Suite, Unsupported};
-use crate::data::LONG_ID_LEN;
+use crate::crypto::{Mode, Provider, Suite, Unsupported};
+use crate::data::aead::AeadOpener;
+use crate::data::encrypt_then_mac::MacOpener;
+use crate::data::epoch::EpochOpener;
+use crate::data::{LONG_ID_LEN, SHORT_ID_LEN, header_len};
 use crate::error::Discard;
 use crate::time::Instant;
 
-/// Opens the packets of one direction. `B` holds the bits of the replay window.
+/// Opens the packets of one direction under one key. `B` holds the bits of the replay window.
 pub struct Opener<C: Provider, B> {
-    cipher: Option<C::Decrypt>,
-    mac: Option<C::Mac>,
-    suite: Suite,
+    opening: Opening<C, B>,
+    /// Static keys have none.
+    has_header: bool,
     window: Option<ReplayWindow<B>>,
 }
 
-impl<C: Provider, B: AsRef<[u64]> + AsMut<[u64]>> Opener<C, B> {
+enum Opening<C: Provider, B> {
+    Mac(MacOpener<C>),
+    Aead(AeadOpener<C>),
+    Epoch(EpochOpener<C, B>),
+}
+
+impl<C: Provider, B: ReplayBits> Opener<C, B> {
     /// An opener with one half of a static key. Without a window packets carry no ids (`no-replay`).
     ///
     /// # Errors
-    /// The provider lacks the cipher or digest, or the cipher takes no key of this length.
+    /// The provider lacks the cipher or digest, the cipher takes no key of this length, or it works with TLS only.
     pub fn new(suite: Suite, key: KeyHalf<'_>, window: Option<ReplayWindow<B>>) -> Result<Self, Unsupported> {
-        Ok(Self {
-            cipher: match suite.cipher {
-                Cipher::None => None,
-                cipher => Some(C::Decrypt::new(cipher, key.cipher(suite.key_len))?),
-            },
-            mac: match suite.digest {
-                Digest::None => None,
-                digest => Some(C::Mac::new(digest, key.hmac(digest.tag_len()))?),
-            },
-            suite,
-            window,
-        })
+        if suite.cipher.mode().needs_tls() {
+            return Err(Unsupported);
+        }
+        let opening = Opening::Mac(MacOpener::new(suite, key, LONG_ID_LEN)?);
+        Ok(Self { opening, has_header: false, window })
+    }
+
+    /// An opener with one half of the keys that a TLS session brought about. `epoch` is set if keys are renewed
+    /// without a handshake (protocol section 2.6). Without a window packets carry no ids (`no-replay`).
+    ///
+    /// # Errors
+    /// As [`Opener::new`], or the format does not go with the cipher: epochs need AEAD, and only CBC and `none` can do
+    /// without packet ids.
+    pub fn for_tls(
+        suite: Suite,
+        key: KeyHalf<'_>,
+        epoch: bool,
+        window: Option<ReplayWindow<B>>,
+    ) -> Result<Self, Unsupported> {
+        let opening = match (suite.cipher.mode(), epoch) {
+            (Mode::Cbc | Mode::None, false) => Opening::Mac(MacOpener::new(suite, key, SHORT_ID_LEN)?),
+            (Mode::Cfb | Mode::Ofb, false) if window.is_some() => {
+                Opening::Mac(MacOpener::new(suite, key, LONG_ID_LEN)?)
+            }
+            (Mode::Aead, false) if window.is_some() => Opening::Aead(AeadOpener::new(suite, key)?),
+            (Mode::Aead, true) if window.is_some() => Opening::Epoch(EpochOpener::new(suite, key)?),
+            _ => return Err(Unsupported),
+        };
+        Ok(Self { opening, has_header: true, window })
     }
 
     /// The replay window, unless packets carry no ids.
@@ -45,55 +71,42 @@ impl<C: Provider, B: AsRef<[u64]> + AsMut<[u64]>> Opener<C, B> {
         self.window.as_mut()
     }
 
-    /// Authenticates, decrypts and checks a datagram, in place, and returns its payload.
+    /// The peer's latest epoch, for [`Sealer::raise_epoch`](crate::data::Sealer::raise_epoch); `None` with other
+    /// formats.
+    pub fn epoch(&self) -> Option<u16> {
+        match &self.opening {
+            Opening::Epoch(opener) => Some(opener.epoch()),
+            Opening::Mac(_) | Opening::Aead(_) => None,
+        }
+    }
+
+    /// Whether it is time for a new key, because AES-GCM has decrypted nearly as much as is safe. A peer that keeps
+    /// count itself has asked for one before.
+    pub fn is_worn_out(&self) -> bool {
+        match &self.opening {
+            Opening::Aead(opener) => opener.is_worn_out(),
+            Opening::Mac(_) | Opening::Epoch(_) => false,
+        }
+    }
+
+    /// Authenticates, decrypts and checks a whole datagram, in place, and returns its payload. With TLS either data
+    /// opcode will do; key id and peer id have done their work when this opener was chosen by them.
     ///
-    /// The order is fixed: tag, padding, packet id, replay. A datagram that is not authentic and new changes
+    /// The order is fixed: length, tag, padding, packet id, replay. A datagram that is not authentic and new changes
     /// nothing.
     ///
     /// # Errors
     /// Why the datagram is not authentic, not new, or empty.
     pub fn open<'b>(&mut self, now: Instant, datagram: &'b mut [u8]) -> Result<&'b mut [u8], Discard> {
-        let mut rest = datagram;
-        if let Some(mac) = &self.mac {
-            let (tag, message) = rest.split_at_mut_checked(self.suite.digest.tag_len()).ok_or(Discard::TooShort)?;
-            if !mac.verify(&[message], tag) {
-                return Err(Discard::Authentication);
-            }
-            rest = message;
+        let header_len = match self.has_header {
+            true => header_len(datagram).ok_or(Discard::TooShort)?,
+            false => 0,
+        };
+        let window = self.window.as_mut();
+        match &mut self.opening {
+            Opening::Mac(opener) => opener.open(window, now, datagram.get_mut(header_len..).ok_or(Discard::TooShort)?),
+            Opening::Aead(opener) => opener.open(header_len, window, now, datagram),
+            Opening::Epoch(opener) => opener.open(header_len, window, now, datagram),
         }
-        if let Some(cipher) = &self.cipher {
-            let block_len = self.suite.cipher.block_len();
-            let (iv, blocks) = rest.split_at_mut_checked(self.suite.cipher.iv_len()).ok_or(Discard::TooShort)?;
-            if blocks.is_empty() || blocks.len().checked_rem(block_len) != Some(0) {
-                return Err(Discard::Decryption);
-            }
-            cipher.decrypt(iv, blocks);
-            rest = unpad(blocks, block_len).ok_or(Discard::Decryption)?;
-        }
-        if let Some(window) = &mut self.window {
-            let (field, payload) = rest.split_at_mut_checked(LONG_ID_LEN).ok_or(Discard::TooShort)?;
-            let (id, time) = long_id(field).ok_or(Discard::TooShort)?;
-            window.accept(id, time, now).map_err(|_| Discard::Replay { id, time })?;
-            rest = payload;
-        }
-        if rest.is_empty() { Err(Discard::Empty) } else { Ok(rest) }
     }
-}
-
-fn long_id(field: &[u8]) -> Option<(u32, u32)> {
-    let (id, time) = field.split_first_chunk()?;
-    Some((u32::from_be_bytes(*id), u32::from_be_bytes(*time.first_chunk()?)))
-}
-
-/// Removes PKCS#7 padding; `None` if it is malformed.
-///
-/// The packet is authentic by now (or the operator chose `auth none`), so the time that this takes
-/// tells nobody anything.
-fn unpad(blocks: &mut [u8], block_len: usize) -> Option<&mut [u8]> {
-    let count = usize::from(*blocks.last()?);
-    if count == 0 || count > block_len {
-        return None;
-    }
-    let (plain, padding) = blocks.split_at_mut_checked(blocks.len().checked_sub(count)?)?;
-    padding.iter().all(|byte| usize::from(*byte) == count).then_some(plain)
 }

@@ -1,18 +1,24 @@
 //! The sending direction.
 
-use crate::crypto::replay::PacketIdSender;
 use crate::crypto::static_key::KeyHalf;
-use crate::crypto::{CbcEncrypt, Cipher, Digest, Mac, Provider, Rng, Suite, Unsupported};
-use crate::data::TAG_MAX;
+use crate::crypto::{Mode, Provider, Rng, Suite, Unsupported};
+use crate::data::aead::AeadSealer;
+use crate::data::encrypt_then_mac::{Ids, MacSealer};
+use crate::data::epoch::EpochSealer;
+use crate::data::{Format, Header};
 use crate::error::NotReady;
 use crate::packet::PacketBuf;
 
-/// Seals the packets of one direction.
+/// Seals the packets of one direction under one key.
 pub struct Sealer<C: Provider> {
-    cipher: Option<C::Encrypt>,
-    mac: Option<C::Mac>,
-    suite: Suite,
-    ids: Option<PacketIdSender>,
+    header: Header,
+    sealing: Sealing<C>,
+}
+
+enum Sealing<C: Provider> {
+    Mac(MacSealer<C>),
+    Aead(AeadSealer<C>),
+    Epoch(EpochSealer<C>),
 }
 
 impl<C: Provider> Sealer<C> {
@@ -20,63 +26,72 @@ impl<C: Provider> Sealer<C> {
     /// sequence of packet ids; `None` leaves packet ids out (`no-replay`).
     ///
     /// # Errors
-    /// The provider lacks the cipher or digest, or the cipher takes no key of this length.
+    /// The provider lacks the cipher or digest, the cipher takes no key of this length, or it works with TLS only.
     pub fn new(suite: Suite, key: KeyHalf<'_>, first_time: Option<u32>) -> Result<Self, Unsupported> {
-        Ok(Self {
-            cipher: match suite.cipher {
-                Cipher::None => None,
-                cipher => Some(C::Encrypt::new(cipher, key.cipher(suite.key_len))?),
-            },
-            mac: match suite.digest {
-                Digest::None => None,
-                digest => Some(C::Mac::new(digest, key.hmac(digest.tag_len()))?),
-            },
-            suite,
-            ids: first_time.map(PacketIdSender::new),
-        })
+        if suite.cipher.mode().needs_tls() {
+            return Err(Unsupported);
+        }
+        let sealer = MacSealer::new(suite, key, Ids::long(first_time))?;
+        Ok(Self { header: Header::new(Format::Static), sealing: Sealing::Mac(sealer) })
     }
 
-    /// The unix time (s) of the current sequence of packet ids.
-    pub fn sequence_time(&self) -> Option<u32> {
-        self.ids.as_ref().map(PacketIdSender::time)
-    }
-
-    /// Turns the payload into a datagram, in place. `unix_now` is in seconds and only used when
-    /// packet ids wrap.
+    /// A sealer with one half of the keys that a TLS session brought about. `packet_ids` unset leaves packet ids out
+    /// (`no-replay`).
     ///
     /// # Errors
-    /// The packet is empty, its buffer has no room, or packet ids are used up.
+    /// As [`Sealer::new`], or the format does not go with the cipher: epochs need AEAD, and only CBC and `none` can do
+    /// without packet ids.
+    pub fn for_tls(suite: Suite, key: KeyHalf<'_>, format: Format, packet_ids: bool) -> Result<Self, Unsupported> {
+        let sealing = match (suite.cipher.mode(), format) {
+            (_, Format::Static) => return Err(Unsupported),
+            (Mode::Aead, Format::Epoch { .. }) if packet_ids => Sealing::Epoch(EpochSealer::new(suite, key)?),
+            (_, Format::Epoch { .. }) => return Err(Unsupported),
+            (Mode::Aead, _) if packet_ids => Sealing::Aead(AeadSealer::new(suite, key)?),
+            (Mode::Cfb | Mode::Ofb, _) if packet_ids => Sealing::Mac(MacSealer::new(suite, key, Ids::Long(None))?),
+            (Mode::Cbc | Mode::None, _) => Sealing::Mac(MacSealer::new(suite, key, Ids::short(packet_ids))?),
+            (Mode::Aead | Mode::Cfb | Mode::Ofb, _) => return Err(Unsupported),
+        };
+        Ok(Self { header: Header::new(format), sealing })
+    }
+
+    /// The unix time (s) of the current sequence of packet ids, if they have one.
+    pub fn sequence_time(&self) -> Option<u32> {
+        match &self.sealing {
+            Sealing::Mac(sealer) => sealer.sequence_time(),
+            Sealing::Aead(_) | Sealing::Epoch(_) => None,
+        }
+    }
+
+    /// Whether it is time for a new key: packet ids or epochs run out, or AES-GCM has encrypted nearly as much as is
+    /// safe (protocol section 2.7). Packets can still be sealed.
+    pub fn is_worn_out(&self) -> bool {
+        match &self.sealing {
+            Sealing::Mac(sealer) => sealer.is_worn_out(),
+            Sealing::Aead(sealer) => sealer.is_worn_out(),
+            Sealing::Epoch(sealer) => sealer.is_worn_out(),
+        }
+    }
+
+    /// Follows the peer to `epoch`, if that is later than ours; does nothing with other formats.
+    pub fn raise_epoch(&mut self, epoch: u16) {
+        if let Sealing::Epoch(sealer) = &mut self.sealing {
+            sealer.raise(epoch);
+        }
+    }
+
+    /// Turns the payload into a datagram, header included, in place. `unix_now` is in seconds; only long packet ids
+    /// need it.
+    ///
+    /// # Errors
+    /// The packet is empty, its buffer has no room, or packet ids are used up: short ones are never used twice.
     pub fn seal(&mut self, unix_now: u32, rng: &mut impl Rng, packet: &mut PacketBuf<'_>) -> Result<(), NotReady> {
         if packet.is_empty() {
             return Err(NotReady::NoRoom);
         }
-        if let Some(ids) = &mut self.ids {
-            let (id, time) = ids.next(unix_now).map_err(|_| NotReady::PacketIdsExhausted)?;
-            let field = packet.prepend(super::LONG_ID_LEN).ok_or(NotReady::NoRoom)?;
-            let (id_field, time_field) = field.split_at_mut(size_of::<u32>());
-            id_field.copy_from_slice(&id.to_be_bytes());
-            time_field.copy_from_slice(&time.to_be_bytes());
+        match &mut self.sealing {
+            Sealing::Mac(sealer) => sealer.seal(&self.header, unix_now, rng, packet),
+            Sealing::Aead(sealer) => sealer.seal(&self.header, packet),
+            Sealing::Epoch(sealer) => sealer.seal(&self.header, packet),
         }
-        if let Some(cipher) = &self.cipher {
-            pad(packet, self.suite.cipher.block_len()).ok_or(NotReady::NoRoom)?;
-            let iv_len = self.suite.cipher.iv_len();
-            rng.fill(packet.prepend(iv_len).ok_or(NotReady::NoRoom)?);
-            let (iv, blocks) = packet.as_mut_slice().split_at_mut_checked(iv_len).ok_or(NotReady::NoRoom)?;
-            cipher.encrypt(iv, blocks);
-        }
-        if let Some(mac) = &self.mac {
-            let mut tag = [0; TAG_MAX];
-            let tag = tag.get_mut(..self.suite.digest.tag_len()).ok_or(NotReady::NoRoom)?;
-            mac.sign(&[packet.as_slice()], tag);
-            packet.prepend(tag.len()).ok_or(NotReady::NoRoom)?.copy_from_slice(tag);
-        }
-        Ok(())
     }
-}
-
-/// PKCS#7: always 1 to `block_len` bytes, each their number.
-fn pad(packet: &mut PacketBuf<'_>, block_len: usize) -> Option<()> {
-    let missing = block_len.checked_sub(packet.len().checked_rem(block_len)?)?;
-    packet.append(missing)?.fill(u8::try_from(missing).ok()?);
-    Some(())
 }

@@ -6,9 +6,11 @@ use std::vec::Vec;
 use std::{format, vec};
 
 use super::*;
+use crate::crypto::StaticKey;
 use crate::crypto::{Rng, RustCrypto};
 use crate::packet::{HEADROOM, TAILROOM};
 use crate::peer::OUTPUT_MAX;
+use crate::tls::NoTls;
 
 const UNIX: u64 = 1_800_000_000;
 const PEER: SocketAddr = SocketAddr::V4(core::net::SocketAddrV4::new(core::net::Ipv4Addr::new(192, 0, 2, 2), 1194));
@@ -19,6 +21,10 @@ impl Platform for Test {
     type Crypto = RustCrypto;
     type Rng = Fixed;
     type ReplayBits = [u64; 1];
+    type Tls = NoTls;
+    type TlsSessions = [NoTls; 1];
+    type ControlMemory = [u8; 0];
+    const CONTROL_MEMORY: [u8; 0] = [];
 }
 
 struct Fixed;
@@ -47,7 +53,7 @@ fn gateway(lines: &str, now: Instant) -> Gateway<'static, Test> {
     let text = format!("dev tun\nsecret key\ncipher AES-128-CBC\n{lines}");
     let config = LinkConfig::parse(Box::leak(text.into_boxed_str())).unwrap();
     let key = StaticKey::generate(&mut Fixed);
-    Gateway::new(Box::leak(Box::new(config)), key, Fixed, now, UNIX).unwrap()
+    Gateway::new(Box::leak(Box::new(config)), Keys::Static(key), Fixed, now, UNIX).unwrap()
 }
 
 impl Host {
@@ -75,7 +81,7 @@ impl Host {
         for _ in 0..100 {
             match self.gateway.poll_output(self.now, &mut out) {
                 Output::Timeout(_) => {
-                    assert!(!self.gateway.has_output(), "it says that it has more");
+                    assert!(!self.gateway.has_output(self.now), "it says that it has more");
                     return;
                 }
                 Output::Event(event) => self.said.push(event.to_string()),

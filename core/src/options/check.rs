@@ -12,7 +12,6 @@ const IGNORED_MAX: usize = 64;
 
 /// What to do with a directive.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "there is no heap to put a directive on")]
 pub enum Verdict<'a> {
     /// Apply it.
     Apply(Directive<'a>),

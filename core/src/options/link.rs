@@ -16,8 +16,10 @@ use super::lexer::{Directive, Lexer, SyntaxError};
 use super::word::Word;
 use crate::crypto::{Cipher, Digest, Direction, Suite};
 use crate::event::Signal;
+use crate::tls::Role;
 use crate::wire::compress::Framing;
 
+use tls::DEFAULT_DATA_CIPHERS;
 pub use tls::{
     CertProfile, ControlKey, DATA_CIPHERS_MAX, FINGERPRINTS_MAX, Fingerprint, KEY_USAGES_MAX, NameKind, PeerRules,
     RevocationList, TlsOptions, TlsVersion,
@@ -91,7 +93,7 @@ pub struct LinkConfig<'a> {
 
     /// `secret`.
     pub secret: Option<KeySource<'a>>,
-    /// `key-direction`, or the second argument of `secret`.
+    /// `key-direction`, or the second argument of `secret` or `tls-auth`.
     pub key_direction: Option<Direction>,
     /// `cipher`, if given.
     pub cipher: Option<Cipher>,
@@ -151,6 +153,10 @@ pub struct LinkConfig<'a> {
     keepalive: bool,
     own_ping: bool,
     allow_compression: Option<bool>,
+    /// `tls-version-min` is older than what is supported.
+    old_tls_version: bool,
+    /// The last option that only a TLS link has.
+    tls_option: Option<Word<'a>>,
 }
 
 /// Kind of the tunnel device.
@@ -267,10 +273,10 @@ pub enum Family {
     V6,
 }
 
-/// Where the static key is.
+/// Where a key or certificate is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeySource<'a> {
-    /// The text of a key file stands in the configuration.
+    /// The text of the file stands in the configuration.
     Inline(&'a str),
     /// A file.
     File(Word<'a>),
@@ -377,6 +383,8 @@ impl Default for LinkConfig<'_> {
             keepalive: false,
             own_ping: false,
             allow_compression: None,
+            old_tls_version: false,
+            tls_option: None,
         }
     }
 }
@@ -406,15 +414,23 @@ impl<'a> LinkConfig<'a> {
         self.dev.filter(|name| *name != "tun" && *name != "null")
     }
 
-    /// The direction of the static key.
+    /// The direction of the static key, or of the key of `tls-auth`.
     pub fn direction(&self) -> Option<Direction> {
         self.key_direction
     }
 
-    /// Cipher, key length and digest as `cipher` and `auth` have them, with openvpn's defaults BF-CBC and SHA1.
+    /// The cipher for a peer that negotiates none: `data-ciphers-fallback` or `cipher`, or BF-CBC with `compat-mode` of
+    /// a version before 2.4 (protocol sections 3.14 and 7.4).
+    pub fn fallback_cipher(&self) -> Option<Cipher> {
+        let old = self.tls.compat.is_some_and(|version| version < (2, 4, 0));
+        self.tls.data_ciphers_fallback.or(self.cipher).or(old.then_some(Cipher::BfCbc))
+    }
+
+    /// Cipher, key length and digest as `cipher` (or `data-ciphers-fallback`) and `auth` have them, with openvpn's defaults BF-CBC and SHA1.
     /// In TLS mode this is what the options string says and what is used if the peer negotiates nothing.
     pub fn suite(&self) -> Suite {
-        let suite = Suite::new(self.cipher.unwrap_or(Cipher::BfCbc), self.auth.unwrap_or(Digest::Sha1));
+        let cipher = self.fallback_cipher().unwrap_or(Cipher::BfCbc);
+        let suite = Suite::new(cipher, self.auth.unwrap_or(Digest::Sha1));
         match self.keysize {
             Some(bits) => Suite { key_len: usize::from(bits / 8), ..suite },
             None => suite,

@@ -3,8 +3,10 @@
 use core::fmt::{self, Write};
 use core::net::Ipv4Addr;
 
-use super::link::{DeviceKind, LinkConfig, Topology};
-use crate::crypto::{Cipher, Direction, Suite};
+use super::link::{ControlKey, DeviceKind, LinkConfig, Topology};
+use crate::crypto::{AEAD_TAG_LEN, Digest, Direction, Mode, Suite};
+use crate::tls::Role;
+use crate::wire::text::Text;
 
 /// Whose options string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +22,10 @@ pub enum Side {
 /// # Errors
 /// Those of `out`.
 pub fn options_string(config: &LinkConfig<'_>, side: Side, out: &mut impl Write) -> fmt::Result {
-    let suite = config.suite();
+    let suite = match config.suite() {
+        suite if suite.cipher.mode() == Mode::Aead => Suite { digest: Digest::None, ..suite },
+        suite => suite,
+    };
     let device = match config.device {
         DeviceKind::Tun => "tun",
         DeviceKind::Null => "null",
@@ -48,8 +53,21 @@ pub fn options_string(config: &LinkConfig<'_>, side: Side, out: &mut impl Write)
         }
     }
     let (cipher, auth) = (suite.cipher.occ_name(), suite.digest.occ_name());
-    write!(out, ",cipher {cipher},auth {auth},keysize {},secret", suite.key_len.saturating_mul(8))?;
-    if config.packet_ids { Ok(()) } else { out.write_str(",no-replay") }
+    write!(out, ",cipher {cipher},auth {auth},keysize {}", suite.key_len.saturating_mul(8))?;
+    if config.tls.role.is_none() {
+        out.write_str(",secret")?;
+    }
+    if !config.packet_ids {
+        out.write_str(",no-replay")?;
+    }
+    let Some(role) = config.tls.role else { return Ok(()) };
+    if matches!(config.tls.wrapping, ControlKey::Auth(_)) {
+        out.write_str(",tls-auth")?;
+    }
+    out.write_str(match (role, side) {
+        (Role::Client, Side::Local) | (Role::Server, Side::Remote) => ",key-method 2,tls-client",
+        (Role::Server, Side::Local) | (Role::Client, Side::Remote) => ",key-method 2,tls-server",
+    })
 }
 
 /// The tunnel's addresses as the peer sees them. Names are not resolved for this: they are left out.
@@ -65,13 +83,24 @@ fn write_ifconfig(config: &LinkConfig<'_>, side: Side, out: &mut impl Write) -> 
 
 /// The number that openvpn calls `link-mtu` (protocol section 4.3), in bytes.
 fn link_mtu(config: &LinkConfig<'_>, suite: Suite) -> usize {
-    let packet_id = if config.packet_ids { 8 } else { 0 };
-    let crypto = match suite.cipher {
-        Cipher::None => 0,
-        cipher => cipher.block_len().saturating_add(cipher.iv_len()),
+    const OPCODE: usize = 1;
+    let (cipher, mode) = (suite.cipher, suite.cipher.mode());
+    let is_tls = config.tls.role.is_some();
+    let packet_id = match mode {
+        _ if !config.packet_ids => 0,
+        Mode::Aead | Mode::Cbc | Mode::None if is_tls => 4,
+        _ => 8,
     };
-    [usize::from(config.tun_mtu), config.framing.overhead(), packet_id, crypto, suite.digest.tag_len()]
+    let crypto = match mode {
+        Mode::None => [0, 0],
+        Mode::Aead => [cipher.block_len().saturating_add(cipher.iv_len()), AEAD_TAG_LEN],
+        // The vector, and as much again for the last block, even where a key stream needs none.
+        Mode::Cbc | Mode::Cfb | Mode::Ofb => [cipher.iv_len(), cipher.iv_len()],
+    };
+    let opcode = if is_tls { OPCODE } else { 0 };
+    [usize::from(config.tun_mtu), config.framing.overhead(), opcode, packet_id, suite.digest.tag_len()]
         .into_iter()
+        .chain(crypto)
         .fold(0, usize::saturating_add)
 }
 
@@ -167,38 +196,34 @@ impl fmt::Display for Mismatch<'_> {
             Self::Version { remote } => write!(
                 f,
                 "NOTE: the peer's options string is of another version and is not compared: '{}'",
-                Printable(remote)
+                printable(remote)
             ),
             Self::Inconsistent { local, remote } => write!(
                 f,
                 "WARNING: '{}' is used inconsistently, local='{}', remote='{}'",
-                Printable(name(local)),
-                Printable(local),
-                Printable(remote)
+                printable(name(local)),
+                printable(local),
+                printable(remote)
             ),
             Self::MissingRemote { local } => write!(
                 f,
                 "WARNING: '{}' is present in local config but missing in remote config, local='{}'",
-                Printable(name(local)),
-                Printable(local)
+                printable(name(local)),
+                printable(local)
             ),
             Self::MissingLocal { remote } => write!(
                 f,
                 "WARNING: '{}' is present in remote config but missing in local config, remote='{}'",
-                Printable(name(remote)),
-                Printable(remote)
+                printable(name(remote)),
+                printable(remote)
             ),
         }
     }
 }
 
 /// A peer's text with everything replaced that could disturb a log.
-struct Printable<'a>(&'a str);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| f.write_char(if c == ' ' || c.is_ascii_graphic() { c } else { '_' }))
-    }
+const fn printable(text: &str) -> Text<'_> {
+    Text::new(text.as_bytes())
 }
 
 #[cfg(test)]
@@ -209,10 +234,26 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::crypto::Cipher;
+    use crate::options::KeySource;
 
     fn strings(text: &str) -> [String; 2] {
         let text = std::format!("dev tun\nsecret key\n{text}");
         let config = LinkConfig::parse(&text).unwrap();
+        [Side::Local, Side::Remote].map(|side| {
+            let mut string = String::new();
+            options_string(&config, side, &mut string).unwrap();
+            string
+        })
+    }
+
+    fn tls_strings(cipher: Option<Cipher>, text: &str, role: Role, wrapping: ControlKey<'_>) -> [String; 2] {
+        let text = std::format!("dev tun\nsecret key\nifconfig 10.9.0.1 10.9.0.2\n{text}");
+        let mut config = LinkConfig::parse(&text).unwrap();
+        config.secret = None;
+        config.cipher = cipher;
+        config.tls.role = Some(role);
+        config.tls.wrapping = wrapping;
         [Side::Local, Side::Remote].map(|side| {
             let mut string = String::new();
             options_string(&config, side, &mut string).unwrap();
@@ -289,6 +330,89 @@ mod tests {
     }
 
     #[test]
+    fn the_string_of_a_tls_link_is_the_one_that_openvpn_prints() {
+        const NONE: ControlKey<'_> = ControlKey::None;
+        const AUTH: ControlKey<'_> = ControlKey::Auth(KeySource::Inline(""));
+        const CRYPT: ControlKey<'_> = ControlKey::Crypt(KeySource::Inline(""));
+        for (cipher, options, wrapping, link_mtu, first, last) in [
+            (None, "", NONE, 1541, "", "cipher BF-CBC,auth SHA1,keysize 128"),
+            (Some(Cipher::Aes256Cfb), "auth SHA256", NONE, 1573, "", "cipher AES-256-CFB,auth SHA256,keysize 256"),
+            (Some(Cipher::Aes128Ofb), "auth SHA256", NONE, 1573, "", "cipher AES-128-OFB,auth SHA256,keysize 128"),
+            (Some(Cipher::None), "auth SHA256", NONE, 1537, "", "cipher [null-cipher],auth SHA256,keysize 0"),
+            (
+                Some(Cipher::ChaCha20Poly1305),
+                "auth SHA256",
+                NONE,
+                1534,
+                "",
+                "cipher CHACHA20-POLY1305,auth [null-digest],keysize 256",
+            ),
+            (Some(Cipher::Aes256Cbc), "auth SHA256", CRYPT, 1569, "", "cipher AES-256-CBC,auth SHA256,keysize 256"),
+            (Some(Cipher::Aes128Gcm), "", CRYPT, 1549, "", "cipher AES-128-GCM,auth [null-digest],keysize 128"),
+            (Some(Cipher::DesEde3Cbc), "proto udp6", NONE, 1541, "", "cipher DES-EDE3-CBC,auth SHA1,keysize 192"),
+            (
+                Some(Cipher::Aes256Cbc),
+                "no-replay",
+                NONE,
+                1553,
+                "",
+                "cipher AES-256-CBC,auth SHA1,keysize 256,no-replay",
+            ),
+            (
+                Some(Cipher::Aes256Cbc),
+                "compress stub-v2\nauth none",
+                CRYPT,
+                1537,
+                ",comp-lzo",
+                "cipher AES-256-CBC,auth [null-digest],keysize 256",
+            ),
+            (
+                Some(Cipher::Aes256Gcm),
+                "key-direction 1",
+                AUTH,
+                1549,
+                ",keydir 1",
+                "cipher AES-256-GCM,auth [null-digest],keysize 256,tls-auth",
+            ),
+            (
+                Some(Cipher::Aes256Cbc),
+                "compress lz4\nkey-direction 0",
+                AUTH,
+                1558,
+                ",comp-lzo,keydir 0",
+                "cipher AES-256-CBC,auth SHA1,keysize 256,tls-auth",
+            ),
+        ] {
+            let string = |addresses, first: &str, role| {
+                std::format!(
+                    "V4,dev-type tun,link-mtu {link_mtu},tun-mtu 1500,proto UDPv4,ifconfig {addresses}{first},{last},key-method 2,{role}"
+                )
+            };
+            let mirrored = match first.split_at(first.len().saturating_sub(1)) {
+                (rest, "0") => std::format!("{rest}1"),
+                (rest, "1") => std::format!("{rest}0"),
+                _ => String::from(first),
+            };
+            let (forth, back) = ("10.9.0.2 10.9.0.1", "10.9.0.1 10.9.0.2");
+            let client = [string(forth, first, "tls-client"), string(back, &mirrored, "tls-server")];
+            let server = [string(forth, first, "tls-server"), string(back, &mirrored, "tls-client")];
+            assert_eq!(tls_strings(cipher, options, Role::Client, wrapping), client);
+            assert_eq!(tls_strings(cipher, options, Role::Server, wrapping), server);
+        }
+    }
+
+    #[test]
+    fn the_cipher_for_a_peer_that_negotiates_none_is_the_one_that_is_told() {
+        let mut config = LinkConfig::default();
+        config.cipher = Some(Cipher::Aes256Gcm);
+        config.tls.role = Some(Role::Client);
+        config.tls.data_ciphers_fallback = Some(Cipher::Aes256Cbc);
+        let mut string = String::new();
+        options_string(&config, Side::Local, &mut string).unwrap();
+        assert!(string.contains("cipher AES-256-CBC,auth SHA1,keysize 256,key-method 2"), "{string}");
+    }
+
+    #[test]
     fn the_expected_string_is_mirrored() {
         let [local, remote] = strings("ifconfig 10.9.0.1 10.9.0.2\nkey-direction 1");
         let [peer_local, peer_remote] = strings("ifconfig 10.9.0.2 10.9.0.1\nkey-direction 0");
@@ -337,7 +461,9 @@ mod tests {
     fn a_peer_cannot_disturb_the_log() {
         assert_eq!(
             warnings("V4", "V4,\x1b[2J\r\nfake\u{202e}"),
-            ["WARNING: '_[2J__fake_' is present in remote config but missing in local config, remote='_[2J__fake_'"]
+            [
+                "WARNING: '_[2J__fake___' is present in remote config but missing in local config, remote='_[2J__fake___'"
+            ]
         );
     }
 

@@ -84,6 +84,12 @@ impl Occ {
         self.news = News::Arrived;
     }
 
+    /// A new session's key message has told the peer's string.
+    pub(super) fn told(&mut self, config: &LinkConfig<'_>, options: &[u8], timers: &mut TimerTable) {
+        self.wanted = config.occ;
+        self.received(options, timers);
+    }
+
     pub(super) fn has_news(&self) -> bool {
         !matches!(self.news, News::None)
     }

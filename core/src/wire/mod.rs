@@ -5,3 +5,7 @@ pub mod control;
 pub mod internal;
 pub mod ip;
 pub mod key_method2;
+pub mod opcode;
+pub mod peer_info;
+pub mod tcp_stream;
+pub mod text;

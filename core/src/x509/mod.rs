@@ -5,6 +5,22 @@
 //! presented chain --Verifier::verify--> ChainVerified --prove (handshake signature)--> PeerVerified
 //! ```
 
+mod certificate;
+mod crl;
+mod der_input;
+mod extension;
+mod name;
+mod oid;
+mod profile;
+mod rules;
+#[cfg(test)]
+mod tests;
 mod verified;
+mod verifier;
 
-pub use verified::{ChainVerified, PeerVerified, Reason, Refusal};
+pub use certificate::{Certificate, Serial, Unreadable, Validity};
+pub use crl::Crl;
+pub use name::{Attribute, Name, Text};
+pub use rules::user_name;
+pub use verified::{COMMON_NAME_MAX, ChainVerified, PeerVerified, Reason, Refusal, SUBJECT_MAX};
+pub use verifier::{CHAIN_MAX, Observer, Verifier};

@@ -41,6 +41,13 @@ impl ChainVerified {
 }
 
 impl PeerVerified {
+    /// For tests of what needs a verified peer.
+    #[cfg(test)]
+    pub(crate) fn for_test(subject: &str) -> Self {
+        let text = |text: &str| text.chars().take(COMMON_NAME_MAX).collect();
+        Self { subject: subject.chars().collect(), common_name: text(subject), fingerprint: [7; 32] }
+    }
+
     /// The subject in openvpn's form, as in `C=XX, O=T, CN=server`; only printable characters.
     pub fn subject(&self) -> &str {
         &self.subject
@@ -99,6 +106,8 @@ pub enum Reason {
     Revoked,
     /// `crl-verify`: the list of revoked certificates is out of date.
     RevocationListExpired,
+    /// `crl-verify`: the list of its issuer cannot be read, has a wrong signature or is only a part of one.
+    RevocationListUnusable,
     /// `tls-verify`: the script said no.
     Script,
     /// `x509-username-field`: it has no usable name.
@@ -115,7 +124,7 @@ impl fmt::Display for Reason {
             Self::NoCertificate => "the peer sent no certificate",
             Self::Malformed => "the certificate cannot be read",
             Self::UnknownIssuer => "unable to get local issuer certificate (no certificate in 'ca' has signed it)",
-            Self::BadSignature => "certificate signature failure",
+            Self::BadSignature => "certificate signature failure (wrong, or its algorithm is not supported)",
             Self::Expired => "certificate has expired",
             Self::NotYetValid => "certificate is not yet valid (compare the clocks of both ends)",
             Self::ClockNotSet => {
@@ -131,6 +140,7 @@ impl fmt::Display for Reason {
             Self::Fingerprint => "the fingerprint is not in 'peer-fingerprint' or 'verify-hash'",
             Self::Revoked => "certificate revoked",
             Self::RevocationListExpired => "CRL has expired (replace the file of 'crl-verify')",
+            Self::RevocationListUnusable => "CRL cannot be used (replace the file of 'crl-verify')",
             Self::Script => "the script of 'tls-verify' refused it",
             Self::NoUserName => "it has no usable name in the field of 'x509-username-field'",
             Self::Weak => "its key or signature is too weak for 'tls-cert-profile'",

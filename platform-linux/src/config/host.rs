@@ -66,6 +66,10 @@ pub struct HostConfig {
     pub replay_persist: Option<PathBuf>,
     /// The file that `secret` names, if it does.
     pub secret_file: Option<PathBuf>,
+    /// The file that `tls-auth`, `tls-crypt` or `tls-crypt-v2` names, if it does.
+    pub wrapping_file: Option<PathBuf>,
+    /// `askpass`: the file with the password of the private key; without one the terminal is asked.
+    pub askpass: Option<Option<PathBuf>>,
     /// The first config file, as it was named.
     pub config_file: Option<String>,
     pub(super) mode: Mode,
@@ -83,18 +87,36 @@ pub enum Mode {
     Help,
     /// `version`.
     Version,
-    /// `genkey`: write a new static key to this file, or to standard output.
-    GenerateKey(Option<PathBuf>),
+    /// `genkey`: write a new key to this file, or to standard output.
+    GenerateKey(KeyKind, Option<PathBuf>),
     /// `test-crypto`.
     TestCrypto,
     /// `show-ciphers`.
     ShowCiphers,
     /// `show-digests`.
     ShowDigests,
+    /// `show-tls`.
+    ShowTls,
+    /// `show-groups` or `show-curves`.
+    ShowGroups,
     /// `mktun`.
     MakeTun,
     /// `rmtun`.
     RemoveTun,
+}
+
+/// What `genkey` makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// `secret`, `tls-auth` and `tls-crypt`, which are of one kind.
+    Static,
+    /// `tls-crypt-v2-server`.
+    TlsCryptV2Server,
+    /// `tls-crypt-v2-client`, from the server's key, which stands in the link's `tls-crypt-v2`.
+    TlsCryptV2Client {
+        /// What the server's script is told about the client, in base64; without it the key says when it was made.
+        metadata: Option<String>,
+    },
 }
 
 /// `status`.
@@ -134,6 +156,8 @@ impl Default for HostConfig {
             dev_node: PathBuf::from(tun::DEFAULT_NODE),
             replay_persist: None,
             secret_file: None,
+            wrapping_file: None,
+            askpass: None,
             config_file: None,
             mode: Mode::Link,
             log_file: None,
@@ -171,6 +195,8 @@ impl HostConfig {
             "route-up" => self.scripts.push((Hook::RouteUp, text(d, 0)?)),
             "route-pre-down" => self.scripts.push((Hook::RoutePreDown, text(d, 0)?)),
             "ipchange" => self.scripts.push((Hook::IpChange, text(d, 0)?)),
+            "tls-verify" => self.scripts.push((Hook::TlsVerify, text(d, 0)?)),
+            "askpass" => self.askpass = Some(d.arg(0).map(|_| path(d, 0)).transpose()?),
             "script-security" => {
                 let levels = [("0", 0), ("1", 1), ("2", 2), ("3", 3)];
                 self.script_security = d.choice(0, &levels, "a level from 0 to 3")?;
@@ -248,7 +274,9 @@ impl HostConfig {
             "show-digests" => Mode::ShowDigests,
             "mktun" => Mode::MakeTun,
             "rmtun" => Mode::RemoveTun,
-            "genkey" => Mode::GenerateKey(key_file(d)?),
+            "show-tls" => Mode::ShowTls,
+            "show-groups" | "show-curves" => Mode::ShowGroups,
+            "genkey" => generate_key(d)?,
             _ => return Ok(Applied::NotMine),
         };
         // Help is help, whatever else is asked for.
@@ -259,19 +287,24 @@ impl HostConfig {
     }
 }
 
-/// The file of `genkey secret FILE`; the keys of `tls-auth` and `tls-crypt` are of the same kind.
-fn key_file<'a>(d: &Directive<'a>) -> Result<Option<PathBuf>, ConfigError<'a>> {
-    const KINDS: &str = "secret, tls-auth or tls-crypt";
-    let Some(kind) = d.arg(0) else { return Ok(None) };
-    if ["tls-crypt-v2-server", "tls-crypt-v2-client", "auth-token"].iter().any(|name| kind == *name) {
-        return Err(d.not_yet(0, KINDS));
-    }
-    d.choice(0, &[("secret", ()), ("tls-auth", ()), ("tls-crypt", ())], KINDS)?;
-    if d.args.len() > 2 {
-        let problem = Problem::WrongArgumentCount { given: d.args.len(), usage: "secret file" };
+/// `genkey TYPE FILE [METADATA]`, or `genkey` alone beside `secret FILE`.
+fn generate_key<'a>(d: &Directive<'a>) -> Result<Mode, ConfigError<'a>> {
+    const KINDS: &str = "secret, tls-auth, tls-crypt, tls-crypt-v2-server or tls-crypt-v2-client";
+    let kind = match d.arg(0) {
+        None => KeyKind::Static,
+        Some(kind) if ["secret", "tls-auth", "tls-crypt"].iter().any(|name| kind == *name) => KeyKind::Static,
+        Some(kind) if kind == "tls-crypt-v2-server" => KeyKind::TlsCryptV2Server,
+        Some(kind) if kind == "tls-crypt-v2-client" => {
+            KeyKind::TlsCryptV2Client { metadata: d.arg(2).map(|data| data.to_string()) }
+        }
+        Some(kind) if kind == "auth-token" => return Err(d.not_yet(0, KINDS)),
+        Some(_) => return Err(d.bad_value(0, KINDS)),
+    };
+    if d.args.len() > 2 && !matches!(kind, KeyKind::TlsCryptV2Client { .. }) {
+        let problem = Problem::WrongArgumentCount { given: d.args.len(), usage: "type file" };
         return Err(ConfigError { option: d.name, word: 3, problem });
     }
-    d.arg(1).map(|_| path(d, 1)).transpose()
+    Ok(Mode::GenerateKey(kind, d.arg(1).map(|_| path(d, 1)).transpose()?))
 }
 
 fn text<'a>(d: &Directive<'a>, index: usize) -> Result<String, ConfigError<'a>> {

@@ -1,4 +1,4 @@
-//! The configuration as Linux has it: command line, config files, included files, key file.
+//! The configuration as Linux has it: command line, config files, included files, key files.
 //!
 //! ```no_run
 //! use longcable::config::{Loaded, Mode, Sources};
@@ -15,21 +15,29 @@ mod sources;
 
 use std::path::PathBuf;
 
-use longcable_core::options::{Applied, Checker, ConfigError, Directive, KeySource, LinkConfig, Verdict};
+use longcable_core::options::{
+    Applied, Checker, ConfigError, ControlKey, Directive, KeySource, LinkConfig, Problem, Verdict, Warning, Word,
+};
 
 pub use diagnostic::Diagnostic;
 pub use help::{options_markdown, print_help};
-pub use host::{HostConfig, Mode, Status};
+pub use host::{HostConfig, KeyKind, Mode, Status};
 pub use sources::Sources;
 
+use crate::scripts::Hook;
 use sources::Source;
+
+/// What `verb 3` says about a static key.
+const STATIC_KEY_NOTE: &str = "NOTE: a static-key link has no forward secrecy: who gets hold of the key can read all that \
+                               was ever sent; TLS has, and 'longcable migrate' writes configurations for it";
 
 /// A configuration that is ready for use. The link borrows the texts it was read from.
 #[derive(Debug)]
 pub struct Loaded<'s> {
     /// What to do.
     pub mode: Mode,
-    /// The link. A key file has been read: its text is in the place of its name.
+    /// The link. The key files of `secret`, `tls-auth`, `tls-crypt` and `tls-crypt-v2` have been read: their text is in
+    /// the place of their name. Certificates and private keys have not.
     pub link: LinkConfig<'s>,
     /// The program around it.
     pub host: HostConfig,
@@ -100,26 +108,65 @@ impl<'s> Loaded<'s> {
         self.host.cd.clone_from(&sources.directory);
         self.host.config_file.clone_from(&sources.config_file);
         self.host.replay_persist = self.link.replay_persist.map(|file| PathBuf::from(file.to_string()));
-        if let Some(KeySource::File(file)) = self.link.secret {
-            self.host.secret_file = Some(PathBuf::from(file.to_string()));
-            if let Some(text) = sources.key() {
-                self.link.secret = Some(KeySource::Inline(text));
+        let inline = |option, key: &mut KeySource<'s>| {
+            let KeySource::File(file) = *key else { return None };
+            if let Some(text) = sources.key(option) {
+                *key = KeySource::Inline(text);
             }
-        }
+            Some(PathBuf::from(file.to_string()))
+        };
+        self.host.secret_file = self.link.secret.as_mut().and_then(|key| inline("secret", key));
+        self.host.wrapping_file = match &mut self.link.tls.wrapping {
+            ControlKey::None => None,
+            ControlKey::Auth(key) => inline("tls-auth", key),
+            ControlKey::Crypt(key) => inline("tls-crypt", key),
+            ControlKey::CryptV2(key) => inline("tls-crypt-v2", key),
+        };
         self.mode = std::mem::take(&mut self.host.mode);
         match &mut self.mode {
             Mode::Link => {
                 self.link.validate()?;
-                self.warnings.extend(self.link.warnings().map(|warning| warning.to_string()));
+                let verified = self.host.scripts.iter().any(|(hook, _)| *hook == Hook::TlsVerify);
+                let warnings = self.link.warnings().filter(|warning| {
+                    // A script that looks at certificates is such a method too.
+                    !(verified && *warning == Warning::NoServerVerification)
+                });
+                self.warnings.extend(warnings.map(|warning| warning.to_string()));
+                if self.link.secret.is_some() {
+                    if verified {
+                        return Err(error(
+                            "tls-verify",
+                            Problem::Conflict { why: "only a TLS link has it; leave it out" },
+                        ));
+                    }
+                    self.notes.push(STATIC_KEY_NOTE.to_owned());
+                }
             }
             Mode::TestCrypto => self.link.validate_keys()?,
             Mode::MakeTun | Mode::RemoveTun => self.link.validate_device()?,
             // The old spelling is `--genkey --secret FILE`.
-            Mode::GenerateKey(file) => *file = file.take().or(self.host.secret_file.clone()),
-            Mode::Help | Mode::Version | Mode::ShowCiphers | Mode::ShowDigests => {}
+            Mode::GenerateKey(KeyKind::Static, file) => *file = file.take().or(self.host.secret_file.clone()),
+            Mode::GenerateKey(KeyKind::TlsCryptV2Client { .. }, _) => match self.link.tls.wrapping {
+                ControlKey::CryptV2(_) => {}
+                _ => {
+                    let remedy = "a client key is made with the server's key: add '--tls-crypt-v2 SERVERKEY'";
+                    return Err(error("genkey", Problem::Missing { remedy }));
+                }
+            },
+            Mode::GenerateKey(KeyKind::TlsCryptV2Server, _)
+            | Mode::Help
+            | Mode::Version
+            | Mode::ShowCiphers
+            | Mode::ShowDigests
+            | Mode::ShowTls
+            | Mode::ShowGroups => {}
         }
         Ok(())
     }
+}
+
+fn error<'a>(option: &'static str, problem: Problem<'a>) -> ConfigError<'a> {
+    ConfigError { option: Word::literal(option), word: 0, problem }
 }
 
 impl Source {

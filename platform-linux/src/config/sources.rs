@@ -1,4 +1,4 @@
-//! The texts that make up a configuration: the command line, config files and the key file.
+//! The texts that make up a configuration: the command line, config files and key files.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -30,8 +30,8 @@ const SIZE_MAX: u64 = 1 << 20;
 pub struct Sources {
     /// A file stands before the one that includes it; the command line is the last.
     list: Vec<Source>,
-    /// The file that the option `secret` names.
-    key: Option<Zeroizing<String>>,
+    /// The files that the options of [`KEY_OPTIONS`] name.
+    keys: Vec<(&'static str, Zeroizing<String>)>,
     pub(super) warnings: Vec<String>,
     /// The directory that `cd` leads to, if there is such an option.
     pub(super) directory: Option<PathBuf>,
@@ -56,8 +56,22 @@ pub(super) enum Text {
     File(Zeroizing<Vec<u8>>),
 }
 
+/// The options whose key files are read with the configuration, while their reader still has the rights to.
+const KEY_OPTIONS: &[&str] = &["secret", "tls-auth", "tls-crypt", "tls-crypt-v2"];
+
 /// An option that asks for a command instead of a link, for which no key has to be there.
-const NEED_NO_KEY: [&str; 7] = ["genkey", "help", "version", "show-ciphers", "show-digests", "mktun", "rmtun"];
+const NEED_NO_KEY: [&str; 10] = [
+    "genkey",
+    "help",
+    "version",
+    "show-ciphers",
+    "show-digests",
+    "show-tls",
+    "show-groups",
+    "show-curves",
+    "mktun",
+    "rmtun",
+];
 
 impl Source {
     fn directives(&self) -> Box<dyn Iterator<Item = Result<Directive<'_>, Diagnostic>> + '_> {
@@ -117,21 +131,27 @@ impl Sources {
         let words = args.into_iter().map(OsString::into_string).collect::<Result<Vec<_>, _>>();
         let words = words.map_err(|word| Diagnostic::new(format_args!("the argument {word:?} is not UTF-8")))?;
         let mut loader = Loader {
-            sources: Self { list: Vec::new(), key: None, warnings: Vec::new(), directory: None, config_file: None },
+            sources: Self {
+                list: Vec::new(),
+                keys: Vec::new(),
+                warnings: Vec::new(),
+                directory: None,
+                config_file: None,
+            },
             start,
             stdin,
-            key: None,
-            needs_key: true,
+            keys: Vec::new(),
+            needed: KEY_OPTIONS,
             files: 0,
         };
         loader.add(COMMAND_LINE, Text::CommandLine(expand(words)), 0)?;
-        loader.read_key()?;
+        loader.read_keys()?;
         Ok(loader.sources)
     }
 
-    /// The text of the key file, if there is one.
-    pub(super) fn key(&self) -> Option<&str> {
-        self.key.as_ref().map(|key| key.as_str())
+    /// The text of the key file that an option names, if it does.
+    pub(super) fn key(&self, option: &str) -> Option<&str> {
+        self.keys.iter().find(|(name, _)| *name == option).map(|(_, text)| text.as_str())
     }
 
     /// Calls `visit` with every directive in the order in which they count.
@@ -167,11 +187,19 @@ struct Loader<'l> {
     sources: Sources,
     start: &'l Path,
     stdin: &'l mut dyn Read,
-    /// The file of the last `secret`, and the diagnostic if it cannot be read, which still lacks the reason.
-    key: Option<(String, Diagnostic)>,
-    needs_key: bool,
+    /// The file that each of the key options names last, still unread.
+    keys: Vec<KeyFile>,
+    /// The key options whose files are needed.
+    needed: &'static [&'static str],
     /// Config files opened so far.
     files: usize,
+}
+
+struct KeyFile {
+    option: &'static str,
+    name: String,
+    /// What to say if it cannot be read; the reason is still missing.
+    unread: Diagnostic,
 }
 
 /// Makes the diagnostic for the argument at hand.
@@ -189,13 +217,13 @@ impl Loader<'_> {
             match (directive.name.as_str().unwrap_or_default(), argument) {
                 ("config", Some(file)) if is_include(&directive) => included.push(self.include(&file, depth, &fails)?),
                 ("cd", Some(directory)) => self.change_directory(&directory, &fails)?,
-                ("secret", None) => self.key = None,
-                ("secret", Some(file)) if file != "[inline]" => {
-                    let unread = fails(&format_args!("option 'secret': cannot read the key file '{file}'"));
-                    self.key = Some((file, unread));
+                ("genkey", Some(kind)) if kind == "tls-crypt-v2-client" => self.needed = &["tls-crypt-v2"],
+                (name, _) if NEED_NO_KEY.contains(&name) => self.needed = &[],
+                (name, file) => {
+                    if let Some(option) = KEY_OPTIONS.iter().find(|option| **option == name) {
+                        self.name_key(option, file, &fails);
+                    }
                 }
-                (name, _) if NEED_NO_KEY.contains(&name) => self.needs_key = false,
-                _ => {}
             }
         }
         source.included = included;
@@ -236,18 +264,35 @@ impl Loader<'_> {
         }
     }
 
-    fn read_key(&mut self) -> Result<(), Diagnostic> {
-        let Some((name, unread)) = self.key.take().filter(|_| self.needs_key) else { return Ok(()) };
-        let result = File::open(self.resolve(&name)).and_then(|file| {
-            let accessible = file.metadata()?.mode() & 0o077 != 0;
-            Ok((read(file)?, accessible))
-        });
-        let (content, accessible) = result.map_err(|error| unread.because(Errno(&error)))?;
-        if accessible {
-            self.sources.warnings.push(format!("WARNING: file '{name}' is group or others accessible"));
+    /// Remembers the key file of an option, or that it has an inline block instead.
+    fn name_key(&mut self, option: &'static str, file: Option<String>, fails: Fails<'_>) {
+        // It announces a block that comes later, or was there before.
+        if file.as_deref() == Some("[inline]") {
+            return;
         }
-        let text = std::str::from_utf8(&content).map_err(|_| unread.because("it is no text file"))?;
-        self.sources.key = Some(Zeroizing::new(text.to_owned()));
+        self.keys.retain(|key| key.option != option);
+        if let Some(name) = file {
+            let unread = fails(&format_args!("option '{option}': cannot read the key file '{name}'"));
+            self.keys.push(KeyFile { option, name, unread });
+        }
+    }
+
+    fn read_keys(&mut self) -> Result<(), Diagnostic> {
+        for KeyFile { option, name, unread } in std::mem::take(&mut self.keys) {
+            if !self.needed.contains(&option) {
+                continue;
+            }
+            let result = File::open(self.resolve(&name)).and_then(|file| {
+                let accessible = file.metadata()?.mode() & 0o077 != 0;
+                Ok((read(file)?, accessible))
+            });
+            let (content, accessible) = result.map_err(|error| unread.because(Errno(&error)))?;
+            if accessible {
+                self.sources.warnings.push(format!("WARNING: file '{name}' is group or others accessible"));
+            }
+            let text = std::str::from_utf8(&content).map_err(|_| unread.because("it is no text file"))?;
+            self.sources.keys.push((option, Zeroizing::new(text.to_owned())));
+        }
         Ok(())
     }
 

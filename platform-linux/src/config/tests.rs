@@ -73,7 +73,9 @@ fn a_config_file_and_its_key_are_read() {
         assert_eq!(loaded.host.log.verb, 4);
         assert_eq!(loaded.host.config_file.as_deref(), Some("home.conf"));
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
-        assert_eq!(loaded.notes, ["home.conf:7: option 'tun-ipv6' has no effect: the tunnel always carries IPv6"]);
+        let [harmless, note] = loaded.notes.as_slice() else { panic!("{:?}", loaded.notes) };
+        assert_eq!(harmless, "home.conf:7: option 'tun-ipv6' has no effect: the tunnel always carries IPv6");
+        assert!(note.starts_with("NOTE: a static-key link has no forward secrecy"), "{note}");
     }
 }
 
@@ -210,6 +212,64 @@ fn the_last_key_counts() {
     assert_eq!(sources.parse().unwrap().link.secret, Some(KeySource::Inline("inline\n")));
 }
 
+const TLS_LINK: &str = "dev tun\ntls-client\nca ca.crt\ncert home.crt\nkey home.key\nremote-cert-tls server\n";
+
+#[test]
+fn the_key_of_the_control_channel_is_read_and_certificates_are_not() {
+    let directory = Directory::new();
+    directory.write("wrapping.key", "key text");
+    for (option, wrapping) in [
+        ("tls-auth wrapping.key 1", ControlKey::Auth as fn(_) -> _),
+        ("tls-crypt wrapping.key", ControlKey::Crypt),
+        ("tls-crypt-v2 wrapping.key", ControlKey::CryptV2),
+    ] {
+        directory.write("home.conf", format!("{TLS_LINK}{option}"));
+        let sources = directory.load(&["home.conf"]).unwrap();
+        let Loaded { link, host, warnings, notes, .. } = sources.parse().unwrap();
+        assert_eq!(link.tls.wrapping, wrapping(KeySource::Inline("key text")));
+        assert_eq!((host.wrapping_file, host.secret_file), (Some("wrapping.key".into()), None));
+        assert_eq!(link.tls.ca, Some(KeySource::File(Word::literal("ca.crt"))));
+        assert!(warnings.is_empty() && notes.is_empty(), "{warnings:?} {notes:?}");
+    }
+    directory.write("home.conf", format!("{TLS_LINK}tls-auth missing.key 1"));
+    assert!(directory.error(&["home.conf"]).starts_with(
+        "Options error: home.conf:7:10: option 'tls-auth': cannot read the key file 'missing.key': No such file"
+    ));
+    directory.write(
+        "home.conf",
+        format!("{TLS_LINK}tls-auth missing\n<tls-auth>\ninline\n</tls-auth>\ntls-auth [inline] 1"),
+    );
+    let sources = directory.load(&["home.conf"]).unwrap();
+    assert_eq!(sources.parse().unwrap().link.tls.wrapping, ControlKey::Auth(KeySource::Inline("inline\n")));
+}
+
+#[test]
+fn the_hosts_part_of_a_tls_link() {
+    let directory = Directory::new();
+    let unverified = TLS_LINK.replace("remote-cert-tls server\n", "");
+    directory.write("home.conf", format!("{unverified}askpass\nauth-nocache\ndh dh.pem"));
+    let sources = directory.load(&["home.conf"]).unwrap();
+    let Loaded { host, warnings, notes, .. } = sources.parse().unwrap();
+    assert_eq!((host.askpass, notes.len()), (Some(None), 2));
+    assert!(warnings[0].starts_with("WARNING: No server certificate verification method has been enabled."));
+    let sources = directory.load(&["--config", "home.conf", "--askpass", "p", "--tls-verify", "/v 1"]).unwrap();
+    let Loaded { host, warnings, .. } = sources.parse().unwrap();
+    assert_eq!((host.askpass, warnings.len()), (Some(Some("p".into())), 0));
+    assert_eq!(host.scripts, [(Hook::TlsVerify, "/v 1".to_owned())]);
+    let with_static_key = ["--dev", "tun", "--secret", "home.conf", "--tls-verify", "/v"];
+    assert!(directory.error(&with_static_key).contains("option 'tls-verify': only a TLS link has it"));
+}
+
+#[test]
+fn errors_of_tls_options_show_their_line() {
+    let with = |options: &str| error_of(format!("{TLS_LINK}{options}"));
+    assert!(with("data-ciphers AES-256-GCM:FOO").starts_with("Options error: home.conf:7:14: 'FOO' is no value"));
+    assert!(with("no-replay").starts_with("Options error: home.conf:7:1: option 'no-replay'"));
+    assert!(error_of(format!("{LINK}tls-timeout 5")).starts_with("Options error: home.conf:4:1: option 'tls-timeout'"));
+    let gcm = error_of("dev tun\nsecret static.key\ncipher AES-256-GCM");
+    assert!(gcm.starts_with("Options error: home.conf:3:8: 'AES-256-GCM' is no value for 'cipher'"), "{gcm}");
+}
+
 #[test]
 fn malformed_command_lines_are_errors() {
     let directory = Directory::new();
@@ -265,21 +325,38 @@ fn stand_alone_commands_need_no_link() {
         (&["--version", "--dev", "tun"], Mode::Version),
         (&["--show-ciphers"], Mode::ShowCiphers),
         (&["--show-digests"], Mode::ShowDigests),
-        (&["--genkey", "secret", "new.key"], Mode::GenerateKey(key())),
-        (&["--genkey", "tls-auth", "new.key"], Mode::GenerateKey(key())),
-        (&["--genkey", "--secret", "new.key"], Mode::GenerateKey(key())),
-        (&["--secret", "new.key", "--genkey"], Mode::GenerateKey(key())),
-        (&["--genkey", "secret"], Mode::GenerateKey(None)),
-        (&["--genkey"], Mode::GenerateKey(None)),
+        (&["--genkey", "secret", "new.key"], Mode::GenerateKey(KeyKind::Static, key())),
+        (&["--genkey", "tls-auth", "new.key"], Mode::GenerateKey(KeyKind::Static, key())),
+        (&["--genkey", "--secret", "new.key"], Mode::GenerateKey(KeyKind::Static, key())),
+        (&["--secret", "new.key", "--genkey"], Mode::GenerateKey(KeyKind::Static, key())),
+        (&["--genkey", "secret"], Mode::GenerateKey(KeyKind::Static, None)),
+        (&["--genkey"], Mode::GenerateKey(KeyKind::Static, None)),
         (&["--test-crypto", "--secret", "static.key"], Mode::TestCrypto),
+        (&["--genkey", "tls-crypt-v2-server", "new.key"], Mode::GenerateKey(KeyKind::TlsCryptV2Server, key())),
+        (&["--show-tls"], Mode::ShowTls),
+        (&["--show-groups", "--tls-auth", "missing"], Mode::ShowGroups),
+        (&["--show-curves"], Mode::ShowGroups),
         (&["--mktun", "--dev", "tun5"], Mode::MakeTun),
         (&["--rmtun", "--dev", "home", "--dev-type", "tun"], Mode::RemoveTun),
     ] {
         assert_eq!(directory.load(args).unwrap().parse().unwrap().mode, mode, "{args:?}");
     }
-    assert!(directory.error(&["--genkey", "tls-crypt-v2-server", "k"]).contains("not supported yet"));
-    assert!(directory.error(&["--genkey", "rsa", "k"]).contains("takes secret, tls-auth or tls-crypt"));
-    assert!(directory.error(&["--genkey", "secret", "k", "x"]).contains("write 'genkey secret file'"));
+    let client = ["--genkey", "tls-crypt-v2-client", "new.key", "TWVtbw==", "--tls-crypt-v2", "static.key"];
+    let sources = directory.load(&client).unwrap();
+    let Loaded { mode, link, .. } = sources.parse().unwrap();
+    let metadata = Some("TWVtbw==".to_owned());
+    assert_eq!(mode, Mode::GenerateKey(KeyKind::TlsCryptV2Client { metadata }, key()));
+    assert_eq!(link.tls.wrapping, ControlKey::CryptV2(KeySource::Inline("key")));
+    assert!(directory.error(&["--genkey", "tls-crypt-v2-client", "k"]).contains("add '--tls-crypt-v2 SERVERKEY'"));
+    let missing = ["--genkey", "tls-crypt-v2-client", "k", "--tls-crypt-v2", "none.key"];
+    assert!(directory.error(&missing).contains("option 'tls-crypt-v2': cannot read the key file 'none.key'"));
+    assert!(directory.error(&["--genkey", "auth-token", "k"]).contains("not supported yet"));
+    assert!(
+        directory
+            .error(&["--genkey", "rsa", "k"])
+            .contains("takes secret, tls-auth, tls-crypt, tls-crypt-v2-server or")
+    );
+    assert!(directory.error(&["--genkey", "secret", "k", "x"]).contains("write 'genkey type file'"));
     assert!(directory.error(&["--mktun"]).contains("add 'dev tun'"));
     assert!(directory.error(&["--test-crypto"]).contains("no key is configured"));
     assert!(directory.error(&["--test-crypto", "--secret", "none.key"]).contains("cannot read the key file"));

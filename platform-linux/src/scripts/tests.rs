@@ -51,6 +51,18 @@ fn up_has_openvpns_arguments_and_environment() {
 }
 
 #[test]
+fn tls_verify_is_told_depth_and_subject_and_decides() {
+    let (dir, scripts, mut env) = recorder(Hook::TlsVerify);
+    scripts.tls_verify(&mut env, 1, "C=XX, CN=Test CA").unwrap();
+    assert_eq!(recorded(&dir).join(" "), "<b c> <d> <1> <C=XX, CN=Test CA> script_type=tls-verify");
+    let mut refusing = Scripts::new(2);
+    refusing.set(Hook::TlsVerify, "/bin/sh -c 'exit 1'").unwrap();
+    let told = refusing.tls_verify(&mut env, 0, "CN=x").unwrap_err().to_string();
+    assert!(told.contains("(--tls-verify script): external program exited with error status: 1"), "{told}");
+    assert!(Scripts::new(2).tls_verify(&mut env, 0, "CN=x").is_ok(), "there is no such script");
+}
+
+#[test]
 fn down_names_its_reason_and_a_missing_ifconfig_is_empty() {
     let (dir, scripts, mut env) = recorder(Hook::Down);
     let bare = Tunnel { ipv4: None, ipv6: None, device: "tap1".to_owned(), device_type: "tap", ..tunnel() };

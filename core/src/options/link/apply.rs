@@ -1,5 +1,7 @@
 //! One option at a time.
 
+mod tls;
+
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::str::FromStr;
 
@@ -20,9 +22,14 @@ impl<'a> LinkConfig<'a> {
     /// # Errors
     /// An argument is missing or has no valid value.
     pub fn apply(&mut self, directive: &Directive<'a>) -> Done<'a> {
-        for topic in
-            [Self::apply_tunnel, Self::apply_routes, Self::apply_socket, Self::apply_crypto, Self::apply_timers]
-        {
+        for topic in [
+            Self::apply_tunnel,
+            Self::apply_routes,
+            Self::apply_socket,
+            Self::apply_crypto,
+            Self::apply_tls,
+            Self::apply_timers,
+        ] {
             if topic(self, directive)? == Applied::Taken {
                 return Ok(Applied::Taken);
             }
@@ -172,21 +179,20 @@ impl<'a> LinkConfig<'a> {
     }
 
     fn apply_crypto(&mut self, d: &Directive<'a>) -> Done<'a> {
-        const DIRECTIONS: &[(&str, Direction)] = &[("0", Direction::Normal), ("1", Direction::Inverse)];
         match d.name.as_str().unwrap_or_default() {
             "secret" => {
-                match (d.inline, d.arg(0)) {
-                    (Some(text), _) => self.secret = Some(KeySource::Inline(text)),
-                    // Old configurations announce an inline block that follows in this way.
-                    (None, Some(file)) if file == "[inline]" => {}
-                    (None, _) => self.secret = Some(KeySource::File(d.required(0)?)),
-                }
+                self.secret = source(d)?.or(self.secret);
                 if d.arg(1).is_some() {
-                    self.key_direction = Some(d.choice(1, DIRECTIONS, "0 or 1")?);
+                    self.key_direction = Some(direction(d, 1)?);
                 }
             }
-            "key-direction" => self.key_direction = Some(d.choice(0, DIRECTIONS, "0 or 1")?),
-            "cipher" => self.cipher = Some(cipher(d)?),
+            "key-direction" => self.key_direction = Some(direction(d, 0)?),
+            "cipher" => {
+                let cipher = cipher(d)?;
+                self.cipher = Some(cipher);
+                // openvpn takes the two options for one, so the later one counts.
+                self.tls.data_ciphers_fallback = self.tls.data_ciphers_fallback.and(Some(cipher));
+            }
             "auth" => {
                 let valid = "a digest from --show-digests";
                 self.auth = Some(d.parsed(0, valid, |name| Digest::from_name(name.as_str()?))?);
@@ -290,17 +296,19 @@ impl<'a> LinkConfig<'a> {
     }
 }
 
-fn cipher<'a>(d: &Directive<'a>) -> Result<Cipher, ConfigError<'a>> {
-    const TLS_ONLY: [&str; 6] = ["-GCM", "-CCM", "-CFB", "-OFB", "-CFB1", "-CFB8"];
-    let name = d.required(0)?;
-    let name = name.as_str().unwrap_or_default();
-    let ends_with = |end: &str| {
-        let start = name.len().checked_sub(end.len());
-        start.and_then(|start| name.get(start..)).is_some_and(|tail| tail.eq_ignore_ascii_case(end))
-    };
-    if TLS_ONLY.into_iter().any(ends_with) || ends_with("CHACHA20-POLY1305") {
-        return Err(d.bad_value(0, "a CBC cipher such as AES-256-CBC: with a static key no other mode is legal"));
+/// The inline block or the file of an option; `None` for `[inline]`, with which old configurations announce a block.
+fn source<'a>(d: &Directive<'a>) -> Result<Option<KeySource<'a>>, ConfigError<'a>> {
+    match d.inline {
+        Some(text) => Ok(Some(KeySource::Inline(text))),
+        None => Ok(Some(d.required(0)?).filter(|file| *file != "[inline]").map(KeySource::File)),
     }
+}
+
+fn direction<'a>(d: &Directive<'a>, index: usize) -> Result<Direction, ConfigError<'a>> {
+    d.choice(index, &[("0", Direction::Normal), ("1", Direction::Inverse)], "0 or 1")
+}
+
+fn cipher<'a>(d: &Directive<'a>) -> Result<Cipher, ConfigError<'a>> {
     d.parsed(0, "a cipher from --show-ciphers, such as AES-256-CBC", |name| Cipher::from_name(name.as_str()?))
 }
 

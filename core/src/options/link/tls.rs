@@ -4,14 +4,18 @@ use heapless::Vec;
 
 use super::{KeySource, Word};
 use crate::crypto::Cipher;
+use crate::options::WORDS_MAX;
 use crate::tls::Role;
 
 /// The most entries of `data-ciphers`.
 pub const DATA_CIPHERS_MAX: usize = 20;
 /// The most `peer-fingerprint` and `verify-hash` values.
 pub const FINGERPRINTS_MAX: usize = 32;
-/// The most values of `remote-cert-ku`.
-pub const KEY_USAGES_MAX: usize = 8;
+/// The most values of `remote-cert-ku`: as many as fit on a line.
+pub const KEY_USAGES_MAX: usize = WORDS_MAX.saturating_sub(1);
+
+/// `data-ciphers` if it is not configured (protocol section 3.14).
+pub(super) const DEFAULT_DATA_CIPHERS: [Cipher; 3] = [Cipher::Aes256Gcm, Cipher::Aes128Gcm, Cipher::ChaCha20Poly1305];
 
 /// What is configured about TLS and its control channel. Defaults are openvpn 2.6's.
 #[derive(Clone, Debug)]
@@ -49,7 +53,7 @@ pub struct TlsOptions<'a> {
 
     /// `data-ciphers`, most wanted first.
     pub data_ciphers: Vec<Cipher, DATA_CIPHERS_MAX>,
-    /// `data-ciphers-fallback`.
+    /// `data-ciphers-fallback`; see [`LinkConfig::fallback_cipher`](super::LinkConfig::fallback_cipher).
     pub data_ciphers_fallback: Option<Cipher>,
     /// `data-epoch`: announce the packet format of openvpn 2.7 with epochs (protocol section 2.6).
     pub data_epoch: bool,
@@ -135,11 +139,11 @@ pub struct PeerRules<'a> {
     pub extended_key_usage: Option<Word<'a>>,
     /// `verify-x509-name`.
     pub name: Option<(Word<'a>, NameKind)>,
-    /// `verify-hash`: fingerprints (SHA-256, or SHA-1 in the first 20 bytes) of the certificate at depth 1.
+    /// `verify-hash`: fingerprints of the certificate at depth 1.
     pub authority: Vec<Fingerprint, FINGERPRINTS_MAX>,
     /// `peer-fingerprint`: SHA-256 of the peer's certificate.
     pub peer: Vec<[u8; 32], FINGERPRINTS_MAX>,
-    /// `x509-username-field`.
+    /// `x509-username-field`: a field of the subject, or `ext:subjectAltName`. In lower case it means upper case.
     pub user_name_field: Word<'a>,
 }
 
@@ -196,7 +200,7 @@ impl Default for TlsOptions<'_> {
             ciphersuites: None,
             groups: None,
             profile: CertProfile::default(),
-            data_ciphers: [Cipher::Aes256Gcm, Cipher::Aes128Gcm, Cipher::ChaCha20Poly1305].into_iter().collect(),
+            data_ciphers: DEFAULT_DATA_CIPHERS.into_iter().collect(),
             data_ciphers_fallback: None,
             data_epoch: false,
             timeout: 2,

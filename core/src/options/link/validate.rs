@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 
 use super::*;
+use crate::crypto::Mode;
 use crate::options::error::Problem;
 
 impl<'a> LinkConfig<'a> {
@@ -59,20 +60,88 @@ impl<'a> LinkConfig<'a> {
         missing("dev", "the device's name does not tell its kind: add 'dev-type tun'")
     }
 
-    /// Whether there is a key and it can have the length that `keysize` wants.
+    /// Whether there are keys, of one kind, and the ciphers can use them.
     ///
     /// # Errors
-    /// The key is missing or the cipher takes no such key.
+    /// A key or certificate is missing, or the options that concern them contradict each other.
     pub fn validate_keys(&self) -> Result<(), ConfigError<'a>> {
-        if self.secret.is_none() {
-            return missing(
+        match (self.secret, self.tls.role) {
+            (Some(_), Some(_)) => conflict(
                 "secret",
-                "no key is configured: a static key ('secret FILE') or TLS is required, and TLS is not supported yet",
-            );
-        }
+                "a link has a static key or TLS: leave 'secret', or 'tls-client' and 'tls-server' out",
+            ),
+            (Some(_), None) => self.validate_static_key(),
+            (None, Some(_)) => self.validate_tls(),
+            (None, None) if self.tls_option.is_some() => missing(
+                "tls-client",
+                "no TLS role is configured: add 'tls-client' at one end and 'tls-server' at the other",
+            ),
+            (None, None) => missing(
+                "secret",
+                "no key is configured: TLS ('tls-client' or 'tls-server' with 'ca', 'cert' and 'key') or a static key \
+                 ('secret FILE') is required",
+            ),
+        }?;
         let suite = self.suite();
         if !suite.cipher.accepts_key_len(suite.key_len) {
             return conflict("keysize", "the cipher takes no key of this length; only that of BF-CBC can be chosen");
+        }
+        Ok(())
+    }
+
+    fn validate_static_key(&self) -> Result<(), ConfigError<'a>> {
+        if let Some(option) = self.tls_option {
+            let why =
+                "only a TLS link has it; leave it out, or put 'tls-client' or 'tls-server' in the place of 'secret'";
+            return Err(ConfigError::new(option, 0, Problem::Conflict { why }));
+        }
+        let cipher = self.suite().cipher;
+        if !matches!(cipher.mode(), Mode::Cbc | Mode::None) {
+            let valid = "a CBC cipher such as AES-256-CBC: with a static key no other mode is legal";
+            let problem = Problem::BadValue { value: Word::literal(cipher.name()), valid };
+            return Err(ConfigError { word: 1, ..ConfigError::of("cipher", problem) });
+        }
+        Ok(())
+    }
+
+    fn validate_tls(&self) -> Result<(), ConfigError<'a>> {
+        let tls = &self.tls;
+        if tls.pkcs12.is_some() {
+            let why = "the file of 'pkcs12' has it already; leave one of them out";
+            if tls.cert.is_some() {
+                return conflict("cert", why);
+            }
+            if tls.key.is_some() {
+                return conflict("key", why);
+            }
+        } else {
+            if tls.ca.is_none() && tls.peer.peer.is_empty() {
+                return missing(
+                    "ca",
+                    "nothing is configured that proves the peer: add 'ca FILE', or 'peer-fingerprint' with the SHA256 of \
+                     the peer's certificate",
+                );
+            }
+            if tls.cert.is_none() {
+                return missing("cert", "no certificate is configured: add 'cert FILE' (or 'pkcs12 FILE')");
+            }
+            if tls.key.is_none() {
+                return missing("key", "the private key of 'cert' is missing: add 'key FILE' (or 'pkcs12 FILE')");
+            }
+        }
+        if !tls.peer.authority.is_empty() && !tls.peer.peer.is_empty() {
+            return conflict("verify-hash", "it does not go with 'peer-fingerprint', which is enough; leave it out");
+        }
+        if tls.version_min > tls.version_max {
+            return conflict("tls-version-min", "it is newer than 'tls-version-max'; leave one of them out");
+        }
+        let counts_by_id = |cipher: &Cipher| matches!(cipher.mode(), Mode::Aead | Mode::Cfb | Mode::Ofb);
+        if !self.packet_ids && tls.data_ciphers.iter().chain(&self.fallback_cipher()).any(counts_by_id) {
+            return conflict(
+                "no-replay",
+                "only CBC ciphers work without packet ids; leave it out (or write 'data-ciphers AES-256-CBC' at both \
+                 ends)",
+            );
         }
         Ok(())
     }

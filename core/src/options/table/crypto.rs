@@ -4,8 +4,11 @@ use super::{OptionInfo, harmless, not_yet, works};
 
 pub(super) const DATA: &[OptionInfo] = &[
     works("secret", (1, 2), "file [0|1]", "static key shared with the peer, and its direction").inline(),
-    works("key-direction", (1, 1), "0|1", "direction of the static key; the peer has the other one").connection(),
-    works("cipher", (1, 1), "name", "cipher (BF-CBC); --show-ciphers lists them").pull().instance(),
+    works("key-direction", (1, 1), "0|1", "direction of the static key or of tls-auth; the peer has the other one")
+        .connection(),
+    works("cipher", (1, 1), "name", "cipher of a static-key link (BF-CBC), or of a TLS link with an old peer")
+        .pull()
+        .instance(),
     works("auth", (1, 1), "name", "digest of packet authentication (SHA1); --show-digests lists them"),
     works("keysize", (1, 1), "bits", "key length of BF-CBC"),
     works("replay-window", (1, 2), "n [t]", "accept packets up to n ids and t seconds late (64 15); 0 is strict order"),
@@ -35,7 +38,12 @@ pub(super) const COMPRESSION: &[OptionInfo] = &[
 ];
 
 pub(super) const COMMANDS: &[OptionInfo] = &[
-    works("genkey", (0, 3), "secret file", "write a new static key"),
+    works(
+        "genkey",
+        (0, 3),
+        "type [file] [data]",
+        "write a new key: secret, tls-auth, tls-crypt or tls-crypt-v2-server|client",
+    ),
     works("test-crypto", (0, 0), "", "test the cipher and digest of the configuration"),
     works("show-ciphers", (0, 0), "", "list the ciphers"),
     works("show-digests", (0, 0), "", "list the digests"),
@@ -43,9 +51,9 @@ pub(super) const COMMANDS: &[OptionInfo] = &[
     works("rmtun", (0, 0), "", "remove such a device"),
     works("version", (0, 0), "", "print the version"),
     works("help", (0, 0), "", "print this text"),
-    not_yet("show-tls", (0, 0), "", "list the TLS cipher suites"),
-    not_yet("show-groups", (0, 0), "", "list the key exchange groups"),
-    not_yet("show-curves", (0, 0), "", "list the elliptic curves"),
+    works("show-tls", (0, 0), "", "list the TLS cipher suites"),
+    works("show-groups", (0, 0), "", "list the key exchange groups"),
+    works("show-curves", (0, 0), "", "list the elliptic curves"),
     not_yet("show-engines", (0, 0), "", "list the OpenSSL engines"),
     not_yet("show-gateway", (0, 1), "[address]", "print the default gateway"),
     not_yet("show-pkcs11-ids", (0, 2), "[provider] [login]", "list the identities on a smart card"),

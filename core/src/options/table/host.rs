@@ -14,7 +14,7 @@ pub(super) const SCRIPTS: &[OptionInfo] = &[
     works("ipchange", (1, 1), "\"cmd [arguments]\"", "run when the peer's address is known or changes"),
     works("setenv", (1, 2), "name [value]", "variable for scripts; 'setenv opt ...' tolerates an unknown option"),
     works("setenv-safe", (1, 2), "name [value]", "variable OPENVPN_name for scripts").pull(),
-    not_yet("tls-verify", (1, 1), "cmd", "run to check a certificate"),
+    works("tls-verify", (1, 1), "\"cmd [arguments]\"", "run to check each certificate of the peer"),
     not_yet("client-connect", (1, 1), "cmd", "run when a client has connected"),
     not_yet("client-disconnect", (1, 1), "cmd", "run when a client has left"),
     not_yet("client-crresponse", (1, 1), "cmd", "run when a client answers a challenge"),
@@ -52,13 +52,7 @@ pub(super) const PROCESS: &[OptionInfo] = &[
 pub(super) const CONFIGURATION: &[OptionInfo] = &[
     works("config", (1, 1), "file|stdin", "read options from a file").instance(),
     works("ignore-unknown-option", (1, MANY), "names", "tolerate these options if they are unknown or not supported"),
-    harmless(
-        "compat-mode",
-        (1, 1),
-        "x.y.z",
-        "behave as an older openvpn",
-        "a static-key link is the same in all versions",
-    ),
+    works("compat-mode", (1, 1), "x.y.z", "defaults of an older openvpn: its data ciphers"),
 ];
 
 pub(super) const MANAGEMENT: &[OptionInfo] = &[
@@ -105,7 +99,6 @@ pub(super) const WINDOWS: &[OptionInfo] = &[
 pub(super) const REMOVED: &[OptionInfo] = &[
     removed("udp-mtu", "use 'tun-mtu' (the default 1500 fits nearly always)"),
     removed("mtu-dynamic", "use 'fragment'"),
-    removed("key-method", "leave it out: key method 2 is always used"),
     removed("no-iv", "leave it out at both ends: an initialisation vector is always used"),
     removed("inetd", "use 'daemon', or a service of the system's service manager"),
     removed("ifconfig-pool-linear", "use 'topology p2p'"),

@@ -53,7 +53,8 @@ pub(super) const SIZES: &[OptionInfo] = &[
     works("mtu-disc", (1, 1), "no|maybe|yes", "path MTU discovery on the socket").connection(),
     not_yet("fragment", (1, 2), "n [mtu]", "split packets inside the tunnel").connection(),
     not_yet("link-mtu", (1, 1), "n", "largest packet outside the tunnel, in bytes").connection(),
-    not_yet("max-packet-size", (1, 1), "n", "largest control packet, in bytes").connection(),
+    works("max-packet-size", (1, 1), "n", "largest control packet with its headers, in bytes (1250), and mssfix n mtu")
+        .connection(),
     not_yet("tun-mtu-max", (1, 1), "n", "largest tun-mtu that a server may push"),
     not_yet("mtu-test", (0, 0), "", "measure the path's MTU"),
     harmless("tun-mtu-extra", (1, 1), "n", "slack of packet buffers", "buffers always fit the largest packet")

@@ -145,7 +145,7 @@ fn keys_and_suites() {
     assert_eq!(parse("<secret>\nx\n</secret>\nsecret [inline] 0").secret, Some(KeySource::Inline("x\n")));
     assert_eq!(parse("keysize 256").suite().key_len, 32);
     assert_eq!(parse("cipher none\nauth none").suite(), Suite::new(Cipher::None, Digest::None));
-    for cipher in ["AES-256-GCM", "aes-128-cfb", "CHACHA20-POLY1305", "BF-OFB"] {
+    for cipher in ["AES-256-GCM", "aes-128-cfb", "CHACHA20-POLY1305", "AES-256-OFB"] {
         assert!(error(&format!("cipher {cipher}")).contains("a CBC cipher such as AES-256-CBC"), "{cipher}");
     }
     assert!(error("cipher ROT13").contains("--show-ciphers"));

@@ -1,0 +1,252 @@
+//! From TLS to a data key: the handshake, the key messages, the key material (protocol sections 3.10 to 3.12).
+
+use core::mem;
+
+use heapless::String;
+use zeroize::Zeroizing;
+
+use crate::control::key_state::{Identity, KeyState, Stage};
+use crate::control::negotiation::{self, Agreed, PeerId};
+use crate::control::protection::Protection;
+use crate::control::session::{Context, Current, Key, Session, seconds};
+use crate::control::wrapping::Wrapping;
+use crate::crypto::key_derivation::KeyMaterial;
+use crate::crypto::replay::{ReplayBits, ReplayWindow};
+use crate::crypto::{Rng, Unsupported};
+use crate::data::{Budget, DataKey, Format, Opener, Sealer};
+use crate::event::Event;
+use crate::options::{Side, options_string};
+use crate::platform::Platform;
+use crate::time::Duration;
+use crate::tls::{Role, TlsFailure, TlsProgress, TlsSession};
+use crate::wire::internal::OPTIONS_MAX;
+use crate::wire::key_method2::{KeyMessage, KeySource};
+use crate::wire::opcode::KeyId;
+use crate::wire::text::{self, TextMessage};
+
+/// Longest record of application data: a key message or a text message, in bytes (protocol section 9).
+const RECORD_MAX: usize = 2048;
+/// Traffic under one key with 64-bit blocks (SWEET32), in bytes.
+const SHORT_BLOCK_LIMIT: u64 = 64 << 20;
+
+const EXPORT_PEER_ID: &str = "EXPORTER-OpenVPN-p2p-peerid";
+const EXPORT_WRAPPING: &str = "EXPORTER-OpenVPN-dynamic-tls-crypt";
+
+impl<P: Platform> Session<P> {
+    pub(super) fn negotiate(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        shared: &Protection<P::Crypto>,
+        tls: &mut P::Tls,
+        negotiates: bool,
+    ) -> Result<(), TlsFailure> {
+        loop {
+            let known = self.identity;
+            let Some(key) = self.key(negotiates && self.next.is_some()) else { return Ok(()) };
+            match &mut key.stage {
+                Stage::Reset { answered: true } if key.reliability.is_all_acked() => key.stage = Stage::Handshake,
+                Stage::Reset { .. } | Stage::Failed { .. } => return Ok(()),
+                Stage::Handshake => match tls.step()? {
+                    TlsProgress::Handshaking => return Ok(()),
+                    TlsProgress::Established(verified) => {
+                        let peer = Identity::from(verified);
+                        let mut name = String::new();
+                        let _ = name.push_str(verified.common_name());
+                        if known.is_some_and(|known| known != peer) {
+                            return Err(TlsFailure::new("the peer's certificate is another than before", false));
+                        }
+                        let sent = match cx.role {
+                            Role::Client => Some(KeySource::generate(cx.rng)),
+                            Role::Server => None,
+                        };
+                        if let Some(source) = &sent {
+                            send_key_message::<P>(cx, tls, source)?;
+                        }
+                        key.stage = Stage::Exchange { peer, sent };
+                        if known.is_none() {
+                            self.identity = Some(peer);
+                            let mut version = String::new();
+                            let _ = tls.describe(&mut version);
+                            cx.notify(Event::TlsEstablished { tls: version, peer: name });
+                        }
+                    }
+                },
+                Stage::Exchange { .. } => {
+                    tls.step()?;
+                    let mut record = Zeroizing::new([0; RECORD_MAX]);
+                    let len = tls.read_plain(record.as_mut_slice());
+                    if len == 0 {
+                        return Ok(());
+                    }
+                    self.key_message(cx, shared, tls, record.get(..len).unwrap_or_default())?;
+                }
+                Stage::Established => {
+                    tls.step()?;
+                    let mut record = [0; RECORD_MAX];
+                    let len = tls.read_plain(&mut record);
+                    if len == 0 {
+                        return Ok(());
+                    }
+                    for message in text::messages(record.get(..len).unwrap_or_default()) {
+                        match message {
+                            Ok(TextMessage::Exit) => cx.outcome.peer_left = true,
+                            Ok(_) => cx.notify(Event::MessageIgnored),
+                            Err(_) => cx.notify(Event::MessageRefused),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The peer's key message has come: the key can be made.
+    fn key_message(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        shared: &Protection<P::Crypto>,
+        tls: &mut P::Tls,
+        record: &[u8],
+    ) -> Result<(), TlsFailure> {
+        let message = KeyMessage::parse(record, cx.role.other()).map_err(|error| TlsFailure::new(error, false))?;
+        let Some(mut key) = self.next.take() else { return Ok(()) };
+        let agreed = match self.agreed {
+            Some(agreed) => agreed,
+            None => {
+                let agreed =
+                    negotiation::agree(cx.config, cx.role, message.peer_info, message.options, P::Tls::CAN_EXPORT);
+                let mut options = String::new();
+                for character in message.options.chars() {
+                    let _ = options.push(character);
+                }
+                cx.outcome.peer_options = Some(options);
+                agreed.map_err(|none| TlsFailure::new(none, false)).inspect_err(|_| {
+                    key.fail(cx.now);
+                })?
+            }
+        };
+        self.agreed = Some(agreed);
+        let Stage::Exchange { peer: verified, sent } = mem::replace(&mut key.stage, Stage::Established) else {
+            return Ok(());
+        };
+        let ours = match sent {
+            Some(source) => source,
+            None => {
+                let source = KeySource::generate(cx.rng);
+                send_key_message::<P>(cx, tls, &source)?;
+                source
+            }
+        };
+        let material = match (agreed.export_keys, cx.role, self.peer) {
+            (true, ..) => {
+                KeyMaterial::from_export(|label, bytes| tls.export(label, bytes)).map_err(|_| cannot_export())?
+            }
+            (false, Role::Client, Some(peer)) => KeyMaterial::from_prf(&ours, &message.source, self.own, peer),
+            (false, Role::Server, Some(peer)) => KeyMaterial::from_prf(&message.source, &ours, peer, self.own),
+            (.., None) => return Ok(()),
+        };
+        if key.id == KeyId::FIRST {
+            self.peer_id = match agreed.peer_id {
+                PeerId::None => None,
+                PeerId::Fixed(id) => Some(id),
+                PeerId::FromExporter => {
+                    let mut id = [0; 3];
+                    tls.export(EXPORT_PEER_ID, &mut id).map_err(|_| cannot_export())?;
+                    let [a, b, c] = id;
+                    Some(u32::from_be_bytes([0, a, b, c]))
+                }
+            };
+            if agreed.dynamic_tls_crypt {
+                let mut bytes = Zeroizing::new([0; 256]);
+                tls.export(EXPORT_WRAPPING, bytes.as_mut_slice()).map_err(|_| cannot_export())?;
+                let original = self.protection(shared).original_key();
+                let wrapping = Wrapping::dynamic(&bytes, original, cx.role)
+                    .map_err(|_| TlsFailure::new("no tls-crypt here", false))?;
+                self.dynamic = Some((wrapping, shared.guard(cx.config, cx.unix_now)));
+            }
+        }
+        let data = self
+            .data_key(cx, &key, &verified, agreed, &material)
+            .map_err(|_| TlsFailure::new("this cipher or digest is not supported here", false))?;
+        let lifetime = lifetime(cx);
+        cx.notify(Event::DataChannel {
+            cipher: agreed.suite.cipher,
+            key_id: key.id.get(),
+            peer_id: self.peer_id,
+            exported: agreed.export_keys,
+        });
+        if let Some(before) = self.current.replace(Current { control: key, data, lifetime }) {
+            let expires = before.data.expires.unwrap_or(cx.now + seconds(cx.config.tls.tran_window));
+            self.lame_duck = Some(DataKey { expires: Some(expires), ..before.data });
+        } else {
+            cx.outcome.connected = Some((self.address, agreed));
+        }
+        Ok(())
+    }
+
+    /// Makes the data key; it takes a verified peer to do so.
+    fn data_key(
+        &self,
+        cx: &Context<'_, P>,
+        key: &KeyState<P::ControlMemory>,
+        _peer: &Identity,
+        agreed: Agreed,
+        material: &KeyMaterial,
+    ) -> Result<Key<P>, Unsupported> {
+        let (config, pair, key_id) = (cx.config, material.keys(cx.role), key.id.get());
+        let format = match self.peer_id {
+            None => Format::V1 { key_id },
+            Some(peer_id) if agreed.epoch => Format::Epoch { key_id, peer_id },
+            Some(peer_id) => Format::V2 { key_id, peer_id },
+        };
+        let window = config.packet_ids.then(|| {
+            let (size, expiry) = config.replay_window;
+            ReplayWindow::new(P::ReplayBits::ZERO, size, seconds(expiry))
+        });
+        let bytes = match config.tls.reneg_bytes {
+            Some(0) => u64::MAX,
+            Some(bytes) => bytes,
+            None if agreed.suite.cipher.is_64_bit_block() => SHORT_BLOCK_LIMIT,
+            None => u64::MAX,
+        };
+        let packets = if config.tls.reneg_pkts == 0 { u64::MAX } else { config.tls.reneg_pkts };
+        Ok(DataKey {
+            key_id,
+            peer_id: self.peer_id,
+            sealer: Sealer::for_tls(agreed.suite, pair.send, format, config.packet_ids)?,
+            opener: Opener::for_tls(agreed.suite, pair.receive, agreed.epoch, window)?,
+            since: key.started,
+            confirmed: false,
+            expires: None,
+            budget: Budget { bytes, packets },
+        })
+    }
+}
+
+fn send_key_message<P: Platform>(cx: &Context<'_, P>, tls: &mut P::Tls, source: &KeySource) -> Result<(), TlsFailure> {
+    let mut options = String::<OPTIONS_MAX>::new();
+    let mut info = String::<OPTIONS_MAX>::new();
+    let mut record = Zeroizing::new([0; RECORD_MAX]);
+    // A string longer than openvpn allows is told as far as it goes.
+    let _ = options_string(cx.config, Side::Local, &mut options);
+    let _ = negotiation::write_peer_info(cx.config, P::Tls::CAN_EXPORT, &mut info);
+    let len = KeyMessage::write(source, cx.role, &options, "", "", &info, record.as_mut_slice()).unwrap_or(0);
+    match record.get(..len).map(|record| tls.write_plain(record)) {
+        Some(written) if written == len && len > 0 => tls.step().map(drop),
+        _ => Err(TlsFailure::new("TLS does not take the key message", false)),
+    }
+}
+
+fn cannot_export() -> TlsFailure {
+    TlsFailure::new("the TLS stack cannot export keys", false)
+}
+
+/// `reneg-sec`: a TLS server draws a time that is up to a tenth shorter, so that the two ends do not ask at once.
+fn lifetime<P: Platform>(cx: &mut Context<'_, P>) -> Duration {
+    let max = cx.config.tls.reneg_sec;
+    let default = if cx.role == Role::Server { max.saturating_sub(max / 10) } else { max };
+    let min = cx.config.tls.reneg_sec_min.unwrap_or(default).min(max);
+    let mut random = [0; 4];
+    cx.rng.fill(&mut random);
+    let span = max.saturating_sub(min).saturating_add(1);
+    seconds(min.saturating_add(u32::from_be_bytes(random).checked_rem(span).unwrap_or(0)))
+}

@@ -1,0 +1,119 @@
+//! The negotiation of one key: resets, then TLS, then key messages (protocol section 3.10).
+
+use crate::control::reliability::Reliability;
+use crate::time::{Duration, Instant};
+use crate::tls::TlsSession;
+use crate::wire::key_method2::KeySource;
+use crate::wire::opcode::{KeyId, Opcode};
+use crate::x509::PeerVerified;
+
+/// A failed negotiation lives on for so long, for the TLS alert to reach the peer.
+const ALERT_TIME: Duration = Duration::from_secs(2);
+
+/// Who the peer is. Only a verified peer has one, and no data key is made without it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity([u8; 32]);
+
+impl From<&PeerVerified> for Identity {
+    fn from(peer: &PeerVerified) -> Self {
+        Self(*peer.fingerprint())
+    }
+}
+
+/// How far the negotiation has come.
+pub(super) enum Stage {
+    /// Our reset is not acknowledged, or the peer's has not come.
+    Reset {
+        /// The peer's has come.
+        answered: bool,
+    },
+    /// TLS.
+    Handshake,
+    /// TLS stands; the key messages are exchanged.
+    Exchange {
+        /// Who the peer has shown to be.
+        peer: Identity,
+        /// Our contribution to the key, if it has been sent.
+        sent: Option<KeySource>,
+    },
+    /// There is a data key; text messages may follow.
+    Established,
+    /// It has failed; an alert may still be on its way.
+    Failed {
+        /// When to give up on it.
+        until: Instant,
+    },
+}
+
+/// One key's control state. `M` is the memory for its packets.
+pub(super) struct KeyState<M> {
+    pub(super) id: KeyId,
+    /// When the negotiation began.
+    pub(super) started: Instant,
+    /// When the peer last moved it on.
+    pub(super) heard: Instant,
+    pub(super) stage: Stage,
+    pub(super) reliability: Reliability<M>,
+    /// Which of the link's TLS sessions it uses.
+    pub(super) tls: usize,
+    /// This end has asked for the negotiation.
+    pub(super) ours: bool,
+}
+
+impl<M: AsRef<[u8]> + AsMut<[u8]>> KeyState<M> {
+    /// Begins a negotiation: `reset` is sent first.
+    pub(super) fn start(
+        id: KeyId,
+        reset: Opcode,
+        ours: bool,
+        tls: usize,
+        memory: M,
+        timeout: Duration,
+        now: Instant,
+    ) -> Self {
+        let mut reliability = Reliability::new(memory, timeout);
+        reliability.send(reset, 0, |_| 0);
+        Self { id, started: now, heard: now, stage: Stage::Reset { answered: false }, reliability, tls, ours }
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.stage, Stage::Failed { .. })
+    }
+
+    /// It cannot succeed any more, but what TLS has to say about it is still sent.
+    pub(super) fn fail(&mut self, now: Instant) {
+        if !self.has_failed() {
+            self.stage = Stage::Failed { until: now + ALERT_TIME };
+        }
+    }
+
+    /// When the negotiation is over, one way or the other.
+    pub(super) fn deadline(&self, hand_window: Duration) -> Option<Instant> {
+        match self.stage {
+            Stage::Established => None,
+            Stage::Failed { until } => Some(until),
+            _ => Some(self.started + hand_window),
+        }
+    }
+
+    /// Whether resets are exchanged, so that TLS may flow.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.stage, Stage::Reset { .. })
+    }
+
+    /// Takes what TLS has to send into control packets of at most `limit` bytes of payload.
+    pub(super) fn flush(&mut self, tls: &mut impl TlsSession, limit: usize) {
+        while self.is_open() && self.reliability.can_send() {
+            if !self.reliability.send(Opcode::Control, limit, |cell| tls.write_tls(cell)) {
+                break;
+            }
+        }
+    }
+
+    /// Takes what TLS has to send, if anything, into one packet of this kind.
+    pub(super) fn flush_one(&mut self, tls: &mut impl TlsSession, limit: usize, opcode: Opcode) {
+        if self.is_open() && self.reliability.can_send() {
+            self.reliability.send(opcode, limit, |cell| tls.write_tls(cell));
+        }
+    }
+}

@@ -1,0 +1,487 @@
+//! One TLS session with a peer: its ids, its keys, and what the two ends have agreed on
+//! (protocol sections 3.10 to 3.14).
+
+use core::net::SocketAddr;
+
+use heapless::{Deque, String, Vec};
+
+use crate::control::HEADROOM;
+use crate::control::key_state::{Identity, KeyState, Stage};
+use crate::control::negotiation::Agreed;
+use crate::control::protection::{Guard, Protection};
+use crate::control::wrapping::Wrapping;
+use crate::data::DataKey;
+use crate::error::Discard;
+use crate::event::Event;
+use crate::options::LinkConfig;
+use crate::packet::PacketBuf;
+use crate::platform::Platform;
+use crate::time::{Duration, Instant};
+use crate::tls::{Role, TlsFailure, TlsSession};
+use crate::wire::control::{self, EarlyNegotiation, Message, SessionId};
+use crate::wire::internal::OPTIONS_MAX;
+use crate::wire::opcode::{Head, KeyId, Opcode};
+use crate::wire::text::{self};
+
+/// The most acknowledgements in a packet that carries something else.
+const ACKS_WITH_PAYLOAD: usize = 4;
+const ACKS_ALONE: usize = 8;
+/// Bytes of a control packet besides its wrapping and payload.
+const PLAIN_OVERHEAD: usize = 1 + ACKS_WITH_PAYLOAD * 4 + SessionId::LEN + 4;
+/// The peer may ask for a new key this often.
+const RENEGOTIATION_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a session may use while it works on one input.
+pub(crate) struct Context<'x, P: Platform> {
+    pub(crate) config: &'x LinkConfig<'x>,
+    pub(crate) role: Role,
+    pub(crate) now: Instant,
+    /// Seconds since 1970.
+    pub(crate) unix_now: u64,
+    pub(crate) rng: &'x mut P::Rng,
+    pub(crate) events: &'x mut Deque<Event<'static>, 8>,
+    pub(crate) outcome: &'x mut Outcome,
+}
+
+impl<P: Platform> Context<'_, P> {
+    /// A full queue drops the newest event: the oldest tells the cause.
+    pub(crate) fn notify(&mut self, event: Event<'static>) {
+        let _ = self.events.push_back(event);
+    }
+}
+
+/// What the sessions of a link share.
+pub(super) struct Stack<'x, P: Platform> {
+    pub(super) protection: &'x Protection<P::Crypto>,
+    pub(super) tls: &'x mut [P::Tls],
+    /// The TLS session that nobody uses, if there is one.
+    pub(super) free: Option<usize>,
+}
+
+/// What an input has led to, for the peer that owns the sessions.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    /// A session has come to life: its peer's address and what was agreed.
+    pub(crate) connected: Option<(SocketAddr, Agreed)>,
+    /// The options string that the peer told.
+    pub(crate) peer_options: Option<String<OPTIONS_MAX>>,
+    /// The peer has said that it exits.
+    pub(crate) peer_left: bool,
+    /// The session can neither go on nor be replaced.
+    pub(crate) failed: bool,
+    /// A packet of the live session was accepted.
+    pub(crate) heard: bool,
+}
+
+pub(super) type Key<P> = DataKey<<P as Platform>::Crypto, <P as Platform>::ReplayBits>;
+
+/// A key that stands: its control state, for text messages, and its data.
+pub(super) struct Current<P: Platform> {
+    pub(super) control: KeyState<P::ControlMemory>,
+    pub(super) data: Key<P>,
+    /// How long the key is used before a new one is negotiated; zero is for ever.
+    pub(super) lifetime: Duration,
+}
+
+pub(super) struct Session<P: Platform> {
+    pub(super) own: SessionId,
+    pub(super) peer: Option<SessionId>,
+    pub(super) address: SocketAddr,
+    /// This end has begun it.
+    pub(super) ours: bool,
+    guard: Guard,
+    /// With a tls-crypt-v2 server key: what this one client's packets are wrapped with.
+    own_protection: Option<Protection<P::Crypto>>,
+    /// With a tls-crypt-v2 client key: the server wants to see it again.
+    resend_key: bool,
+    /// Wraps everything from the second key on.
+    pub(super) dynamic: Option<(Wrapping<P::Crypto>, Guard)>,
+    pub(super) agreed: Option<Agreed>,
+    pub(super) peer_id: Option<u32>,
+    /// Who the first key was negotiated with.
+    pub(super) identity: Option<Identity>,
+    pub(super) current: Option<Current<P>>,
+    pub(super) next: Option<KeyState<P::ControlMemory>>,
+    pub(super) lame_duck: Option<Key<P>>,
+    /// A repeated packet of a key that is gone; it is acknowledged all the same, or the peer repeats it for ever.
+    stray: Option<(KeyId, u32)>,
+}
+
+impl<P: Platform> Session<P> {
+    /// A session that begins with our hard reset.
+    pub(super) fn begin(
+        cx: &mut Context<'_, P>,
+        protection: &Protection<P::Crypto>,
+        address: SocketAddr,
+        tls: usize,
+        ours: bool,
+    ) -> Self {
+        let reset = match cx.role {
+            Role::Server => Opcode::HardResetServerV2,
+            Role::Client if protection.is_v2_client() => Opcode::HardResetClientV3,
+            Role::Client => Opcode::HardResetClientV2,
+        };
+        let key = KeyState::start(KeyId::FIRST, reset, ours, tls, P::CONTROL_MEMORY, timeout(cx.config), cx.now);
+        Self {
+            own: SessionId::generate(cx.rng),
+            peer: None,
+            address,
+            ours,
+            guard: protection.guard(cx.config, cx.unix_now),
+            own_protection: None,
+            resend_key: false,
+            dynamic: None,
+            agreed: None,
+            peer_id: None,
+            identity: None,
+            current: None,
+            next: Some(key),
+            lame_duck: None,
+            stray: None,
+        }
+    }
+
+    /// Whether packets with this session id are of this session.
+    pub(super) fn is_with(&self, peer: SessionId) -> bool {
+        self.peer == Some(peer)
+    }
+
+    /// Whether a hard reset of any peer may become the answer to ours: nobody has shown yet to know of it.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.next.as_ref().is_some_and(|key| matches!(key.stage, Stage::Reset { .. })) && self.current.is_none()
+    }
+
+    /// When the peer last moved the negotiation on.
+    pub(super) fn heard(&self) -> Option<Instant> {
+        self.next.as_ref().map(|key| key.heard)
+    }
+
+    /// Whether this is our id.
+    pub(super) fn is(&self, own: SessionId) -> bool {
+        self.own == own
+    }
+
+    /// Whether one of its keys uses this TLS session.
+    pub(super) fn uses_tls(&self, slot: usize) -> bool {
+        self.keys().any(|key| key.tls == slot)
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &KeyState<P::ControlMemory>> {
+        self.next.iter().chain(self.current.as_ref().map(|current| &current.control))
+    }
+
+    /// When its first negotiation is over, one way or the other.
+    pub(super) fn deadline(&self, window: Duration) -> Option<Instant> {
+        self.next.as_ref()?.deadline(window)
+    }
+
+    /// When it has work.
+    pub(super) fn next_deadline(&self, window: Duration) -> Option<Instant> {
+        let expiry = |key: &Key<P>| key.expires;
+        self.keys()
+            .flat_map(|key| [key.reliability.next_due(), key.deadline(window)])
+            .flatten()
+            .chain(self.lame_duck.as_ref().and_then(expiry))
+            .chain(self.current.as_ref().and_then(|current| expiry(&current.data)))
+            .min()
+    }
+
+    /// The time for its first key is over.
+    pub(super) fn report_timeout(&self, cx: &mut Context<'_, P>) {
+        if !self.next.as_ref().is_some_and(KeyState::has_failed) {
+            cx.notify(Event::HandshakeTimeout(cx.config.tls.hand_window));
+        }
+    }
+
+    /// Whether data can flow.
+    pub(super) fn is_live(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// Takes the peer's hard reset. `guard` has seen it already.
+    pub(super) fn adopt(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        peer: SessionId,
+        from: SocketAddr,
+        guard: Guard,
+        own_protection: Option<Protection<P::Crypto>>,
+    ) {
+        if self.peer.is_some() {
+            // Another peer than the one that answered first: what that one sent is forgotten.
+            if let Some(key) = &mut self.next {
+                key.reliability.forget_received();
+            }
+        }
+        self.peer = Some(peer);
+        self.address = from;
+        self.guard.window = guard.window;
+        self.own_protection = own_protection;
+        cx.notify(Event::InitialPacket { from, session: peer });
+        if let Some(key) = &mut self.next {
+            key.reliability.resend_now();
+        }
+    }
+
+    pub(super) fn protection<'a>(&'a self, shared: &'a Protection<P::Crypto>) -> &'a Protection<P::Crypto> {
+        self.own_protection.as_ref().unwrap_or(shared)
+    }
+
+    /// Handles a packet of this session.
+    pub(super) fn handle(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        stack: &mut Stack<'_, P>,
+        from: SocketAddr,
+        head: Head,
+        datagram: &mut [u8],
+    ) -> Result<(), Discard> {
+        // Without a wrapping, session ids are all that a stranger must guess.
+        if from != self.address && !self.protection(stack.protection).is_authentic() {
+            return Err(Discard::Source);
+        }
+        let (wrapping, guard) = match &mut self.dynamic {
+            Some((wrapping, guard)) if head.key_id != KeyId::FIRST => (&*wrapping, guard),
+            _ => {
+                let protection = self.own_protection.as_ref().unwrap_or(stack.protection);
+                (protection.wrapping().ok_or(Discard::NotReady)?, &mut self.guard)
+            }
+        };
+        let opened = wrapping.open(datagram)?;
+        guard.accept(opened.packet_id, cx.now)?;
+        self.accepted(cx, stack, from, head, Message::parse(head.opcode, opened.body)?)
+    }
+
+    /// Handles what an authentic packet says.
+    pub(super) fn accepted(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        stack: &mut Stack<'_, P>,
+        from: SocketAddr,
+        head: Head,
+        message: Message<'_>,
+    ) -> Result<(), Discard> {
+        if message.peer.is_some_and(|peer| peer != self.own) {
+            return Err(Discard::UnknownSession);
+        }
+        let is_reset = head.opcode.is_hard_reset() || head.opcode == Opcode::SoftReset;
+        if message.id.is_some_and(|id| (id == 0) != is_reset) {
+            return Err(Discard::ControlMalformed);
+        }
+        if head.opcode == Opcode::SoftReset {
+            self.soft_reset(cx, stack, head.key_id)?;
+        }
+        self.address = from;
+        cx.outcome.heard |= self.is_live();
+        let negotiates = self.next.as_ref().is_some_and(|key| key.id == head.key_id);
+        let key = match (&mut self.next, &mut self.current) {
+            (Some(next), _) if negotiates => next,
+            (_, Some(current)) if current.control.id == head.key_id => &mut current.control,
+            _ => {
+                self.stray = message.id.map(|id| (head.key_id, id));
+                return if self.stray.is_some() { Ok(()) } else { Err(Discard::UnknownKey(head.key_id.get())) };
+            }
+        };
+        key.heard = cx.now;
+        key.reliability.acked(&message.acks);
+        let session = stack.tls.get_mut(key.tls).ok_or(Discard::NotReady)?;
+        let failed = key.has_failed();
+        let (mut answered, mut resend_key, mut stuck) = (false, false, false);
+        if let Some(id) = message.id {
+            key.reliability.receive(id, message.payload, &mut |id, payload| match id {
+                _ if failed => {}
+                0 => {
+                    answered = true;
+                    resend_key = EarlyNegotiation::parse(payload).is_ok_and(|early| early.resend_wkc);
+                }
+                _ => stuck |= feed(session, payload).is_none(),
+            });
+        }
+        self.resend_key |= resend_key;
+        match &mut key.stage {
+            Stage::Reset { answered: before } => *before |= answered,
+            Stage::Failed { .. } => return Ok(()),
+            _ => {}
+        }
+        if stuck {
+            self.fail(cx, negotiates, TlsFailure::new("the peer sends more than a handshake can hold", false));
+            return Ok(());
+        }
+        self.advance(cx, stack, negotiates);
+        Ok(())
+    }
+
+    /// The peer wants a new key, or answers our wish for one.
+    fn soft_reset(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, id: KeyId) -> Result<(), Discard> {
+        let Some(current) = &self.current else { return Err(Discard::NotReady) };
+        if self.next.as_ref().is_some_and(|next| next.id == id) || current.control.id == id {
+            return Ok(());
+        }
+        if self.next.is_some() || id != current.control.id.next() {
+            return Err(Discard::UnknownKey(id.get()));
+        }
+        if cx.now.since(current.data.since) < RENEGOTIATION_INTERVAL {
+            return Err(Discard::TooOften);
+        }
+        self.renegotiate(cx, stack, false).ok_or(Discard::Busy)
+    }
+
+    /// Starts to negotiate the next key; `None` if there is no TLS session to spare.
+    pub(super) fn renegotiate(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, ours: bool) -> Option<()> {
+        let current = self.current.as_mut()?;
+        let slot = stack.free?;
+        let session = stack.tls.get_mut(slot)?;
+        let id = current.control.id.next();
+        cx.notify(Event::Renegotiating { ours });
+        current.data.expires = Some(cx.now + seconds(cx.config.tls.tran_window));
+        let mut key = KeyState::start(id, Opcode::SoftReset, ours, slot, P::CONTROL_MEMORY, timeout(cx.config), cx.now);
+        if let Err(failure) = session.start(cx.role, cx.unix_now) {
+            cx.notify(Event::TlsFailed(failure));
+            key.fail(cx.now);
+        }
+        self.next = Some(key);
+        Some(())
+    }
+
+    /// Lets one key's TLS move on as far as it can, and takes what it has to send.
+    pub(super) fn advance(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, negotiates: bool) {
+        let Some(slot) = self.key(negotiates).map(|key| key.tls) else { return };
+        let Some(session) = stack.tls.get_mut(slot) else { return };
+        if let Err(failure) = self.negotiate(cx, stack.protection, session, negotiates) {
+            self.fail(cx, negotiates, failure);
+        }
+        // The negotiated key may have become the current one.
+        let negotiates = negotiates && self.next.is_some();
+        let v6 = self.address.is_ipv6();
+        let protection = self.own_protection.as_ref().unwrap_or(stack.protection);
+        let limit = |wkc: usize| {
+            let outer = if v6 { 48 } else { 28 };
+            usize::from(cx.config.tls.max_packet_size)
+                .saturating_sub(outer)
+                .saturating_sub(PLAIN_OVERHEAD)
+                .saturating_sub(protection.overhead())
+                .saturating_sub(wkc)
+        };
+        let resend_key = core::mem::take(&mut self.resend_key);
+        let wkc = if resend_key { protection.client_key().map_or(0, <[u8]>::len) } else { 0 };
+        let key =
+            if negotiates { self.next.as_mut() } else { self.current.as_mut().map(|current| &mut current.control) };
+        let Some(key) = key else { return };
+        if key.is_open() && resend_key && wkc > 0 {
+            key.flush_one(session, limit(wkc), Opcode::ControlWkc);
+        } else {
+            self.resend_key = resend_key;
+        }
+        key.flush(session, limit(0));
+    }
+
+    pub(super) fn key(&mut self, negotiates: bool) -> Option<&mut KeyState<P::ControlMemory>> {
+        if negotiates { self.next.as_mut() } else { self.current.as_mut().map(|current| &mut current.control) }
+    }
+
+    fn fail(&mut self, cx: &mut Context<'_, P>, negotiates: bool, failure: TlsFailure) {
+        cx.notify(Event::TlsFailed(failure));
+        let now = cx.now;
+        if let Some(key) = self.key(negotiates) {
+            key.fail(now);
+        }
+    }
+
+    /// Writes the next control packet that is due into `out` and says where in it the datagram lies.
+    pub(super) fn next_datagram(
+        &mut self,
+        now: Instant,
+        unix_now: u64,
+        shared: &Protection<P::Crypto>,
+        out: &mut [u8],
+    ) -> Option<core::ops::Range<usize>> {
+        let (mut opcode, mut id, mut len) = (Opcode::Ack, None, 0);
+        let mut acks = Vec::<u32, 8>::new();
+        let mut key_id = None;
+        let control = self.current.as_mut().map(|current| &mut current.control);
+        for key in self.next.as_mut().into_iter().chain(control) {
+            if let Some(outgoing) = key.reliability.due(now) {
+                let payload = out.get_mut(HEADROOM..)?.get_mut(..outgoing.payload.len())?;
+                payload.copy_from_slice(outgoing.payload);
+                (opcode, id, len) = (outgoing.opcode, Some(outgoing.id), outgoing.payload.len());
+                acks = key.reliability.take_acks(ACKS_WITH_PAYLOAD);
+            } else if key.reliability.has_pending_acks() && self.peer.is_some() {
+                acks = key.reliability.take_acks(ACKS_ALONE);
+            } else {
+                continue;
+            }
+            key_id = Some(key.id);
+            break;
+        }
+        if key_id.is_none()
+            && let Some((stray, id)) = self.stray.take()
+        {
+            key_id = Some(stray);
+            let _ = acks.push(id);
+        }
+        let head = Head { opcode, key_id: key_id? };
+        let mut packet = PacketBuf::new(out, HEADROOM, len)?;
+        control::write_header(&mut packet, &acks, self.peer, id)?;
+        let protection = self.own_protection.as_ref().unwrap_or(shared);
+        let (wrapping, guard) = match &mut self.dynamic {
+            Some((wrapping, guard)) if head.key_id != KeyId::FIRST => (&*wrapping, guard),
+            _ => (protection.wrapping()?, &mut self.guard),
+        };
+        let unix_now = u32::try_from(unix_now).unwrap_or(u32::MAX);
+        wrapping.seal(&mut guard.ids, unix_now, head, self.own, &mut packet)?;
+        if matches!(opcode, Opcode::HardResetClientV3 | Opcode::ControlWkc)
+            && let Some(key) = protection.client_key()
+        {
+            packet.append(key.len())?.copy_from_slice(key);
+        }
+        Some(packet.range())
+    }
+
+    /// Whether [`Session::next_datagram`] has something.
+    pub(super) fn has_output(&self, now: Instant) -> bool {
+        let control = self.current.as_ref().map(|current| &current.control);
+        self.stray.is_some()
+            || self.next.iter().chain(control).any(|key| {
+                (key.reliability.has_pending_acks() && self.peer.is_some())
+                    || key.reliability.next_due().is_some_and(|at| at <= now)
+            })
+    }
+
+    /// Tells the peer that this end exits, if that was agreed on. True if it was told.
+    pub(super) fn say_exit(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>) -> bool {
+        let Some(current) = self.current.as_ref().filter(|_| self.agreed.is_some_and(|agreed| agreed.exit_message))
+        else {
+            return false;
+        };
+        let Some(session) = stack.tls.get_mut(current.control.tls) else { return false };
+        let told = session.write_plain(text::EXIT) > 0;
+        self.advance(cx, stack, false);
+        told
+    }
+}
+
+/// Hands all bytes to TLS; `None` if it does not take them.
+fn feed(tls: &mut impl TlsSession, mut bytes: &[u8]) -> Option<()> {
+    let mut stepped = false;
+    while !bytes.is_empty() {
+        let taken = tls.read_tls(bytes);
+        bytes = bytes.get(taken..)?;
+        if taken == 0 && stepped {
+            return None;
+        }
+        // What goes wrong here shows at the next step.
+        stepped = !bytes.is_empty() && tls.step().is_ok();
+        if !bytes.is_empty() && !stepped {
+            return Some(());
+        }
+    }
+    Some(())
+}
+
+fn timeout(config: &LinkConfig<'_>) -> Duration {
+    seconds(config.tls.timeout)
+}
+
+pub(super) fn seconds(n: u32) -> Duration {
+    Duration::from_secs(n.into())
+}

@@ -1,0 +1,372 @@
+//! The TLS sessions with one peer: the live one, one that is still to prove itself beside it, and the keys
+//! (protocol sections 3.10 and 3.13).
+//!
+//! ```text
+//! pending --authenticated--> active --replaced--> its key may still open packets that are under way
+//! ```
+//! A hard reset never touches the live session: it begins a pending one, which takes over when it has authenticated.
+
+use core::net::SocketAddr;
+use core::ops::Range;
+
+use crate::control::protection::Protection;
+use crate::control::session::{Context, Session, Stack, seconds};
+use crate::control::wrapping;
+use crate::data::DataKey;
+use crate::error::{Discard, NotReady};
+use crate::event::Event;
+use crate::options::LinkConfig;
+use crate::packet::PacketBuf;
+use crate::platform::Platform;
+use crate::time::{Duration, Instant};
+use crate::tls::{Role, TlsSession};
+use crate::wire::control::{Message, SessionId};
+use crate::wire::opcode::{Head, KeyId, Opcode};
+
+/// A long header without a peer id.
+const NO_PEER_ID: u32 = 0x00ff_ffff;
+
+/// A negotiation that the peer has not moved on for so long gives way to another one.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+type Key<P> = DataKey<<P as Platform>::Crypto, <P as Platform>::ReplayBits>;
+
+/// The control channel of one link.
+pub struct TlsLink<P: Platform> {
+    role: Role,
+    protection: Protection<P::Crypto>,
+    tls: P::TlsSessions,
+    active: Option<Session<P>>,
+    pending: Option<Session<P>>,
+    /// Opens what is still under way from the session before.
+    old: Option<Key<P>>,
+    /// When the next own session is begun although one is live.
+    retry: Option<Instant>,
+}
+
+impl<P: Platform> TlsLink<P> {
+    /// Sessions that are not started yet.
+    pub(crate) fn new(role: Role, protection: Protection<P::Crypto>, tls: P::TlsSessions) -> Self {
+        Self { role, protection, tls, active: None, pending: None, old: None, retry: None }
+    }
+
+    /// The role in the handshake.
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Forgets every session and its keys.
+    pub(crate) fn stop(&mut self) {
+        (self.active, self.pending, self.old, self.retry) = (None, None, None, None);
+        for session in self.tls.as_mut() {
+            session.stop();
+        }
+    }
+
+    /// Begins a session towards `remote`.
+    pub(crate) fn begin(&mut self, cx: &mut Context<'_, P>, remote: SocketAddr) {
+        // A tls-crypt-v2 server cannot speak first: it has no key yet.
+        if !self.protection.is_v2_server() {
+            self.pend(cx, remote, true);
+        }
+    }
+
+    fn pend(&mut self, cx: &mut Context<'_, P>, address: SocketAddr, ours: bool) -> Option<&mut Session<P>> {
+        self.pending = None;
+        let slot = self.free_tls()?;
+        let session = self.tls.as_mut().get_mut(slot)?;
+        if let Err(failure) = session.start(self.role, cx.unix_now) {
+            cx.notify(Event::TlsFailed(failure));
+            cx.outcome.failed |= self.active.is_none();
+            return None;
+        }
+        self.pending = Some(Session::begin(cx, &self.protection, address, slot, ours));
+        self.pending.as_mut()
+    }
+
+    /// A TLS session that nobody uses; one of a dead negotiation is cleared first.
+    fn free_tls(&mut self) -> Option<usize> {
+        let used =
+            |slot: usize| [&self.active, &self.pending].into_iter().flatten().any(|session| session.uses_tls(slot));
+        let slot = (0..self.tls.as_mut().len()).find(|slot| !used(*slot))?;
+        self.tls.as_mut().get_mut(slot)?.stop();
+        Some(slot)
+    }
+
+    /// Handles a control packet.
+    ///
+    /// # Errors
+    /// Why it was dropped.
+    pub(crate) fn handle_control(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        from: SocketAddr,
+        datagram: &mut [u8],
+    ) -> Result<(), Discard> {
+        let (head, sid) = wrapping::peek(datagram).ok_or(Discard::TooShort)?;
+        match (head.opcode, self.role) {
+            (Opcode::HardResetClientV1 | Opcode::HardResetServerV1, _)
+            | (Opcode::HardResetServerV2, Role::Server)
+            | (Opcode::HardResetClientV2 | Opcode::HardResetClientV3 | Opcode::ControlWkc, Role::Client) => {
+                return Err(Discard::Role(head.opcode as u8));
+            }
+            _ => {}
+        }
+        if head.opcode.is_hard_reset() && head.key_id != KeyId::FIRST {
+            return Err(Discard::ControlMalformed);
+        }
+        let free = self.free_tls();
+        let known = [&mut self.pending, &mut self.active].into_iter().flatten().find(|session| session.is_with(sid));
+        let Some(session) = known else {
+            return match head.opcode.is_hard_reset() {
+                true => self.hard_reset(cx, from, head, sid, datagram),
+                false => Err(Discard::UnknownSession),
+            };
+        };
+        let datagram = match head.opcode {
+            Opcode::HardResetClientV3 | Opcode::ControlWkc => self.protection.unwrap_client(datagram)?.1,
+            _ => datagram,
+        };
+        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
+        session.handle(cx, stack, from, head, datagram)?;
+        self.promote(cx);
+        Ok(())
+    }
+
+    /// A peer that is not known yet, or not any more, wants a session.
+    fn hard_reset(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        from: SocketAddr,
+        head: Head,
+        sid: SessionId,
+        datagram: &mut [u8],
+    ) -> Result<(), Discard> {
+        if self.active.is_some() && cx.config.tls.single_session {
+            return Err(Discard::SingleSession);
+        }
+        let busy = self.pending.as_ref().is_some_and(|pending| {
+            !pending.awaits_answer() && pending.heard().is_some_and(|heard| cx.now.since(heard) < PATIENCE)
+        });
+        if busy {
+            return Err(Discard::Busy);
+        }
+        let (own_protection, datagram) = match head.opcode {
+            Opcode::HardResetClientV3 => self.protection.unwrap_client(datagram)?,
+            _ => (None, datagram),
+        };
+        let protection = own_protection.as_ref().unwrap_or(&self.protection);
+        let opened = protection.wrapping().ok_or(Discard::ControlAuthentication)?.open(datagram)?;
+        let mut guard = self.protection.guard(cx.config, cx.unix_now);
+        guard.accept(opened.packet_id, cx.now)?;
+        let message = Message::parse(head.opcode, opened.body)?;
+        if message.id != Some(0) {
+            return Err(Discard::ControlMalformed);
+        }
+        match self.pending.as_mut().filter(|pending| pending.awaits_answer()) {
+            // An answer to somebody else.
+            Some(pending) if message.peer.is_some_and(|peer| !pending.is(peer)) => return Err(Discard::UnknownSession),
+            Some(_) => {}
+            None if message.peer.is_some() => return Err(Discard::UnknownSession),
+            None => {
+                self.pend(cx, from, false).ok_or(Discard::Busy)?;
+            }
+        }
+        let free = self.free_tls();
+        let Some(session) = &mut self.pending else { return Err(Discard::Busy) };
+        session.adopt(cx, sid, from, guard, own_protection);
+        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
+        session.accepted(cx, stack, from, head, message)
+    }
+
+    /// A pending session that has authenticated takes over.
+    fn promote(&mut self, cx: &mut Context<'_, P>) {
+        if !self.pending.as_ref().is_some_and(Session::is_live) {
+            return;
+        }
+        let before = core::mem::replace(&mut self.active, self.pending.take());
+        let expires = cx.now + seconds(cx.config.tls.tran_window);
+        if let Some(current) = before.and_then(|session| session.current) {
+            self.old = Some(DataKey { expires: Some(expires), ..current.data });
+        }
+        self.retry = None;
+    }
+
+    /// Does what has become due, and begins renegotiations.
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_, P>) {
+        let (now, config) = (cx.now, cx.config);
+        let window = seconds(config.tls.hand_window);
+        if self.old.as_ref().is_some_and(|key| key.expires.is_some_and(|at| at <= now)) {
+            self.old = None;
+        }
+        if let Some(pending) = self.pending.take_if(|pending| pending.deadline(window).is_some_and(|at| at <= now)) {
+            pending.report_timeout(cx);
+            match (&self.active, pending.ours) {
+                (None, true) => cx.outcome.failed = true,
+                (None, false) if !config.remotes.is_empty() => cx.outcome.failed = true,
+                // Whatever refused it will refuse it again for a while.
+                (Some(_), true) => self.retry = Some(now + window),
+                _ => {}
+            }
+        }
+        let Some(active) = &mut self.active else { return };
+        if active.lame_duck.as_ref().is_some_and(|key| key.expires.is_some_and(|at| at <= now)) {
+            active.lame_duck = None;
+        }
+        if active.current.as_ref().is_some_and(|current| current.data.expires.is_some_and(|at| at <= now)) {
+            cx.outcome.failed = true;
+            return;
+        }
+        if let Some(next) = active.next.take_if(|next| next.deadline(window).is_some_and(|at| at <= now)) {
+            if !next.has_failed() {
+                cx.notify(Event::HandshakeTimeout(config.tls.hand_window));
+            }
+            // Somebody who only asked for a key and then said nothing may not be the peer.
+            if next.ours || next.is_open() {
+                self.retry = Some(if next.has_failed() { now + window } else { now });
+            } else if let Some(current) = &mut active.current {
+                current.data.expires = None;
+            }
+        }
+        let broken = active.current.as_ref().is_some_and(|current| current.control.has_failed());
+        let address = active.address;
+        if self.pending.is_none() && (broken || self.retry.is_some_and(|at| at <= now)) {
+            self.retry = None;
+            self.begin(cx, address);
+        } else if self.pending.is_none() && self.retry.is_none() && self.wants_renegotiation(now) {
+            let free = self.free_tls();
+            let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
+            if let Some(active) = &mut self.active {
+                active.renegotiate(cx, stack, true);
+            }
+        }
+    }
+
+    fn wants_renegotiation(&self, now: Instant) -> bool {
+        self.renegotiation().is_some_and(|at| at <= now)
+    }
+
+    /// When the next key is to be negotiated.
+    fn renegotiation(&self) -> Option<Instant> {
+        let active = self.active.as_ref().filter(|active| active.next.is_none())?;
+        let current = active.current.as_ref().filter(|current| !current.control.has_failed())?;
+        if current.data.is_worn_out() {
+            return Some(current.data.since);
+        }
+        (!current.lifetime.is_zero()).then(|| current.data.since + current.lifetime)
+    }
+
+    /// The next time at which [`TlsLink::handle_timeout`] or [`TlsLink::next_datagram`] has work.
+    pub(crate) fn deadline(&self, config: &LinkConfig<'_>) -> Option<Instant> {
+        let window = seconds(config.tls.hand_window);
+        let sessions = [&self.active, &self.pending].into_iter().flatten();
+        let expiry = |key: &Key<P>| key.expires;
+        sessions
+            .filter_map(|session| session.next_deadline(window))
+            .chain(self.old.as_ref().and_then(expiry))
+            .chain(self.renegotiation().filter(|_| self.pending.is_none() && self.retry.is_none()))
+            .chain(self.retry.filter(|_| self.pending.is_none()))
+            .min()
+    }
+
+    /// Writes the next control packet into `out`; says to whom, and where in it the datagram lies.
+    pub(crate) fn next_datagram(
+        &mut self,
+        now: Instant,
+        unix_now: u64,
+        out: &mut [u8],
+    ) -> Option<(SocketAddr, Range<usize>)> {
+        for session in [&mut self.pending, &mut self.active].into_iter().flatten() {
+            if let Some(datagram) = session.next_datagram(now, unix_now, &self.protection, out) {
+                return Some((session.address, datagram));
+            }
+        }
+        None
+    }
+
+    /// Whether there is something to send or to do now.
+    pub(crate) fn has_output(&self, now: Instant) -> bool {
+        [&self.active, &self.pending].into_iter().flatten().any(|session| session.has_output(now))
+            || (self.pending.is_none() && self.retry.is_none() && self.wants_renegotiation(now))
+    }
+
+    /// Opens a data packet in place.
+    ///
+    /// # Errors
+    /// Why it was dropped.
+    pub(crate) fn open<'b>(&mut self, now: Instant, datagram: &'b mut [u8]) -> Result<&'b mut [u8], Discard> {
+        let head = datagram.first().copied().and_then(Head::parse).ok_or(Discard::TooShort)?;
+        let key_id = head.key_id.get();
+        let peer_id = match (head.opcode, &*datagram) {
+            (Opcode::DataV2, [_, a, b, c, ..]) => Some(u32::from_be_bytes([0, *a, *b, *c])),
+            _ => None,
+        };
+        let peer_id = peer_id.filter(|id| *id != NO_PEER_ID);
+        let active = self.active.as_mut();
+        let (current, lame_duck) = match active {
+            Some(active) => (active.current.as_mut().map(|current| &mut current.data), active.lame_duck.as_mut()),
+            None => (None, None),
+        };
+        let key = [current, lame_duck, self.old.as_mut()]
+            .into_iter()
+            .flatten()
+            .find(|key| key.matches(key_id, peer_id))
+            .ok_or(Discard::UnknownKey(key_id))?;
+        let payload = key.opener.open(now, datagram)?;
+        // Who uses a key has it.
+        key.confirmed = true;
+        if let Some(epoch) = key.opener.epoch() {
+            key.sealer.raise_epoch(epoch);
+        }
+        key.budget.spend(payload.len());
+        Ok(payload)
+    }
+
+    /// Seals a payload in place with the key that the peer expects (protocol section 3.13).
+    ///
+    /// # Errors
+    /// There is no key yet, or it cannot be used.
+    pub(crate) fn seal(
+        &mut self,
+        config: &LinkConfig<'_>,
+        now: Instant,
+        unix_now: u32,
+        rng: &mut P::Rng,
+        packet: &mut PacketBuf<'_>,
+    ) -> Result<(), NotReady> {
+        let active = self.active.as_mut().ok_or(NotReady::Negotiating)?;
+        let current = active.current.as_mut().ok_or(NotReady::Negotiating)?;
+        let confirmed = current.data.confirmed || current.control.reliability.is_all_acked();
+        current.data.confirmed = confirmed;
+        let settled = |key: &Key<P>| now.since(key.since) > switch_after(config);
+        // Soon after a renegotiation the peer may not have the new key yet, but it has the old one.
+        let key = match &mut active.lame_duck {
+            Some(old) if !confirmed || (!settled(&current.data) && settled(old)) => old,
+            _ if confirmed => &mut current.data,
+            _ => return Err(NotReady::Negotiating),
+        };
+        let bytes = packet.len();
+        key.sealer.seal(unix_now, rng, packet)?;
+        key.budget.spend(bytes);
+        Ok(())
+    }
+
+    /// Data of the live session comes from this address now, so control packets go there.
+    pub(crate) fn follow(&mut self, address: SocketAddr) {
+        if let Some(active) = &mut self.active {
+            active.address = address;
+        }
+    }
+
+    /// Tells the peer that this end exits, by the control channel if that was agreed on. True if it was told.
+    pub(crate) fn say_exit(&mut self, cx: &mut Context<'_, P>) -> bool {
+        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free: None };
+        self.active.as_mut().is_some_and(|active| active.say_exit(cx, stack))
+    }
+}
+
+/// How long an established key goes on being used for sending beside its successor.
+fn switch_after(config: &LinkConfig<'_>) -> Duration {
+    let window = seconds(config.tls.hand_window);
+    if config.tls.reneg_sec == 0 { window } else { window.min(seconds(config.tls.reneg_sec / 2)) }
+}

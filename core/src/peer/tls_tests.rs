@@ -1,0 +1,308 @@
+//! Two peers with TLS between them, without a network: every datagram passes through the test's hands. The TLS is a
+//! toy, which only says hello and counts; real stacks are tried elsewhere.
+
+use std::boxed::Box;
+use std::collections::VecDeque;
+use std::string::ToString;
+use std::vec::Vec;
+use std::{format, vec};
+
+use super::*;
+use crate::crypto::{Rng, RustCrypto};
+use crate::tls::{ExportUnsupported, Role, TlsFailure, TlsProgress, TlsSession};
+use crate::x509::PeerVerified;
+
+const UNIX: u64 = 1_800_000_000;
+/// Bytes of each flight: more than a control packet holds.
+const FLIGHT: usize = 3000;
+
+/// A client sends a flight, the server answers with one, and the client ends with a third.
+struct Toy {
+    role: Role,
+    wire_in: VecDeque<u8>,
+    wire_out: VecDeque<u8>,
+    received: usize,
+    secret: u8,
+    verified: PeerVerified,
+    established: bool,
+}
+
+impl Toy {
+    fn new() -> Self {
+        Self {
+            role: Role::Client,
+            wire_in: VecDeque::new(),
+            wire_out: VecDeque::new(),
+            received: 0,
+            secret: 0,
+            verified: PeerVerified::for_test("CN=toy"),
+            established: false,
+        }
+    }
+}
+
+impl TlsSession for Toy {
+    const CAN_EXPORT: bool = true;
+
+    fn start(&mut self, role: Role, _unix_now: u64) -> Result<(), TlsFailure> {
+        *self = Self { secret: self.secret, ..Self::new() };
+        self.role = role;
+        if role == Role::Client {
+            self.wire_out.extend(vec![1; FLIGHT]);
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        *self = Self { secret: self.secret, ..Self::new() };
+    }
+
+    fn read_tls(&mut self, wire: &[u8]) -> usize {
+        self.wire_in.extend(wire);
+        wire.len()
+    }
+
+    fn write_tls(&mut self, wire: &mut [u8]) -> usize {
+        let len = wire.len().min(self.wire_out.len());
+        for byte in &mut wire[..len] {
+            *byte = self.wire_out.pop_front().unwrap();
+        }
+        len
+    }
+
+    fn read_plain(&mut self, out: &mut [u8]) -> usize {
+        if !self.established || self.wire_in.len() < 2 {
+            return 0;
+        }
+        let len = usize::from(self.wire_in[0]) << 8 | usize::from(self.wire_in[1]);
+        if self.wire_in.len() < len + 2 {
+            return 0;
+        }
+        self.wire_in.drain(..2);
+        for byte in &mut out[..len] {
+            *byte = self.wire_in.pop_front().unwrap();
+        }
+        len
+    }
+
+    fn write_plain(&mut self, plain: &[u8]) -> usize {
+        self.wire_out.extend(&(plain.len() as u16).to_be_bytes());
+        self.wire_out.extend(plain);
+        plain.len()
+    }
+
+    fn step(&mut self) -> Result<TlsProgress<'_>, TlsFailure> {
+        while !self.established && self.received < FLIGHT {
+            let Some(byte) = self.wire_in.pop_front() else { return Ok(TlsProgress::Handshaking) };
+            if byte != if self.role == Role::Client { 2 } else { 1 } {
+                return Err(TlsFailure::new("a byte that is none of ours", false));
+            }
+            self.received += 1;
+            if self.received == FLIGHT {
+                self.established = true;
+                if self.role == Role::Server {
+                    self.wire_out.extend(vec![2; FLIGHT]);
+                }
+            }
+        }
+        Ok(TlsProgress::Established(&self.verified))
+    }
+
+    fn export(&self, label: &str, out: &mut [u8]) -> Result<(), ExportUnsupported> {
+        out.fill(label.len() as u8);
+        Ok(())
+    }
+
+    fn describe(&self, out: &mut dyn core::fmt::Write) -> core::fmt::Result {
+        out.write_str("toy")
+    }
+}
+
+struct Test;
+
+impl Platform for Test {
+    type Crypto = RustCrypto;
+    type Rng = Dice;
+    type ReplayBits = [u64; 1];
+    type Tls = Toy;
+    type TlsSessions = [Toy; 3];
+    type ControlMemory = [u8; 8 * control::CELL];
+    const CONTROL_MEMORY: Self::ControlMemory = [0; 8 * control::CELL];
+}
+
+struct Dice(u32);
+
+impl Rng for Dice {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for byte in bytes {
+            self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *byte = (self.0 >> 24) as u8;
+        }
+    }
+}
+
+struct End {
+    peer: Box<Peer<'static, Test>>,
+    address: SocketAddr,
+    said: Vec<std::string::String>,
+    received: Vec<u8>,
+    ended: Option<Reason>,
+    sent: usize,
+}
+
+impl End {
+    fn new(number: u8, lines: &str, now: Instant) -> Self {
+        let text = format!("dev tun\nifconfig 10.9.0.{number} 10.9.0.{}\n", 3 - number);
+        let mut config = LinkConfig::default();
+        let mut checker = crate::options::Checker::new();
+        let text: &'static str = Box::leak(format!("{text}{lines}").into_boxed_str());
+        for directive in crate::options::Lexer::new(text.as_bytes()) {
+            if let crate::options::Verdict::Apply(directive) = checker.check(directive.unwrap()).unwrap() {
+                config.apply(&directive).unwrap();
+            }
+        }
+        let role = if number == 1 { Role::Client } else { Role::Server };
+        config.tls.role = Some(role);
+        config.tls.reneg_sec = 20;
+        let config = Box::leak(Box::new(config));
+        let sessions = [Toy::new(), Toy::new(), Toy::new()];
+        let keys = Keys::Tls { protection: Protection::new(config, role).unwrap(), sessions };
+        let mut peer = Box::new(Peer::new(config, keys, Dice(number.into()), now, UNIX).unwrap());
+        let remote = SocketAddr::from(([192, 0, 2, 3 - number], 1194));
+        peer.connect(now, &[remote]);
+        let address = SocketAddr::from(([192, 0, 2, number], 1194));
+        Self { peer, address, said: Vec::new(), received: Vec::new(), ended: None, sent: 0 }
+    }
+}
+
+struct Pair {
+    ends: [End; 2],
+    now: Instant,
+    wire: Vec<(usize, SocketAddr, Vec<u8>)>,
+    dice: Dice,
+    loss: u8,
+}
+
+impl Pair {
+    fn new(lines: &str) -> Self {
+        let now = Instant::from_millis(1000);
+        Self {
+            ends: [End::new(1, lines, now), End::new(2, lines, now)],
+            now,
+            wire: Vec::new(),
+            dice: Dice(99),
+            loss: 0,
+        }
+    }
+
+    fn drain(&mut self) -> Instant {
+        let mut wake = self.now + Duration::from_secs(60);
+        for (number, end) in self.ends.iter_mut().enumerate() {
+            let mut out = [0; OUTPUT_MAX];
+            loop {
+                match end.peer.poll_output(self.now, &mut out) {
+                    Output::Transmit(sealed) => {
+                        end.sent += 1;
+                        let mut dice = [0];
+                        self.dice.fill(&mut dice);
+                        if dice[0] >= self.loss {
+                            self.wire.push((1 - number, end.address, sealed.datagram.to_vec()));
+                        }
+                    }
+                    Output::Event(event) => end.said.push(event.to_string()),
+                    Output::Timeout(at) => {
+                        wake = at.map_or(wake, |(at, _)| wake.min(at));
+                        break;
+                    }
+                }
+            }
+            end.ended = end.ended.or(end.peer.take_end());
+        }
+        wake
+    }
+
+    fn run(&mut self, seconds: u64) {
+        let until = self.now + Duration::from_secs(seconds);
+        loop {
+            let wake = self.drain();
+            if self.wire.is_empty() {
+                if wake > until {
+                    break;
+                }
+                self.now = wake.max(self.now + Duration::from_millis(1));
+                for end in &mut self.ends {
+                    end.peer.handle_timeout(self.now);
+                }
+                continue;
+            }
+            self.now = self.now + Duration::from_millis(1);
+            for (to, from, mut datagram) in core::mem::take(&mut self.wire) {
+                match self.ends[to].peer.handle_datagram(self.now, from, &mut datagram) {
+                    Ok(Some(packet)) => self.ends[to].received.extend_from_slice(packet),
+                    Ok(None) => {}
+                    Err(discard) => self.ends[to].said.push(format!("! {discard}")),
+                }
+            }
+        }
+        self.now = until;
+    }
+
+    fn send(&mut self, from: usize, text: &[u8]) -> Result<(), NotReady> {
+        let mut buffer = vec![0; HEADROOM + text.len() + 1 + TAILROOM];
+        buffer[HEADROOM] = 0x45;
+        buffer[HEADROOM + 1..][..text.len()].copy_from_slice(text);
+        let packet = PacketBuf::new(&mut buffer, HEADROOM, text.len() + 1).unwrap();
+        let end = &mut self.ends[from];
+        let sealed = end.peer.seal(self.now, packet)?;
+        self.wire.push((1 - from, end.address, sealed.datagram.to_vec()));
+        Ok(())
+    }
+}
+
+#[test]
+fn two_ends_negotiate_a_key_and_data_flows() {
+    let mut pair = Pair::new("remote 192.0.2.9\nverb 3\n");
+    pair.run(1);
+    std::println!("{:#?}\n{:#?}", pair.ends[0].said, pair.ends[1].said);
+    for from in [0, 1] {
+        pair.send(from, b"hello").unwrap();
+        pair.run(1);
+        assert_eq!(pair.ends[1 - from].received, b"\x45hello");
+    }
+    assert!(pair.ends.iter().all(|end| end.sent < 20), "no packet is repeated without need");
+}
+
+#[test]
+fn renegotiations_lose_no_packet() {
+    let mut pair = Pair::new("remote 192.0.2.9\n");
+    pair.run(1);
+    let mut sent = [0, 0];
+    for round in 0..300 {
+        for from in [0, 1] {
+            pair.send(from, b"x").unwrap_or_else(|error| panic!("{round}: {error}"));
+            sent[from] += 2;
+        }
+        pair.run(0);
+        if round % 3 == 0 {
+            pair.run(1);
+        }
+    }
+    pair.run(1);
+    let renegotiated = pair.ends[0].said.iter().filter(|line| line.contains("Data Channel")).count();
+    std::println!("{:#?}\n{:#?}", pair.ends[0].said, pair.ends[1].said);
+    assert!(renegotiated >= 5, "{renegotiated}");
+    assert_eq!([pair.ends[1].received.len(), pair.ends[0].received.len()], sent);
+    assert!(pair.ends.iter().all(|end| end.ended.is_none()));
+}
+
+#[test]
+fn loss_only_delays() {
+    let mut pair = Pair::new("remote 192.0.2.9\n");
+    pair.loss = 77;
+    pair.run(50);
+    std::println!("{:#?}\n{:#?}", pair.ends[0].said, pair.ends[1].said);
+    pair.loss = 0;
+    pair.send(0, b"hello").unwrap();
+    pair.run(1);
+    assert_eq!(pair.ends[1].received, b"\x45hello");
+}

@@ -1,0 +1,25 @@
+//! What a host brings to the engine.
+
+use crate::crypto::replay::ReplayBits;
+use crate::crypto::{Provider, Rng};
+use crate::tls::TlsSession;
+
+/// The host's cryptography, its randomness, its TLS stack, and how much memory it gives.
+pub trait Platform {
+    /// Cryptography.
+    type Crypto: Provider;
+    /// Randomness.
+    type Rng: Rng;
+    /// Bits of a replay window: `[u64; N]` for windows of up to 64 N packets.
+    type ReplayBits: ReplayBits;
+    /// The TLS stack; [`NoTls`](crate::tls::NoTls) links with static keys only.
+    type Tls: TlsSession;
+    /// The TLS sessions of one link: two at least (the one in use and the one that is negotiated), three so that a peer
+    /// that comes back need not wait for a renegotiation.
+    type TlsSessions: AsMut<[Self::Tls]>;
+    /// Memory for the control packets of one key that wait to be acknowledged or came out of order; a multiple of
+    /// [`CELL`](crate::control::CELL) bytes, three of them at least.
+    type ControlMemory: AsRef<[u8]> + AsMut<[u8]>;
+    /// Empty memory for control packets.
+    const CONTROL_MEMORY: Self::ControlMemory;
+}

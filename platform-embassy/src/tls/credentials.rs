@@ -1,0 +1,169 @@
+//! Certificates and our private key, from the text of a configuration to memory of a fixed size.
+
+use core::fmt;
+
+use base64ct::{Base64, Decoder};
+use ed25519_dalek::pkcs8::DecodePrivateKey as _;
+use embedded_tls::SignatureScheme;
+use heapless::Vec;
+use longcable_core::options::{CertProfile, PeerRules};
+use zeroize::Zeroizing;
+
+/// Longest private key in bytes of DER; those that are supported have less than 150.
+const KEY_DER_MAX: usize = 256;
+/// Longest signature in bytes: of ECDSA with P-256 in DER.
+const SIGNATURE_MAX: usize = 72;
+
+/// Who we are, and whom we trust.
+#[derive(Clone, Copy, Debug)]
+pub struct Credentials<'c> {
+    /// The certificates of `ca`, in DER.
+    pub roots: &'c [&'c [u8]],
+    /// The lists of `crl-verify`, in DER.
+    pub crls: &'c [&'c [u8]],
+    /// Our certificate in DER, and the key to it.
+    pub identity: Option<(&'c [u8], &'c PrivateKey)>,
+    /// What the peer's certificate must be like.
+    pub rules: &'c PeerRules<'c>,
+    /// `tls-cert-profile`.
+    pub profile: CertProfile,
+}
+
+/// The key to our certificate; it is wiped when it is dropped.
+#[derive(Debug)]
+pub enum PrivateKey {
+    /// ECDSA with P-256.
+    P256(p256::ecdsa::SigningKey),
+    /// Ed25519.
+    Ed25519(ed25519_dalek::SigningKey),
+}
+
+/// A certificate or key that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialError {
+    /// There is no such block in the text, or it is damaged.
+    Pem,
+    /// The memory for the decoded certificates is too small, or there are too many of them.
+    Memory,
+    /// The key is encrypted.
+    Encrypted,
+    /// The key is of another kind than P-256 or Ed25519, or cannot be read.
+    Key,
+}
+
+impl fmt::Display for CredentialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pem => "this is not PEM, as in '-----BEGIN CERTIFICATE-----'",
+            Self::Memory => "there are more or longer certificates than there is memory for",
+            Self::Encrypted => "the key is encrypted: decrypt it with 'openssl pkey' first",
+            Self::Key => {
+                "the key must be of P-256 or Ed25519, without RSA: make one with 'openssl genpkey -algorithm EC \
+                 -pkeyopt ec_paramgen_curve:P-256'"
+            }
+        })
+    }
+}
+
+impl core::error::Error for CredentialError {}
+
+/// Decodes all blocks of PEM with this label, `CERTIFICATE` or `X509 CRL`; the result lies in `memory`.
+///
+/// # Errors
+/// There is none, a block is damaged, or the memory is too small.
+pub fn decode_pem<'m, const N: usize>(
+    text: &str,
+    label: &str,
+    mut memory: &'m mut [u8],
+) -> Result<Vec<&'m [u8], N>, CredentialError> {
+    let mut found = Vec::new();
+    for (_, body) in blocks(text).filter(|&(block, _)| block == label) {
+        let len = decode(body, memory)?.len();
+        let (der, rest) = memory.split_at_mut_checked(len).ok_or(CredentialError::Memory)?;
+        found.push(&*der).map_err(|_| CredentialError::Memory)?;
+        memory = rest;
+    }
+    if found.is_empty() { Err(CredentialError::Pem) } else { Ok(found) }
+}
+
+impl PrivateKey {
+    /// Reads a key: PEM or DER, in the form of SEC 1 (P-256) or PKCS#8 (P-256, Ed25519).
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub fn parse(key: &[u8]) -> Result<Self, CredentialError> {
+        let text = core::str::from_utf8(key).unwrap_or_default();
+        let Some((label, body)) = blocks(text).find(|(label, _)| label.ends_with("PRIVATE KEY")) else {
+            return Self::from_der(key);
+        };
+        // The old form of encryption is told by a header.
+        if label == "ENCRYPTED PRIVATE KEY" || body.contains(':') {
+            return Err(CredentialError::Encrypted);
+        }
+        let mut memory = Zeroizing::new([0; KEY_DER_MAX]);
+        match decode(body, &mut *memory) {
+            Ok(der) => Self::from_der(der),
+            // RSA.
+            Err(CredentialError::Memory) => Err(CredentialError::Key),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn from_der(der: &[u8]) -> Result<Self, CredentialError> {
+        if let Ok(key) = p256::SecretKey::from_pkcs8_der(der).or_else(|_| p256::SecretKey::from_sec1_der(der)) {
+            return Ok(Self::P256((&key).into()));
+        }
+        ed25519_dalek::SigningKey::from_pkcs8_der(der).map(Self::Ed25519).map_err(|_| CredentialError::Key)
+    }
+
+    pub(super) const fn scheme(&self) -> SignatureScheme {
+        match self {
+            Self::P256(_) => SignatureScheme::EcdsaSecp256r1Sha256,
+            Self::Ed25519(_) => SignatureScheme::Ed25519,
+        }
+    }
+}
+
+/// A signature over the handshake, in the form in which it is sent.
+pub(super) struct Signature(Vec<u8, SIGNATURE_MAX>);
+
+impl AsRef<[u8]> for Signature {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Signs a handshake.
+pub(super) struct Signer<'k>(pub(super) &'k PrivateKey);
+
+impl signature::Signer<Signature> for Signer<'_> {
+    fn try_sign(&self, message: &[u8]) -> Result<Signature, signature::Error> {
+        let signature = match self.0 {
+            PrivateKey::P256(key) => {
+                let signature: p256::ecdsa::DerSignature = key.try_sign(message)?;
+                Vec::from_slice(signature.as_bytes())
+            }
+            PrivateKey::Ed25519(key) => Vec::from_slice(&key.try_sign(message)?.to_bytes()),
+        };
+        signature.map(Signature).map_err(|_| signature::Error::new())
+    }
+}
+
+/// Labels and bodies of the blocks of PEM in a text.
+fn blocks(mut text: &str) -> impl Iterator<Item = (&str, &str)> {
+    core::iter::from_fn(move || {
+        let (_, block) = text.split_once("-----BEGIN ")?;
+        let (label, block) = block.split_once("-----")?;
+        let (body, rest) = block.split_once("-----END ")?;
+        text = rest;
+        Some((label, body.trim()))
+    })
+}
+
+/// The body of a block in its binary form, at the beginning of `memory`.
+fn decode<'m>(body: &str, memory: &'m mut [u8]) -> Result<&'m [u8], CredentialError> {
+    const LINE: usize = 64;
+    let mut decoder = Decoder::<Base64>::new_wrapped(body.as_bytes(), LINE).map_err(|_| CredentialError::Pem)?;
+    let memory = memory.get_mut(..decoder.remaining_len()).ok_or(CredentialError::Memory)?;
+    decoder.decode(memory).map_err(|_| CredentialError::Pem)
+}

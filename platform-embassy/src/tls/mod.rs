@@ -1,0 +1,319 @@
+//! TLS 1.3 on a board: embedded-tls as the stack behind [`TlsSession`], client only, without heap.
+//!
+//! ```text
+//! let room = Room::new(credentials, rng);             // its buffers and queues, 15 KB
+//! let engine = pin!(room.engine());                   // the running session, under 3 KB
+//! let mut session = EmbeddedTlsSession::new(&room, engine);
+//! ```
+//! A session that is started again takes the same memory. Embedded-tls runs as a future over two byte queues; every
+//! [`TlsSession::step`] polls it once, without any executor.
+//!
+//! # What is trusted to embedded-tls, and what is not
+//!
+//! It is used for the handshake's messages, the key schedule and the encryption of records. It does not authenticate
+//! servers by itself, and parts of it panic on hostile input. Here these are closed:
+//! - *A server without certificate.* embedded-tls completes a handshake in which the server sends neither a
+//!   certificate nor a signature. Here nothing but the ClientHello leaves before both have come, once each and in
+//!   order, and were good; so our own certificate is shown only to a server that is verified.
+//! - *Weak checks of certificates.* They are all done by the one verifier of `longcable-core`: chain, authority,
+//!   usages, validity, name, fingerprint, revocation. [`PeerVerified`] is made there.
+//! - *Panics.* Messages out of place, a record without content, and handshake messages after the handshake never
+//!   reach its parsers: plain records are sorted out before it, decrypted ones inside the cipher.
+//! - *Alerts.* It sends its own in a record of the wrong type, and drops what a peer's says; both are done here.
+//!
+//! What remains: one group (P-256), one cipher suite (TLS_AES_128_GCM_SHA256), no renewal of keys inside a session,
+//! no exporter, one certificate without intermediates towards the peer, handshake messages in one record each, of at
+//! most 4 KB. Traffic keys are not wiped from memory when a session ends; record buffers, queues and private keys are.
+//! A peer that has authenticated itself can end its session, as any peer can. Because this code has had less scrutiny
+//! than a router's TLS stack, [`check`] demands that the control channel is wrapped: without the key of `tls-crypt`,
+//! `tls-crypt-v2` or `tls-auth` nobody reaches it.
+
+mod algorithms;
+mod check;
+mod credentials;
+mod engine;
+mod pipe;
+mod plain;
+mod suite;
+mod verify;
+mod wire;
+
+use core::cell::{Cell, RefCell};
+use core::fmt;
+use core::pin::Pin;
+use core::task::Poll;
+
+use embedded_io_async::ErrorKind;
+use embedded_tls::TlsError;
+use embedded_tls::alert::AlertDescription;
+use longcable_core::crypto::Rng;
+use longcable_core::tls::{Role, TlsFailure, TlsProgress, TlsSession};
+use longcable_core::x509::{PeerVerified, Reason};
+use zeroize::Zeroize as _;
+
+use plain::Plain;
+use verify::{PeerVerifier, Verdict, refusal};
+use wire::{Phase, Wire};
+
+pub use algorithms::ALGORITHMS;
+pub use check::check;
+pub use credentials::{CredentialError, Credentials, PrivateKey, decode_pem};
+pub use engine::{Engine, Failed};
+
+/// Longest piece of application data in bytes, either way; OpenVPN's messages are shorter.
+pub const PLAIN_MAX: usize = 2048;
+
+/// Buffer of a record from the peer: the largest that it may send us after `max_fragment_length`, with some padding.
+const READ_RECORD: usize = 4096 + 256;
+/// Buffer of a record for the peer: of application data, or of our certificate.
+const WRITE_RECORD: usize = PLAIN_MAX + 256;
+
+const CLIENT_ONLY: &str = "this stack is TLS client only: configure tls-client here and tls-server at the peer";
+
+/// The memory of one session at a time.
+pub struct Room<'c, R> {
+    credentials: Credentials<'c>,
+    rng: RefCell<R>,
+    records: RefCell<Records>,
+    shared: Shared,
+}
+
+/// What a session and its engine share.
+struct Shared {
+    wire: RefCell<Wire>,
+    sent: RefCell<Plain>,
+    received: RefCell<Plain>,
+    verdict: RefCell<Verdict>,
+    unix_now: Cell<Option<u64>>,
+}
+
+/// The buffers of embedded-tls.
+struct Records {
+    read: [u8; READ_RECORD],
+    write: [u8; WRITE_RECORD],
+}
+
+impl<'c, R: Rng> Room<'c, R> {
+    /// An empty room.
+    pub const fn new(credentials: Credentials<'c>, rng: R) -> Self {
+        Self {
+            credentials,
+            rng: RefCell::new(rng),
+            records: RefCell::new(Records { read: [0; READ_RECORD], write: [0; WRITE_RECORD] }),
+            shared: Shared {
+                wire: RefCell::new(Wire::new()),
+                sent: RefCell::new(Plain::new()),
+                received: RefCell::new(Plain::new()),
+                verdict: RefCell::new(Verdict::Unknown),
+                unix_now: Cell::new(None),
+            },
+        }
+    }
+
+    /// The place in which sessions run. A room serves one at a time.
+    pub fn engine(&self) -> impl Engine {
+        engine::engine(self)
+    }
+
+    fn verifier(&self) -> PeerVerifier<'_> {
+        let Shared { verdict, wire, unix_now, .. } = &self.shared;
+        PeerVerifier { credentials: &self.credentials, unix_now: unix_now.get(), verdict, wire }
+    }
+}
+
+impl<R> fmt::Debug for Room<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Room").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+impl Records {
+    fn wipe(&mut self) {
+        self.read.zeroize();
+        self.write.zeroize();
+    }
+}
+
+/// A session of embedded-tls.
+pub struct EmbeddedTlsSession<'a> {
+    shared: &'a Shared,
+    records: &'a RefCell<Records>,
+    engine: Pin<&'a mut (dyn Engine + 'a)>,
+    outcome: Outcome,
+}
+
+/// What [`TlsSession::step`] says.
+enum Outcome {
+    Pending,
+    Established(PeerVerified),
+    Failed(TlsFailure),
+}
+
+impl<'a> EmbeddedTlsSession<'a> {
+    /// A session in a room; `engine` is [`Room::engine`] of the same.
+    pub fn new<R: Rng>(room: &'a Room<'_, R>, engine: Pin<&'a mut (dyn Engine + 'a)>) -> Self {
+        Self { shared: &room.shared, records: &room.records, engine, outcome: Outcome::Pending }
+    }
+
+    /// Runs the engine until it waits.
+    fn run(&mut self) {
+        if let Outcome::Failed(_) = self.outcome {
+            return;
+        }
+        if let Poll::Ready(Failed(error)) = self.engine.as_mut().poll() {
+            let wire = &mut *self.shared.wire.borrow_mut();
+            let (failure, alert) = explain(error, self.shared.verdict.replace(Verdict::Unknown));
+            if wire.phase != Phase::Established
+                && let Some(alert) = alert
+            {
+                wire.alert(alert as u8);
+            }
+            self.engine.as_mut().stop();
+            self.outcome = Outcome::Failed(failure);
+        } else if let Outcome::Pending = self.outcome
+            && self.shared.wire.borrow().phase == Phase::Established
+            && let Verdict::Verified(peer) = self.shared.verdict.replace(Verdict::Unknown)
+        {
+            self.outcome = Outcome::Established(peer);
+        }
+    }
+}
+
+impl TlsSession for EmbeddedTlsSession<'_> {
+    /// Starts a handshake. A board without a clock gives 0 as the time, and the validity of certificates is not
+    /// checked.
+    fn start(&mut self, role: Role, unix_now: u64) -> Result<(), TlsFailure> {
+        self.stop();
+        if role == Role::Server {
+            return Err(TlsFailure::new(CLIENT_ONLY, false));
+        }
+        self.shared.unix_now.set((unix_now > 0).then_some(unix_now));
+        self.engine.as_mut().start();
+        self.run();
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        self.engine.as_mut().stop();
+        self.records.borrow_mut().wipe();
+        self.shared.wire.borrow_mut().wipe();
+        self.shared.sent.borrow_mut().wipe();
+        self.shared.received.borrow_mut().wipe();
+        self.shared.verdict.replace(Verdict::Unknown);
+        self.outcome = Outcome::Pending;
+    }
+
+    fn read_tls(&mut self, wire: &[u8]) -> usize {
+        self.shared.wire.borrow_mut().incoming.push(wire)
+    }
+
+    fn write_tls(&mut self, wire: &mut [u8]) -> usize {
+        if self.shared.wire.borrow().outgoing.is_empty() {
+            self.run();
+        }
+        self.shared.wire.borrow_mut().outgoing.pull(wire)
+    }
+
+    fn read_plain(&mut self, out: &mut [u8]) -> usize {
+        self.run();
+        self.shared.received.borrow_mut().take(out)
+    }
+
+    fn write_plain(&mut self, plain: &[u8]) -> usize {
+        if !matches!(self.outcome, Outcome::Established(_)) {
+            return 0;
+        }
+        self.run();
+        match self.shared.sent.try_borrow_mut().map(|mut sent| sent.put(plain)) {
+            Ok(Poll::Ready(Ok(()))) => plain.len(),
+            _ => 0,
+        }
+    }
+
+    fn step(&mut self) -> Result<TlsProgress<'_>, TlsFailure> {
+        self.run();
+        match &self.outcome {
+            Outcome::Pending => Ok(TlsProgress::Handshaking),
+            Outcome::Established(peer) => Ok(TlsProgress::Established(peer)),
+            Outcome::Failed(failure) => Err(failure.clone()),
+        }
+    }
+
+    fn describe(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        out.write_str("TLSv1.3, cipher TLS_AES_128_GCM_SHA256, P-256")
+    }
+}
+
+impl Drop for EmbeddedTlsSession<'_> {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl fmt::Debug for EmbeddedTlsSession<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedTlsSession").finish_non_exhaustive()
+    }
+}
+
+/// A failure in words, and the alert that tells the peer about it.
+fn explain(error: TlsError, verdict: Verdict) -> (TlsFailure, Option<AlertDescription>) {
+    use AlertDescription as Alert;
+    let protocol = |text: &str, alert| (TlsFailure::new(text, false), Some(alert));
+    match (error, verdict) {
+        (_, Verdict::Refused(failure)) => {
+            let alert = match &failure {
+                TlsFailure::Certificate(refusal) => alert_for(refusal.reason),
+                _ => Alert::DecryptError,
+            };
+            (failure, Some(alert))
+        }
+        (TlsError::Io(ErrorKind::PermissionDenied), Verdict::Unknown) => {
+            (refusal(Reason::NoCertificate), Some(Alert::UnexpectedMessage))
+        }
+        (TlsError::Io(ErrorKind::PermissionDenied), _) => {
+            protocol("the peer has not shown that it has the key to its certificate", Alert::UnexpectedMessage)
+        }
+        (TlsError::HandshakeAborted(_, alert @ (Alert::HandshakeFailure | Alert::ProtocolVersion)), _) => {
+            let hint = "it must have TLS 1.3, prime256v1 and a certificate of P-256 or Ed25519";
+            (TlsFailure::new(format_args!("{alert:?}: {hint}"), true), None)
+        }
+        (TlsError::HandshakeAborted(_, alert), _) => (TlsFailure::new(format_args!("{alert:?}"), true), None),
+        (TlsError::InvalidKeyShare, _) => protocol(
+            "the peer has chosen another version than TLS 1.3, or another group than P-256",
+            Alert::ProtocolVersion,
+        ),
+        (TlsError::InsufficientSpace, _) => protocol("a record is too long for this board", Alert::RecordOverflow),
+        (TlsError::CryptoError, _) => {
+            protocol("a record cannot be decrypted, or a message is out of place", Alert::UnexpectedMessage)
+        }
+        (TlsError::Unimplemented, _) => {
+            protocol("the peer wants to update its keys, which this stack cannot", Alert::UnexpectedMessage)
+        }
+        (TlsError::Io(_), _) => protocol("the peer sent a record out of place", Alert::UnexpectedMessage),
+        (TlsError::AbortHandshake(_, alert), _) => {
+            (TlsFailure::new(format_args!("the TLS handshake failed: {alert:?}"), false), Some(alert))
+        }
+        (error, _) => {
+            (TlsFailure::new(format_args!("the TLS handshake failed: {error:?}"), false), Some(Alert::DecodeError))
+        }
+    }
+}
+
+/// The alert for a refused certificate (RFC 8446 section 6.2).
+const fn alert_for(reason: Reason) -> AlertDescription {
+    match reason {
+        Reason::UnknownIssuer => AlertDescription::UnknownCa,
+        Reason::Expired | Reason::NotYetValid | Reason::ClockNotSet => AlertDescription::CertificateExpired,
+        Reason::Revoked => AlertDescription::CertificateRevoked,
+        Reason::Unsupported | Reason::KeyUsage | Reason::ExtendedKeyUsage => AlertDescription::UnsupportedCertificate,
+        Reason::NoCertificate => AlertDescription::DecodeError,
+        _ => AlertDescription::BadCertificate,
+    }
+}

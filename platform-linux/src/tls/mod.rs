@@ -1,0 +1,89 @@
+//! TLS for the control channel: rustls behind the engine's seam, with the engine's verifier of certificates.
+//!
+//! ```text
+//! options, files --TlsContext::load--> TlsContext --session--> RustlsSession (one at a time, again and again)
+//! ```
+
+mod algorithms;
+mod describe;
+mod identity;
+mod key_file;
+mod password;
+mod peer_check;
+mod pkcs12;
+mod revocation;
+mod session;
+pub(crate) mod settings;
+#[cfg(test)]
+mod tests;
+mod trust;
+mod verify_script;
+
+use std::sync::Arc;
+
+use longcable_core::options::LinkConfig;
+
+use crate::config::HostConfig;
+use crate::environment::Environment;
+use crate::failure::Fatal;
+use crate::scripts::{Hook, Scripts};
+use identity::Identity;
+use password::Password;
+use settings::Settings;
+use trust::Trust;
+
+pub use session::RustlsSession;
+
+/// What all TLS sessions of a link share. Everything that is needed later is in memory, so privileges may be dropped;
+/// only the list of `crl-verify` is read again.
+#[derive(Clone, Debug)]
+pub struct TlsContext {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    identity: Option<Identity>,
+    trust: Arc<Trust>,
+}
+
+impl TlsContext {
+    /// Reads certificates, keys and lists. A password may be asked for on the terminal.
+    ///
+    /// # Errors
+    /// A file cannot be read or does not hold what it should, or an option asks for what there is not; the message
+    /// says which and what to do.
+    pub fn load(link: &LinkConfig<'_>, host: &HostConfig) -> Result<Self, Fatal> {
+        let settings = Settings::new(&link.tls)?;
+        let (roots, identity) = identity::load(&link.tls, &mut Password::new(host.askpass.clone().flatten()))?;
+        if roots.is_empty() && link.tls.peer.peer.is_empty() {
+            return Err(Fatal::new(
+                "Options error: nothing says whom to trust: set 'ca FILE' or 'peer-fingerprint', or a 'pkcs12' file \
+                 with the authority's certificate in it",
+            ));
+        }
+        let mut scripts = Scripts::new(host.script_security);
+        for (hook, command) in host.scripts.iter().filter(|(hook, _)| *hook == Hook::TlsVerify) {
+            scripts.set(*hook, command).map_err(|error| Fatal::new(format!("Options error: {error}")))?;
+        }
+        let trust = Arc::new(Trust::new(roots, &link.tls, scripts, host.environment.clone())?);
+        Ok(Self { shared: Arc::new(Shared { settings, identity, trust }) })
+    }
+
+    /// A slot for sessions.
+    pub fn session(&self) -> RustlsSession {
+        RustlsSession::new(self.shared.clone())
+    }
+
+    /// What the script of `tls-verify` sees besides the peer's certificates: the variables of all scripts so far.
+    pub fn set_environment(&self, environment: Environment) {
+        self.shared.trust.set_environment(environment);
+    }
+
+    /// The variables about the peer that was verified last (protocol section 5.4), once: they are for all scripts from
+    /// then on.
+    pub fn take_variables(&self) -> Option<Vec<(String, String)>> {
+        self.shared.trust.take_variables()
+    }
+}
