@@ -107,7 +107,7 @@ fn no_peer_answers() {
         let lab = Lab::new();
         pki::write(&lab);
         let config = tls_end(&lab.left, &lab.right, role, "hand-window 4\ntls-timeout 1");
-        let mut left = Daemon::start(&lab, &lab.left, Program::tested(), &config);
+        let left = Daemon::start(&lab, &lab.left, Program::tested(), &config);
         left.wait_for(
             "TLS Error: TLS key negotiation failed to occur within 4 seconds (check your network connectivity)",
         );
