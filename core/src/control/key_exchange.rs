@@ -87,7 +87,7 @@ impl<P: Platform> Session<P> {
                     for message in text::messages(record.get(..len).unwrap_or_default()) {
                         match message {
                             Ok(TextMessage::Exit) => cx.outcome.peer_left = true,
-                            Ok(_) => cx.notify(Event::MessageIgnored),
+                            Ok(message) => cx.notify(Event::MessageIgnored(message.name())),
                             Err(_) => cx.notify(Event::MessageRefused),
                         }
                     }
