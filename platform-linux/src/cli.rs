@@ -230,7 +230,10 @@ fn keys(link: &LinkConfig<'_>, host: &HostConfig) -> Result<(Keys<Linux>, Option
         return Ok((Keys::Static(key), None));
     };
     let context = TlsContext::load(link, host)?;
-    let protection = Protection::new(link, role).map_err(|error| Fatal::new(format!("Options error: {error}")))?;
+    let protection = Protection::new(link, role).map_err(|error| match &host.wrapping_file {
+        Some(file) => Fatal::new(format!("Options error: the key file '{}': {error}", file.display())),
+        None => Fatal::new(format!("Options error: {error}")),
+    })?;
     let sessions = [context.session(), context.session(), context.session()];
     Ok((Keys::Tls { protection, sessions }, Some(context)))
 }

@@ -67,6 +67,17 @@ fn no_byte_may_be_missing_or_added() {
 }
 
 #[test]
+fn the_algorithm_beside_the_signature_is_the_signed_one() {
+    let ca = Entity::authority("Test CA", None);
+    let leaf = rich_leaf(&ca);
+    let ecdsa_with_sha256 = b"\x2a\x86\x48\xce\x3d\x04\x03\x02";
+    let outer = leaf.der.windows(8).rposition(|window| window == ecdsa_with_sha256).unwrap();
+    let mut other = leaf.der.clone();
+    other[outer + 7] = 3; // with SHA-384
+    assert_eq!(verify_der(&ca, &other, &[], &[]).unwrap_err().reason, Reason::Malformed);
+}
+
+#[test]
 fn a_damaged_list_refuses() {
     let ca = Entity::authority("Test CA", None);
     let leaf = rich_leaf(&ca);

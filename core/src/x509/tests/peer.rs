@@ -307,3 +307,15 @@ fn tls_cert_profile_signatures() {
         assert_eq!(check(SuiteB, &id).is_ok(), in_suite_b, "{id:?}");
     }
 }
+
+#[test]
+fn a_weak_signature_refuses_the_certificate_that_bears_it() {
+    let ca = Entity::authority("Test CA", None);
+    let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let der = ca.params.self_signed(&key).unwrap().der().to_vec();
+    let ca = Entity { der, key, params: ca.params };
+    let leaf = Entity::leaf("server", &ca);
+    let with = |profile| verify_with(Verifier { profile, ..servers() }, &[&ca], &[&leaf], &mut ()).map(|_| ());
+    assert_eq!(with(CertProfile::Preferred), Ok(()));
+    assert_eq!(with(CertProfile::SuiteB), Err((0, Reason::Weak)));
+}
