@@ -69,7 +69,7 @@ pub(crate) struct Outcome {
     pub(crate) peer_left: bool,
     /// The session can neither go on nor be replaced.
     pub(crate) failed: bool,
-    /// A packet of the live session was accepted.
+    /// A packet of the live session was accepted that nobody else can have made.
     pub(crate) heard: bool,
 }
 
@@ -179,8 +179,8 @@ impl<P: Platform> Session<P> {
     pub(super) fn next_deadline(&self, window: Duration) -> Option<Instant> {
         let expiry = |key: &Key<P>| key.expires;
         self.keys()
-            .flat_map(|key| [key.reliability.next_due(), key.deadline(window)])
-            .flatten()
+            .filter_map(|key| key.reliability.next_due())
+            .chain(self.deadline(window))
             .chain(self.lame_duck.as_ref().and_then(expiry))
             .chain(self.current.as_ref().and_then(|current| expiry(&current.data)))
             .min()
@@ -198,7 +198,13 @@ impl<P: Platform> Session<P> {
         self.current.is_some()
     }
 
-    /// Takes the peer's hard reset. `guard` has seen it already.
+    /// Whether its newest key began to be negotiated less than `age` ago.
+    pub(super) fn is_younger(&self, age: Duration, now: Instant) -> bool {
+        self.current.as_ref().is_some_and(|current| now.since(current.data.since) < age)
+    }
+
+    /// Takes a peer's first packet that counts; unless it is a reset, that has come before. `guard` has seen it
+    /// already.
     pub(super) fn adopt(
         &mut self,
         cx: &mut Context<'_, P>,
@@ -206,20 +212,27 @@ impl<P: Platform> Session<P> {
         from: SocketAddr,
         guard: Guard,
         own_protection: Option<Protection<P::Crypto>>,
+        is_reset: bool,
     ) {
-        if self.peer.is_some() {
+        match (self.peer, &mut self.next) {
             // Another peer than the one that answered first: what that one sent is forgotten.
-            if let Some(key) = &mut self.next {
-                key.reliability.forget_received();
-            }
+            (Some(_), Some(key)) => key.reliability.forget_received(),
+            (Some(_), None) => {}
+            // Only the first one is news: a stranger could send thousands.
+            (None, _) => cx.notify(Event::InitialPacket { from, session: peer }),
         }
         self.peer = Some(peer);
         self.address = from;
         self.guard.window = guard.window;
-        self.own_protection = own_protection;
-        cx.notify(Event::InitialPacket { from, session: peer });
         if let Some(key) = &mut self.next {
             key.reliability.resend_now();
+            if !is_reset {
+                key.stage = Stage::Reset { answered: true };
+                key.reliability.receive(0, &[], &mut |_, _| {});
+            }
+        }
+        if is_reset || own_protection.is_some() {
+            self.own_protection = own_protection;
         }
     }
 
@@ -249,7 +262,10 @@ impl<P: Platform> Session<P> {
         };
         let opened = wrapping.open(datagram)?;
         guard.accept(opened.packet_id, cx.now)?;
-        self.accepted(cx, stack, from, head, Message::parse(head.opcode, opened.body)?)
+        let is_authentic = opened.packet_id.is_some();
+        self.accepted(cx, stack, from, head, Message::parse(head.opcode, opened.body)?)?;
+        cx.outcome.heard |= is_authentic && self.is_live();
+        Ok(())
     }
 
     /// Handles what an authentic packet says.
@@ -272,7 +288,7 @@ impl<P: Platform> Session<P> {
             self.soft_reset(cx, stack, head.key_id)?;
         }
         self.address = from;
-        cx.outcome.heard |= self.is_live();
+        let is_first = self.current.is_none();
         let negotiates = self.next.as_ref().is_some_and(|key| key.id == head.key_id);
         let key = match (&mut self.next, &mut self.current) {
             (Some(next), _) if negotiates => next,
@@ -284,6 +300,11 @@ impl<P: Platform> Session<P> {
         };
         key.heard = cx.now;
         key.reliability.acked(&message.acks);
+        // Who has not seen our reset yet may be anybody, at anybody's address: TLS does not listen to that.
+        let is_known = !is_first || key.reliability.is_all_acked() || !matches!(key.stage, Stage::Reset { .. });
+        if !is_known && message.id.is_some_and(|id| id > 0) {
+            return Err(Discard::UnknownSession);
+        }
         let session = stack.tls.get_mut(key.tls).ok_or(Discard::NotReady)?;
         let failed = key.has_failed();
         let (mut answered, mut resend_key, mut stuck) = (false, false, false);
@@ -404,7 +425,11 @@ impl<P: Platform> Session<P> {
                 let payload = out.get_mut(HEADROOM..)?.get_mut(..outgoing.payload.len())?;
                 payload.copy_from_slice(outgoing.payload);
                 (opcode, id, len) = (outgoing.opcode, Some(outgoing.id), outgoing.payload.len());
-                acks = key.reliability.take_acks(ACKS_WITH_PAYLOAD);
+                // A client's greeting is for any server: an acknowledgement of what another one may have forged
+                // would make it worthless. It follows on its own.
+                if !matches!(opcode, Opcode::HardResetClientV2 | Opcode::HardResetClientV3) {
+                    acks = key.reliability.take_acks(ACKS_WITH_PAYLOAD);
+                }
             } else if key.reliability.has_pending_acks() && self.peer.is_some() {
                 acks = key.reliability.take_acks(ACKS_ALONE);
             } else {

@@ -132,15 +132,15 @@ fn a_flood_of_recorded_resets_does_not_keep_the_peer_out() {
     }
 }
 
-/// Greetings from nowhere, for minutes.
-fn greet_for(world: &mut World, seconds: u64, victims: &[usize]) {
-    for second in 0..seconds {
+/// Greetings from nowhere, one each `interval` ms.
+fn greet_for(world: &mut World, seconds: u64, interval: u64, victims: &[usize]) {
+    for number in 0..seconds * 1000 / interval {
         for &victim in victims {
-            let forged = Forger::plain(sid(second)).reset(hard_reset(PEER[victim]));
+            let forged = Forger::plain(sid(number)).reset(hard_reset(PEER[victim]));
             let now = world.now;
             let _ = world.ends[victim].receive(now, peer_of(victim), &forged);
         }
-        world.run(1_000);
+        world.run(interval);
     }
 }
 
@@ -148,7 +148,7 @@ fn greet_for(world: &mut World, seconds: u64, victims: &[usize]) {
 #[test]
 fn greetings_do_not_silence_the_pings_of_a_live_link() {
     let mut world = World::connected("ping 5\nping-restart 20");
-    greet_for(&mut world, 90, &[CLIENT, SERVER]);
+    greet_for(&mut world, 90, 1_000, &[CLIENT, SERVER]);
     for end in &world.ends {
         assert_eq!(end.restarts, []);
     }
@@ -173,13 +173,29 @@ fn forged_control_packets_do_not_keep_a_dead_link_alive() {
 /// A live link goes on renewing its keys, whoever wants a session beside it.
 #[test]
 fn greetings_do_not_keep_a_live_link_from_new_keys() {
-    let mut world = World::connected("reneg-sec 20");
-    greet_for(&mut world, 100, &[CLIENT, SERVER]);
-    for end in &world.ends {
-        assert!(end.count("soft reset") >= 3, "{:?}", end.said);
-        assert_eq!(end.restarts, []);
+    for victims in [&[CLIENT][..], &[SERVER], &[CLIENT, SERVER]] {
+        let mut world = World::connected("reneg-sec 20");
+        greet_for(&mut world, 100, 1_000, victims);
+        for end in &world.ends {
+            assert!(end.count("Data Channel") >= 4, "{:?}", end.said);
+            assert_eq!(end.restarts, []);
+        }
+        world.assert_works();
     }
-    world.assert_works();
+}
+
+/// A forged greeting of a server makes its client greet the real one, which leads to a new session: not too often.
+#[test]
+fn greetings_lead_to_few_new_sessions() {
+    for (victim, most) in [(CLIENT, 12), (SERVER, 1)] {
+        let mut world = World::connected("");
+        greet_for(&mut world, 20, 10, &[victim]);
+        for end in &world.ends {
+            let sessions = end.count("Data Channel");
+            assert!(sessions <= most, "{sessions} sessions in 20 s");
+        }
+        world.assert_works();
+    }
 }
 
 /// Nobody can fill the disk by saying hello.

@@ -142,7 +142,8 @@ impl End {
     /// Hands over one datagram, and does what follows from it. `Some` is what came out of the tunnel.
     pub fn receive(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Result<Option<Vec<u8>>, Discard> {
         let mut bytes = bytes.to_vec();
-        let result = self.gateway.handle_datagram(now, from, &mut bytes).map(|packet| packet.map(|packet| packet.to_vec()));
+        let result =
+            self.gateway.handle_datagram(now, from, &mut bytes).map(|packet| packet.map(|packet| packet.to_vec()));
         match &result {
             Ok(Some(packet)) => self.received.push(packet.clone()),
             Ok(None) => {}
