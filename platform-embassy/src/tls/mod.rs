@@ -1,11 +1,29 @@
 //! TLS 1.3 on a board: embedded-tls as the stack behind [`TlsSession`], client only, without heap.
 //!
-//! ```text
-//! let room = Room::new(credentials, rng);             // its buffers and queues, 15 KB
-//! let engine = pin!(room.engine());                   // the running session, under 3 KB
-//! let mut session = EmbeddedTlsSession::new(&room, engine);
 //! ```
-//! A session that is started again takes the same memory. Embedded-tls runs as a future over two byte queues; every
+//! use core::pin::pin;
+//! use longcable_core::options::{CertProfile, PeerRules};
+//! use longcable_core::tls::{Role, TlsSession};
+//! use longcable_embassy::tls::{Credentials, EmbeddedTlsSession, Room};
+//!
+//! # struct Trng;
+//! # impl longcable_core::crypto::Rng for Trng {
+//! #     fn fill(&mut self, bytes: &mut [u8]) {
+//! #         bytes.fill(4);
+//! #     }
+//! # }
+//! let rules = PeerRules::default();
+//! let credentials =
+//!     Credentials { roots: &[], crls: &[], identity: None, rules: &rules, profile: CertProfile::Legacy };
+//! let room = Room::new(credentials, Trng); // buffers and queues, 15 KB
+//! let engine = pin!(room.engine()); // the running session, under 3 KB
+//! let mut session = EmbeddedTlsSession::new(&room, engine);
+//! session.start(Role::Client, 0)?;
+//! assert!(session.write_tls(&mut [0; 1000]) > 0); // the ClientHello
+//! # Ok::<(), longcable_core::tls::TlsFailure>(())
+//! ```
+//! A session that is started again takes the same memory. For one that lives as long as the program, both are static
+//! and the engine is pinned by [`Pin::static_mut`]. embedded-tls runs as a future over two byte queues; every
 //! [`TlsSession::step`] polls it once, without any executor.
 //!
 //! # What is trusted to embedded-tls, and what is not
