@@ -41,7 +41,8 @@
 //!
 //! What remains: one group (P-256), one cipher suite (TLS_AES_128_GCM_SHA256), no renewal of keys inside a session,
 //! no exporter, one certificate without intermediates towards the peer, handshake messages in one record each, of at
-//! most 4 KB. Traffic keys are not wiped from memory when a session ends; record buffers, queues and private keys are.
+//! most 4 KB. A peer that lists groups which embedded-tls does not know, such as Brainpool's, fails the handshake until
+//! its `tls-groups` leaves them out. Traffic keys are not wiped from memory when a session ends; record buffers, queues and private keys are.
 //! A peer that has authenticated itself can end its session, as any peer can. Because this code has had less scrutiny
 //! than a router's TLS stack, [`check`] demands that the control channel is wrapped: without the key of `tls-crypt`,
 //! `tls-crypt-v2` or `tls-auth` nobody reaches it.
@@ -219,7 +220,9 @@ impl TlsSession for EmbeddedTlsSession<'_> {
 
     fn stop(&mut self) {
         self.engine.as_mut().stop();
-        self.records.borrow_mut().wipe();
+        if let Ok(mut records) = self.records.try_borrow_mut() {
+            records.wipe();
+        }
         self.shared.wire.borrow_mut().wipe();
         self.shared.sent.borrow_mut().wipe();
         self.shared.received.borrow_mut().wipe();
