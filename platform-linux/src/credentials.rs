@@ -27,6 +27,7 @@ pub struct Credentials {
     client: Identity,
     server: Identity,
     tls_crypt: Zeroizing<String>,
+    last_year: i32,
 }
 
 /// A self-signed certificate with its key.
@@ -42,7 +43,9 @@ impl Credentials {
     /// # Errors
     /// When there is no randomness.
     pub fn generate(client: &str, server: &str) -> Result<Self, Fatal> {
-        let identity = |name| Identity::generate(name).map_err(|error| format!("Cannot make a certificate: {error}"));
+        let last_year = last_year();
+        let identity =
+            |name| Identity::generate(name, last_year).map_err(|error| format!("Cannot make a certificate: {error}"));
         let mut tls_crypt = Zeroizing::new(String::new());
         // A String takes any text.
         let _ = StaticKey::generate(&mut FastRng::new()).write_to(&mut *tls_crypt);
@@ -50,7 +53,13 @@ impl Credentials {
             client: identity(client).map_err(Fatal::new)?,
             server: identity(server).map_err(Fatal::new)?,
             tls_crypt,
+            last_year,
         })
+    }
+
+    /// The year until whose end the certificates are valid.
+    pub fn last_year(&self) -> i32 {
+        self.last_year
     }
 
     /// The options of the end with this role, everything inline.
@@ -70,13 +79,13 @@ impl Credentials {
 }
 
 impl Identity {
-    fn generate(name: &str) -> Result<Self, rcgen::Error> {
+    fn generate(name: &str, last_year: i32) -> Result<Self, rcgen::Error> {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, name);
         // A router may start with its clock at 1970.
         params.not_before = date_time_ymd(1970, 1, 1);
-        params.not_after = date_time_ymd(last_year(), 12, 31);
+        params.not_after = date_time_ymd(last_year, 12, 31);
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         // Both, so that the ends may change their roles.

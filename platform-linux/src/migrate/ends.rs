@@ -102,7 +102,7 @@ pub(super) fn this_end(link: &StaticLink<'_>, credentials: &Credentials) -> Zero
 pub(super) fn other_end(link: &StaticLink<'_>, credentials: &Credentials) -> Zeroizing<String> {
     let mut text = Zeroizing::new(head(link, &link.there, &link.here));
     let of = |wanted: fn(&Fate) -> bool| link.directives.iter().filter(move |directive| wanted(&fate(directive)));
-    text.push_str("\n# The same at both ends\n");
+    text.push_str("# The same at both ends\n");
     for directive in of(|fate| matches!(fate, Fate::Shared)) {
         let _ = writeln!(text, "{}", written(link, directive));
     }
@@ -125,15 +125,15 @@ pub(super) fn other_end(link: &StaticLink<'_>, credentials: &Credentials) -> Zer
 }
 
 fn head(link: &StaticLink<'_>, own: &str, other: &str) -> String {
-    let mut head = format!(
+    let head = format!(
         "{own}: one end of a TLS link with {other}, written by 'longcable migrate' from the static-key config of \
          {}.\nThe private key of {own} is in it: nobody else may read this file.\n\n{}\n{}",
         link.here,
         link.roles(),
         link.steps()
     );
-    head = head.lines().map(|line| if line.is_empty() { "#\n".to_owned() } else { format!("# {line}\n") }).collect();
-    head
+    let comments = head.lines().map(|line| if line.is_empty() { "#\n".to_owned() } else { format!("# {line}\n") });
+    comments.chain(["\n".to_owned()]).collect()
 }
 
 /// Ports, protocol and the address of this end, as the other end has them.
@@ -212,8 +212,10 @@ fn tls(link: &StaticLink<'_>, credentials: &Credentials, role: Role) -> Zeroizin
         _ => "AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305",
     };
     Zeroizing::new(format!(
-        "\n# TLS. Each end knows the certificate of the other by its fingerprint, so there is no authority. The key of\n\
-         # 'tls-crypt' is the same at both ends, the other keys are not.\ndata-ciphers {ciphers}\n{}",
+        "\n# TLS. Each end knows the certificate of the other by its fingerprint, so there is no authority. Both are valid\n\
+         # until the end of {}. The key of 'tls-crypt' is the same at both ends, the other keys are not.\n\
+         data-ciphers {ciphers}\n{}",
+        credentials.last_year(),
         &*credentials.options(role)
     ))
 }
