@@ -179,8 +179,8 @@ impl<P: Platform> Session<P> {
     pub(super) fn next_deadline(&self, window: Duration) -> Option<Instant> {
         let expiry = |key: &Key<P>| key.expires;
         self.keys()
-            .filter_map(|key| key.reliability.next_due())
-            .chain(self.deadline(window))
+            .flat_map(|key| [key.reliability.next_due(), key.deadline(window)])
+            .flatten()
             .chain(self.lame_duck.as_ref().and_then(expiry))
             .chain(self.current.as_ref().and_then(|current| expiry(&current.data)))
             .min()
@@ -321,7 +321,7 @@ impl<P: Platform> Session<P> {
         self.resend_key |= resend_key;
         match &mut key.stage {
             Stage::Reset { answered: before } => *before |= answered,
-            Stage::Failed { .. } => return Ok(()),
+            Stage::Failed { .. } | Stage::Dead => return Ok(()),
             _ => {}
         }
         if stuck {

@@ -9,8 +9,9 @@
 use core::net::SocketAddr;
 use core::ops::Range;
 
+use crate::control::key_state::Stage;
 use crate::control::protection::Protection;
-use crate::control::session::{Context, Session, Stack, seconds};
+use crate::control::session::{Context, Current, Session, Stack, seconds};
 use crate::control::wrapping;
 use crate::data::DataKey;
 use crate::error::{Discard, NotReady};
@@ -236,8 +237,16 @@ impl<P: Platform> TlsLink<P> {
                 current.data.expires = None;
             }
         }
+        // The key still serves, but there can be no next one: only a new session helps.
+        if let Some(Current { control, .. }) = &mut active.current
+            && control.has_failed()
+            && control.deadline(window).is_some_and(|at| at <= now)
+        {
+            control.stage = Stage::Dead;
+            self.retry = Some(now);
+        }
         let address = active.address;
-        if self.next_session(window).is_some_and(|at| at <= now) {
+        if self.next_session().is_some_and(|at| at <= now) {
             self.retry = None;
             self.begin(cx, address);
         } else if self.renegotiation().is_some_and(|at| at <= now) {
@@ -253,14 +262,9 @@ impl<P: Platform> TlsLink<P> {
         }
     }
 
-    /// When a session is to be begun beside the live one, because that has failed to renew its key or its TLS is
-    /// broken. Somebody who only said hello does not hinder it.
-    fn next_session(&self, window: Duration) -> Option<Instant> {
-        let may_begin = self.pending.as_ref().is_none_or(|pending| !pending.ours && pending.awaits_answer());
-        let current = self.active.as_ref()?.current.as_ref();
-        // A tls-crypt-v2 server waits for its client.
-        let broken = current.filter(|_| !self.protection.is_v2_server()).and_then(|it| it.control.deadline(window));
-        self.retry.into_iter().chain(broken).min().filter(|_| may_begin)
+    /// When the next own session is to be begun. Somebody who only said hello does not hinder it.
+    fn next_session(&self) -> Option<Instant> {
+        self.retry.filter(|_| self.pending.as_ref().is_none_or(|pending| !pending.ours && pending.awaits_answer()))
     }
 
     /// When the next key is to be negotiated, whoever wants a session beside the live one.
@@ -285,7 +289,7 @@ impl<P: Platform> TlsLink<P> {
             .filter_map(|session| session.next_deadline(window))
             .chain(self.old.as_ref().and_then(expiry))
             .chain(self.renegotiation())
-            .chain(self.next_session(window))
+            .chain(self.next_session())
             .min()
     }
 
