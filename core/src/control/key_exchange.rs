@@ -43,7 +43,7 @@ impl<P: Platform> Session<P> {
             let Some(key) = self.key(negotiates && self.next.is_some()) else { return Ok(()) };
             match &mut key.stage {
                 Stage::Reset { answered: true } if key.reliability.is_all_acked() => key.stage = Stage::Handshake,
-                Stage::Reset { .. } | Stage::Failed { .. } => return Ok(()),
+                Stage::Reset { .. } | Stage::Failed { .. } | Stage::Dead => return Ok(()),
                 Stage::Handshake => match tls.step()? {
                     TlsProgress::Handshaking => return Ok(()),
                     TlsProgress::Established(verified) => {

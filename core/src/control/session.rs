@@ -300,7 +300,7 @@ impl<P: Platform> Session<P> {
         self.resend_key |= resend_key;
         match &mut key.stage {
             Stage::Reset { answered: before } => *before |= answered,
-            Stage::Failed { .. } => return Ok(()),
+            Stage::Failed { .. } | Stage::Dead => return Ok(()),
             _ => {}
         }
         if stuck {
