@@ -216,6 +216,7 @@ impl<P: Platform> Session<P> {
             opener: Opener::for_tls(agreed.suite, pair.receive, agreed.epoch, window)?,
             since: key.started,
             confirmed: false,
+            in_use: false,
             expires: None,
             budget: Budget { bytes, packets },
         })
