@@ -29,7 +29,7 @@ const ACKS_ALONE: usize = 8;
 /// Bytes of a control packet besides its wrapping and payload.
 const PLAIN_OVERHEAD: usize = 1 + ACKS_WITH_PAYLOAD * 4 + SessionId::LEN + 4;
 /// The peer may ask for a new key this often.
-const RENEGOTIATION_INTERVAL: Duration = Duration::from_secs(1);
+const RENEGOTIATION_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What a session may use while it works on one input.
 pub(crate) struct Context<'x, P: Platform> {
@@ -303,7 +303,7 @@ impl<P: Platform> Session<P> {
         self.resend_key |= resend_key;
         match &mut key.stage {
             Stage::Reset { answered: before } => *before |= answered,
-            Stage::Failed { .. } => return Ok(()),
+            Stage::Failed { .. } | Stage::Dead => return Ok(()),
             _ => {}
         }
         if stuck {

@@ -9,8 +9,9 @@
 use core::net::SocketAddr;
 use core::ops::Range;
 
+use crate::control::key_state::Stage;
 use crate::control::protection::Protection;
-use crate::control::session::{Context, Session, Stack, seconds};
+use crate::control::session::{Context, Current, Session, Stack, seconds};
 use crate::control::wrapping;
 use crate::data::DataKey;
 use crate::error::{Discard, NotReady};
@@ -228,9 +229,16 @@ impl<P: Platform> TlsLink<P> {
                 current.data.expires = None;
             }
         }
-        let broken = active.current.as_ref().is_some_and(|current| current.control.has_failed());
+        // The key still serves, but there can be no next one: only a new session helps.
+        if let Some(Current { control, .. }) = &mut active.current
+            && control.has_failed()
+            && control.deadline(window).is_some_and(|at| at <= now)
+        {
+            control.stage = Stage::Dead;
+            self.retry = Some(now);
+        }
         let address = active.address;
-        if self.pending.is_none() && (broken || self.retry.is_some_and(|at| at <= now)) {
+        if self.pending.is_none() && self.retry.is_some_and(|at| at <= now) {
             self.retry = None;
             self.begin(cx, address);
         } else if self.pending.is_none() && self.retry.is_none() && self.wants_renegotiation(now) {

@@ -6,7 +6,7 @@ use der::{Tag, TagNumber};
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
 
-use super::der_input::{DerResult, Input, explicit, whole};
+use super::der_input::{Input, explicit, whole};
 use super::extension::Extensions;
 use super::name::Name;
 
@@ -61,10 +61,6 @@ impl<'a> Certificate<'a> {
     /// # Errors
     /// It is none, or something follows it.
     pub fn parse(der: &'a [u8]) -> Result<Self, Unreadable> {
-        Self::read(der).map_err(|_| Unreadable)
-    }
-
-    fn read(der: &'a [u8]) -> DerResult<Self> {
         let signed = Signed::read(der)?;
         let tbs = whole(signed.message, |input| input.take(Tag::Sequence))?;
         whole(tbs, |input| {
@@ -74,12 +70,12 @@ impl<'a> Certificate<'a> {
                     [0] => 1,
                     [1] => 2,
                     [2] => 3,
-                    _ => return Err(Tag::Integer.value_error()),
+                    _ => return Err(Unreadable),
                 },
             };
             let serial = input.take(Tag::Integer)?;
             if !is_serial(serial) || input.take(Tag::Sequence)? != signed.algorithm {
-                return Err(Tag::Sequence.value_error());
+                return Err(Unreadable);
             }
             let issuer = Name::read(input)?;
             let validity = whole(input.take(Tag::Sequence)?, |input| {
@@ -99,7 +95,7 @@ impl<'a> Certificate<'a> {
                 Some(extensions) if version == 3 => {
                     whole(extensions, |input| Extensions::read(input.take(Tag::Sequence)?))?
                 }
-                Some(_) => return Err(explicit(TagNumber::N3).value_error()),
+                Some(_) => return Err(Unreadable),
                 None => Extensions::default(),
             };
             Ok(Self { der, signed, serial, version, issuer, subject, validity, spki, key, extensions })
@@ -167,7 +163,7 @@ impl<'a> Certificate<'a> {
 }
 
 impl<'a> Signed<'a> {
-    pub(super) fn read(der: &'a [u8]) -> DerResult<Self> {
+    pub(super) fn read(der: &'a [u8]) -> Result<Self, Unreadable> {
         whole(der, |input: &mut Input<'a>| {
             whole(input.take(Tag::Sequence)?, |input| {
                 Ok(Self {

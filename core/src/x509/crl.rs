@@ -3,7 +3,7 @@
 use der::{Tag, TagNumber};
 
 use super::certificate::{Serial, Signed, Unreadable};
-use super::der_input::{DerResult, Input, explicit, whole};
+use super::der_input::{Input, explicit, whole};
 use super::extension::for_each;
 use super::name::Name;
 
@@ -25,23 +25,18 @@ impl<'a> Crl<'a> {
     /// # Errors
     /// It is none, or something follows it.
     pub fn parse(der: &'a [u8]) -> Result<Self, Unreadable> {
-        Self::read(der).map_err(|_| Unreadable)
-    }
-
-    fn read(der: &'a [u8]) -> DerResult<Self> {
         let signed = Signed::read(der)?;
         let tbs = whole(signed.message, |input| input.take(Tag::Sequence))?;
         whole(tbs, |input| {
             if !matches!(input.take_if(Tag::Integer)?, None | Some([1])) {
-                return Err(Tag::Integer.value_error());
+                return Err(Unreadable);
             }
             if input.take(Tag::Sequence)? != signed.algorithm {
-                return Err(Tag::Sequence.value_error());
+                return Err(Unreadable);
             }
             let issuer = Name::read(input)?;
             let this_update = input.time()?;
-            let has_next =
-                input.peek() == Some(Tag::UtcTime.octet()) || input.peek() == Some(Tag::GeneralizedTime.octet());
+            let has_next = input.is_next(Tag::UtcTime) || input.is_next(Tag::GeneralizedTime);
             let next_update = if has_next { Some(input.time()?) } else { None };
             let revoked = input.take_if(Tag::Sequence)?.unwrap_or_default();
             let mut unsupported = false;
@@ -89,7 +84,7 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn read(entries: &mut Input<'a>) -> DerResult<Self> {
+    fn read(entries: &mut Input<'a>) -> Result<Self, Unreadable> {
         whole(entries.take(Tag::Sequence)?, |input| {
             let serial = Serial(input.take(Tag::Integer)?);
             input.time()?;

@@ -2,7 +2,8 @@
 
 use der::{Tag, TagNumber, Tagged as _, asn1::AnyRef};
 
-use super::der_input::{DerResult, Input, explicit, named_bits, whole};
+use super::certificate::Unreadable;
+use super::der_input::{Input, named_bits, whole};
 use super::name::Text;
 use super::oid;
 use super::verified::Reason;
@@ -41,13 +42,13 @@ pub(super) mod key_usage {
 
 impl<'a> Extensions<'a> {
     /// Reads the contents of the sequence of extensions.
-    pub(super) fn read(contents: &'a [u8]) -> DerResult<Self> {
+    pub(super) fn read(contents: &'a [u8]) -> Result<Self, Unreadable> {
         let mut found = Self::default();
         for_each(contents, |oid, critical, value| found.take(oid, critical, value))?;
         Ok(found)
     }
 
-    fn take(&mut self, oid: &[u8], critical: bool, value: &'a [u8]) -> DerResult<()> {
+    fn take(&mut self, oid: &[u8], critical: bool, value: &'a [u8]) -> Result<(), Unreadable> {
         match oid {
             oid::BASIC_CONSTRAINTS => once(&mut self.basic_constraints, BasicConstraints::read(value)?),
             oid::KEY_USAGE => once(&mut self.key_usage, whole(value, |input| named_bits(input.take(Tag::BitString)?))?),
@@ -56,7 +57,10 @@ impl<'a> Extensions<'a> {
             }
             oid::EXTENDED_KEY_USAGE => {
                 let usages = whole(value, |input| input.take(Tag::Sequence))?;
-                values_checked(usages, |usage| usage.tag().assert_eq(Tag::ObjectIdentifier).map(drop))?;
+                values_checked(
+                    usages,
+                    |usage| if usage.tag() == Tag::ObjectIdentifier { Ok(()) } else { Err(Unreadable) },
+                )?;
                 once(&mut self.extended_key_usage, usages)
             }
             oid::SUBJECT_ALT_NAME => {
@@ -125,13 +129,13 @@ impl<'a> Extensions<'a> {
 }
 
 impl BasicConstraints {
-    fn read(value: &[u8]) -> DerResult<Self> {
+    fn read(value: &[u8]) -> Result<Self, Unreadable> {
         whole(whole(value, |input| input.take(Tag::Sequence))?, |input| {
             let authority = input.flag()?;
             let path_length = match input.take_if(Tag::Integer)? {
                 None => None,
                 Some([length @ 0..0x80]) => Some(*length),
-                Some([0x80..=0xff, ..] | []) => return Err(Tag::Integer.value_error()),
+                Some([0x80..=0xff, ..] | []) => return Err(Unreadable),
                 Some(_) => Some(u8::MAX),
             };
             Ok(Self { authority, path_length })
@@ -142,8 +146,8 @@ impl BasicConstraints {
 /// Hands every extension to `take`: identifier, whether it is critical, and its value.
 pub(super) fn for_each<'a>(
     contents: &'a [u8],
-    mut take: impl FnMut(&'a [u8], bool, &'a [u8]) -> DerResult<()>,
-) -> DerResult<()> {
+    mut take: impl FnMut(&'a [u8], bool, &'a [u8]) -> Result<(), Unreadable>,
+) -> Result<(), Unreadable> {
     whole(contents, |input| {
         while !input.is_empty() {
             whole(input.take(Tag::Sequence)?, |input| {
@@ -155,10 +159,10 @@ pub(super) fn for_each<'a>(
 }
 
 /// Fills `place`; an extension must not come twice.
-fn once<T>(place: &mut Option<T>, value: T) -> DerResult<()> {
+fn once<T>(place: &mut Option<T>, value: T) -> Result<(), Unreadable> {
     match place.replace(value) {
         None => Ok(()),
-        Some(_) => Err(explicit(TagNumber::N3).value_error()),
+        Some(_) => Err(Unreadable),
     }
 }
 
@@ -168,7 +172,10 @@ const fn implicit(number: TagNumber) -> Tag {
 }
 
 /// Hands every value of a sequence to `check`.
-fn values_checked<'a>(sequence: &'a [u8], mut check: impl FnMut(AnyRef<'a>) -> DerResult<()>) -> DerResult<()> {
+fn values_checked<'a>(
+    sequence: &'a [u8],
+    mut check: impl FnMut(AnyRef<'a>) -> Result<(), Unreadable>,
+) -> Result<(), Unreadable> {
     whole(sequence, |input| {
         while !input.is_empty() {
             check(input.any()?)?;

@@ -4,7 +4,8 @@ use core::fmt::{self, Write as _};
 
 use der::Tag;
 
-use super::der_input::{DerResult, Input, whole};
+use super::certificate::Unreadable;
+use super::der_input::{Input, whole};
 use super::oid;
 
 /// A distinguished name. `Display` is openvpn's form, as in `C=XX, O=T, CN=server`; a backslash is doubled, a control
@@ -41,7 +42,7 @@ enum Encoding {
 
 impl<'a> Name<'a> {
     /// Takes a name out of `input`. One with a NUL or an undecodable text is none.
-    pub(super) fn read(input: &mut Input<'a>) -> DerResult<Self> {
+    pub(super) fn read(input: &mut Input<'a>) -> Result<Self, Unreadable> {
         let name = Self { rdns: input.take(Tag::Sequence)? };
         whole(name.rdns, |rdns| {
             while !rdns.is_empty() {
@@ -49,7 +50,7 @@ impl<'a> Name<'a> {
                     while !rdn.is_empty() {
                         let value = Attribute::read(rdn)?.value;
                         if value.chars().any(|character| matches!(character, '\0' | char::REPLACEMENT_CHARACTER)) {
-                            return Err(Tag::Utf8String.value_error());
+                            return Err(Unreadable);
                         }
                     }
                     Ok(())
@@ -100,7 +101,7 @@ impl fmt::Display for Name<'_> {
 }
 
 impl<'a> Attribute<'a> {
-    fn read(rdn: &mut Input<'a>) -> DerResult<Self> {
+    fn read(rdn: &mut Input<'a>) -> Result<Self, Unreadable> {
         whole(rdn.take(Tag::Sequence)?, |attribute| {
             let oid = attribute.take(Tag::ObjectIdentifier)?;
             let value = attribute.any()?;

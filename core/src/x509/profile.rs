@@ -3,8 +3,8 @@
 use der::Tag;
 use rustls_pki_types::alg_id;
 
-use super::certificate::PublicKey;
-use super::der_input::{DerResult, whole};
+use super::certificate::{PublicKey, Unreadable};
+use super::der_input::whole;
 use super::verified::Reason;
 use crate::options::CertProfile;
 
@@ -49,7 +49,7 @@ pub(super) fn check_signature(profile: CertProfile, algorithm: &[u8]) -> Result<
 }
 
 /// Size of the modulus of an RSAPublicKey.
-fn rsa_bits(key: &[u8]) -> DerResult<usize> {
+fn rsa_bits(key: &[u8]) -> Result<usize, Unreadable> {
     let modulus = whole(whole(key, |input| input.take(Tag::Sequence))?, |input| {
         let modulus = input.take(Tag::Integer)?;
         input.take(Tag::Integer)?;

@@ -1,4 +1,7 @@
 //! From a presented certificate to a trusted one.
+//!
+//! The search is our own because rustls-webpki needs a clock, ignores key usages and the dates of trusted
+//! certificates, and refuses what openvpn's users have: version 1 and self-signed certificates with the CA flag.
 
 use heapless::Vec;
 use rustls_pki_types::SignatureVerificationAlgorithm;
@@ -70,6 +73,15 @@ struct Fault<'c> {
     depth: usize,
     reason: Reason,
     subject: Name<'c>,
+}
+
+impl Fault<'_> {
+    /// How much it says about why no chain was found, if other attempts have failed as well: more if the issuer was
+    /// found, and the further up it is.
+    fn telling(&self) -> impl Ord + use<> {
+        let issuer_found = !matches!(self.reason, Reason::UnknownIssuer | Reason::BadSignature);
+        (issuer_found, self.depth, self.reason == Reason::BadSignature)
+    }
 }
 
 impl Verifier<'_> {
@@ -157,7 +169,7 @@ impl Verifier<'_> {
             };
             match found {
                 Ok(()) => return Ok(()),
-                Err(found) if telling(found.reason) > telling(fault.reason) => fault = found,
+                Err(found) if found.telling() > fault.telling() => fault = found,
                 Err(_) => {}
             }
             chain.truncate(length);
@@ -268,14 +280,5 @@ impl Verifier<'_> {
             }
         }
         result
-    }
-}
-
-/// How much a fault of one attempt says about why no chain was found.
-fn telling(reason: Reason) -> u8 {
-    match reason {
-        Reason::UnknownIssuer => 0,
-        Reason::BadSignature => 1,
-        _ => 2,
     }
 }
