@@ -1,4 +1,4 @@
-//! From the command line to a running link: openvpn's program, and `longcable demo`.
+//! From the command line to a running link: openvpn's program, `longcable demo` and `longcable migrate`.
 
 use std::env;
 use std::ffi::OsString;
@@ -26,7 +26,7 @@ use crate::signals::Signals;
 use crate::tls::TlsContext;
 use crate::tun::{Tun, TunOptions};
 use crate::tunnel::{Plan, Tunnel};
-use crate::{demo, standalone};
+use crate::{demo, migrate, standalone};
 
 /// The first line of `--version`; scripts look for the version in it.
 pub const VERSION: &str = concat!("longcable ", env!("CARGO_PKG_VERSION"), " (speaks OpenVPN 2.6)");
@@ -37,8 +37,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if arguments == ["-h"] {
         arguments = vec!["--help".into()];
     }
-    if arguments.first().is_some_and(|first| first == "demo") {
-        return demo::run(arguments.into_iter().skip(1));
+    match arguments.first().and_then(|first| first.to_str()) {
+        Some("demo") => return demo::run(arguments.into_iter().skip(1)),
+        Some("migrate") => return migrate::run(arguments.into_iter().skip(1)),
+        _ => {}
     }
     // Without a current directory only absolute paths work, and errors say what is missing.
     let mut process = Process { directory: env::current_dir().unwrap_or_default(), ..Process::default() };

@@ -36,6 +36,7 @@ mod address;
 mod diagnosis;
 mod framing;
 mod matrix;
+mod migrate;
 mod mss;
 mod occ;
 mod payload;

@@ -43,7 +43,7 @@ impl<P: Platform> Session<P> {
             let Some(key) = self.key(negotiates && self.next.is_some()) else { return Ok(()) };
             match &mut key.stage {
                 Stage::Reset { answered: true } if key.reliability.is_all_acked() => key.stage = Stage::Handshake,
-                Stage::Reset { .. } | Stage::Failed { .. } => return Ok(()),
+                Stage::Reset { .. } | Stage::Failed { .. } | Stage::Dead => return Ok(()),
                 Stage::Handshake => match tls.step()? {
                     TlsProgress::Handshaking => return Ok(()),
                     TlsProgress::Established(verified) => {
@@ -87,7 +87,7 @@ impl<P: Platform> Session<P> {
                     for message in text::messages(record.get(..len).unwrap_or_default()) {
                         match message {
                             Ok(TextMessage::Exit) => cx.outcome.peer_left = true,
-                            Ok(_) => cx.notify(Event::MessageIgnored),
+                            Ok(message) => cx.notify(Event::MessageIgnored(message.name())),
                             Err(_) => cx.notify(Event::MessageRefused),
                         }
                     }
@@ -222,6 +222,7 @@ impl<P: Platform> Session<P> {
             opener: Opener::for_tls(agreed.suite, pair.receive, agreed.epoch, window)?,
             since: started,
             confirmed: false,
+            in_use: false,
             expires: None,
             budget: Budget { bytes, packets },
         })

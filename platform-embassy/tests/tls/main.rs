@@ -12,6 +12,7 @@ mod attacks;
 mod credentials;
 mod handshake;
 mod hostile;
+mod link;
 mod openssl;
 mod pair;
 mod pki;
