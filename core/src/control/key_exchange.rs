@@ -42,7 +42,12 @@ impl<P: Platform> Session<P> {
             let known = self.identity;
             let Some(key) = self.key(negotiates && self.next.is_some()) else { return Ok(()) };
             match &mut key.stage {
-                Stage::Reset { answered: true } if key.reliability.is_all_acked() => key.stage = Stage::Handshake,
+                Stage::Reset { answered: true } if key.reliability.is_all_acked() => {
+                    key.stage = Stage::Handshake;
+                    if let (true, Some(session)) = (core::mem::take(&mut self.displaced), self.peer) {
+                        cx.notify(Event::InitialPacket { from: self.address, session });
+                    }
+                }
                 Stage::Reset { .. } | Stage::Failed { .. } | Stage::Dead => return Ok(()),
                 Stage::Handshake => match tls.step()? {
                     TlsProgress::Handshaking => return Ok(()),

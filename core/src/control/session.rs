@@ -86,6 +86,8 @@ pub(super) struct Current<P: Platform> {
 pub(super) struct Session<P: Platform> {
     pub(super) own: SessionId,
     pub(super) peer: Option<SessionId>,
+    /// `peer` is not the first that greeted, and the host has not been told of it.
+    pub(super) displaced: bool,
     pub(super) address: SocketAddr,
     /// This end has begun it.
     pub(super) ours: bool,
@@ -125,6 +127,7 @@ impl<P: Platform> Session<P> {
         Self {
             own: SessionId::generate(cx.rng),
             peer: None,
+            displaced: false,
             address,
             ours,
             guard: protection.guard(cx.config, cx.unix_now),
@@ -214,12 +217,15 @@ impl<P: Platform> Session<P> {
         own_protection: Option<Protection<P::Crypto>>,
         is_reset: bool,
     ) {
-        match (self.peer, &mut self.next) {
-            // Another peer than the one that answered first: what that one sent is forgotten.
-            (Some(_), Some(key)) => key.reliability.forget_received(),
-            (Some(_), None) => {}
-            // Only the first one is news: a stranger could send thousands.
-            (None, _) => cx.notify(Event::InitialPacket { from, session: peer }),
+        if self.peer.is_some() {
+            // Another peer than the one that answered first: what that one sent is forgotten. A stranger can send
+            // thousands of greetings, so this is told when there is an answer to ours.
+            self.displaced = true;
+            if let Some(key) = &mut self.next {
+                key.reliability.forget_received();
+            }
+        } else {
+            cx.notify(Event::InitialPacket { from, session: peer });
         }
         self.peer = Some(peer);
         self.address = from;

@@ -101,6 +101,22 @@ fn a_flood_of_resets_does_not_keep_the_peer_out() {
     }
 }
 
+/// What the host learns of the peer's address, for its scripts, is where the handshake is made.
+#[test]
+fn a_greeting_from_elsewhere_is_not_taken_for_the_peers() {
+    let mut world = World::pair_of("", "float");
+    world.attack = Some(Box::new(|end, now| {
+        if end.address == address(ADDRESSES[SERVER]) {
+            let _ = end.receive(now, address(STRANGER), &Forger::plain(*b"attacker").reset(Opcode::HardResetClientV2));
+        }
+    }));
+    world.run(10_000);
+    world.assert_works();
+    let told: Vec<_> = world.ends[SERVER].said.iter().filter(|line| line.contains("Initial packet")).collect();
+    assert!(told.first().is_some_and(|line| line.contains("[AF_INET]203.0.113.66:6666")), "{told:?}");
+    assert!(told.last().is_some_and(|line| line.contains("[AF_INET]192.0.2.1:1194")), "{told:?}");
+}
+
 /// The same with a key for the control channel: then a stranger has only recordings.
 #[test]
 fn a_flood_of_recorded_resets_does_not_keep_the_peer_out() {
