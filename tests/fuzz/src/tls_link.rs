@@ -72,7 +72,7 @@ impl Network {
             given: [0; 2],
             delivered: Default::default(),
         };
-        net.drain();
+        net.settle();
         net
     }
 
@@ -152,11 +152,11 @@ impl Network {
                 assert!(self.delivered[to].insert(number), "a packet twice");
             }
             Err(_) => {
-                let (sent, _) = self.ends[to].drain(self.now);
+                let (sent, _) = self.ends[to].settle(self.now);
                 assert!(sent.is_empty(), "an answer to what was dropped");
             }
         }
-        self.drain();
+        self.settle();
     }
 
     /// A packet for the tunnel.
@@ -167,7 +167,7 @@ impl Network {
             self.given[end] = number;
             self.send(1 - end, datagram);
         }
-        self.drain();
+        self.settle();
     }
 
     fn send(&mut self, to: usize, datagram: Vec<u8>) {
@@ -180,10 +180,10 @@ impl Network {
     }
 
     /// Takes what the ends have to send; when one of them has more.
-    fn drain(&mut self) -> Option<Instant> {
+    fn settle(&mut self) -> Option<Instant> {
         let mut wake = None;
         for from in 0..2 {
-            let (sent, at) = self.ends[from].drain(self.now);
+            let (sent, at) = self.ends[from].settle(self.now);
             sent.into_iter().for_each(|datagram| self.send(1 - from, datagram));
             wake = [wake, at].into_iter().flatten().min();
         }
@@ -192,13 +192,11 @@ impl Network {
 
     fn later(&mut self, time: Duration) {
         let until = self.now + time;
-        while let Some(wake) = self.drain().filter(|wake| *wake <= until) {
-            self.now = wake.max(self.now + Duration::from_millis(1));
-            self.ends.iter_mut().for_each(|end| end.peer.handle_timeout(self.now));
+        while let Some(wake) = self.settle().filter(|wake| *wake <= until) {
+            self.now = wake;
         }
         self.now = until;
-        self.ends.iter_mut().for_each(|end| end.peer.handle_timeout(self.now));
-        self.drain();
+        self.settle();
     }
 
     fn recover(&mut self) {

@@ -251,10 +251,12 @@ impl End {
         Self { peer, remote }
     }
 
-    /// Everything that it has to send now, and when it has more; begins anew if it has ended.
-    pub fn drain(&mut self, now: Instant) -> (Vec<Vec<u8>>, Option<Instant>) {
+    /// Does what is due and takes everything that it has to send now; also says when it has more. Begins anew if it has
+    /// ended.
+    pub fn settle(&mut self, now: Instant) -> (Vec<Vec<u8>>, Option<Instant>) {
         let mut sent = Vec::new();
         let mut out = [0; OUTPUT_MAX];
+        let mut wakes = 0;
         for _ in 0..OUTPUTS_MAX {
             if self.peer.take_end().is_some() {
                 self.peer.connect(now, &[self.remote]);
@@ -262,6 +264,11 @@ impl End {
             match self.peer.poll_output(now, &mut out) {
                 Output::Transmit(sealed) => sent.push(sealed.datagram.to_vec()),
                 Output::Event(event) => assert_harmless(&event.to_string()),
+                Output::Timeout(Some((at, timer))) if at <= now => {
+                    wakes += 1;
+                    assert!(wakes <= WAKES_MAX, "it wakes up for nothing: {timer:?}");
+                    self.peer.handle_timeout(now);
+                }
                 Output::Timeout(wake) => return (sent, wake.map(|(at, _)| at)),
             }
         }
@@ -278,3 +285,5 @@ impl End {
 
 /// More than an end may ever have to say at once.
 const OUTPUTS_MAX: usize = 200;
+/// More than can be due at once.
+const WAKES_MAX: usize = 20;
