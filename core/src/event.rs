@@ -83,8 +83,8 @@ pub enum Event<'o> {
         /// Whether the key comes from the TLS exporter; otherwise from OpenVPN's own derivation.
         exported: bool,
     },
-    /// A text message of the peer is none that concerns a link like this.
-    MessageIgnored,
+    /// A text message of the peer, of this kind, is none that concerns a link like this.
+    MessageIgnored(&'static str),
     /// A text message of the peer has characters that none has.
     MessageRefused,
     /// The link starts anew.
@@ -102,7 +102,7 @@ impl Event<'_> {
             Self::PeerOptions(_) | Self::OptionsAgree => 4,
             Self::Renegotiating { .. } | Self::InitialPacket { .. } => 3,
             Self::DataChannel { key_id, .. } if *key_id > 0 => 3,
-            Self::MessageIgnored | Self::MessageRefused => 3,
+            Self::MessageIgnored(_) | Self::MessageRefused => 3,
             Self::Pause(_) => 3,
             // The failed lookup is an error in the log already, once in a while.
             Self::Restarting(Reason { cause: Some(Cause::Resolve), .. }) | Self::Ending(Cause::Resolve) => 4,
@@ -163,7 +163,11 @@ impl fmt::Display for Event<'_> {
                 }
                 f.write_str(if *exported { ", from the TLS exporter" } else { ", from the PRF" })
             }
-            Self::MessageIgnored => f.write_str("A message of the peer on the control channel is ignored"),
+            Self::MessageIgnored("PUSH_REQUEST") => f.write_str(
+                "PUSH_REQUEST received: the peer waits for options ('client' or 'pull'), which a point-to-point link does not \
+                 give; write 'tls-client' and 'ifconfig' there",
+            ),
+            Self::MessageIgnored(kind) => write!(f, "A control message of the peer is ignored ({kind})"),
             Self::MessageRefused => {
                 f.write_str("WARNING: a message of the peer on the control channel has forbidden characters: ignored")
             }

@@ -91,7 +91,7 @@ pub trait TlsSession {
 pub struct ExportUnsupported;
 
 /// Longest text of a TLS failure in bytes.
-pub const FAILURE_TEXT_MAX: usize = 120;
+pub const FAILURE_TEXT_MAX: usize = 240;
 
 /// Why a TLS session failed.
 #[derive(Clone, Debug, PartialEq, Eq)]

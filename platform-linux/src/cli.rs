@@ -1,4 +1,4 @@
-//! From the command line to a running link: openvpn's program, and `longcable demo`.
+//! From the command line to a running link: openvpn's program, `longcable demo` and `longcable migrate`.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use longcable_core::control::Protection;
 use longcable_core::crypto::StaticKey;
 use longcable_core::event::{Cause, Event, Reason, Signal};
-use longcable_core::options::{DeviceKind, KeySource, LinkConfig, Remote, Side, options_string};
+use longcable_core::options::{ControlKey, DeviceKind, KeySource, LinkConfig, Remote, Side, options_string};
 use longcable_core::peer::Keys;
 
 use crate::config::{HostConfig, KeyKind, Loaded, Mode, Sources, print_help};
@@ -26,7 +26,7 @@ use crate::signals::Signals;
 use crate::tls::TlsContext;
 use crate::tun::{Tun, TunOptions};
 use crate::tunnel::{Plan, Tunnel};
-use crate::{demo, standalone};
+use crate::{demo, migrate, standalone};
 
 /// The first line of `--version`; scripts look for the version in it.
 pub const VERSION: &str = concat!("longcable ", env!("CARGO_PKG_VERSION"), " (speaks OpenVPN 2.6)");
@@ -37,8 +37,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if arguments == ["-h"] {
         arguments = vec!["--help".into()];
     }
-    if arguments.first().is_some_and(|first| first == "demo") {
-        return demo::run(arguments.into_iter().skip(1));
+    match arguments.first().and_then(|first| first.to_str()) {
+        Some("demo") => return demo::run(arguments.into_iter().skip(1)),
+        Some("migrate") => return migrate::run(arguments.into_iter().skip(1)),
+        _ => {}
     }
     // Without a current directory only absolute paths work, and errors say what is missing.
     let mut process = Process { directory: env::current_dir().unwrap_or_default(), ..Process::default() };
@@ -91,8 +93,15 @@ fn start(arguments: &[OsString], process: &mut Process) -> Result<Next, Fatal> {
         Mode::Help => return done(print_help(&mut out)),
         Mode::Version => return done(print_version(&mut out)),
         Mode::GenerateKey(KeyKind::Static, file) => return done(standalone::genkey(file.as_deref())),
-        Mode::GenerateKey(KeyKind::TlsCryptV2Server | KeyKind::TlsCryptV2Client { .. }, _) => {
-            return Err(Fatal::new("Options error: keys of 'tls-crypt-v2' cannot be made by this program yet"));
+        Mode::GenerateKey(KeyKind::TlsCryptV2Server, file) => {
+            return done(standalone::genkey_tls_crypt_v2_server(file.as_deref()));
+        }
+        Mode::GenerateKey(KeyKind::TlsCryptV2Client { metadata }, file) => {
+            let ControlKey::CryptV2(KeySource::Inline(server_key)) = link.tls.wrapping else {
+                return Err(Fatal::new("Options error: option 'tls-crypt-v2': the server's key was not read"));
+            };
+            let (metadata, file) = (metadata.as_deref(), file.as_deref());
+            return done(standalone::genkey_tls_crypt_v2_client(server_key, metadata, file));
         }
         Mode::ShowTls => return done(standalone::show_tls(&mut out)),
         Mode::ShowGroups => return done(standalone::show_groups(&mut out)),
@@ -223,7 +232,10 @@ fn keys(link: &LinkConfig<'_>, host: &HostConfig) -> Result<(Keys<Linux>, Option
         return Ok((Keys::Static(key), None));
     };
     let context = TlsContext::load(link, host)?;
-    let protection = Protection::new(link, role).map_err(|error| Fatal::new(format!("Options error: {error}")))?;
+    let protection = Protection::new(link, role).map_err(|error| match &host.wrapping_file {
+        Some(file) => Fatal::new(format!("Options error: the key file '{}': {error}", file.display())),
+        None => Fatal::new(format!("Options error: {error}")),
+    })?;
     let sessions = [context.session(), context.session(), context.session()];
     Ok((Keys::Tls { protection, sessions }, Some(context)))
 }

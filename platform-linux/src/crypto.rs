@@ -20,6 +20,7 @@ impl Provider for Fast {
 /// An AEAD key.
 pub struct AeadKey(Implementation);
 
+#[expect(clippy::large_enum_variant, reason = "a key is used for every packet: no pointer in between")]
 enum Implementation {
     Ring(LessSafeKey),
     /// AES-192-GCM, which ring lacks.

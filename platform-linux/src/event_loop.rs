@@ -248,6 +248,10 @@ impl<'c> EventLoop<'c> {
                 }
                 Output::Event(event) => {
                     log::line(event.level(), format_args!("{event}"));
+                    if let (Event::InitialPacket { from, .. }, Some(tls)) = (&event, &self.tls) {
+                        self.tunnel.set_untrusted(*from);
+                        tls.set_environment(self.tunnel.environment().clone());
+                    }
                     if event == Event::Initialized {
                         announce_settings(self.config);
                     }

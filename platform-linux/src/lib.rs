@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod credentials;
 pub mod crypto;
 pub mod daemon;
 pub mod demo;
@@ -12,6 +13,7 @@ pub mod failure;
 pub mod link;
 pub mod local_time;
 pub mod log;
+pub mod migrate;
 pub mod net;
 pub mod privileges;
 pub mod replay_file;

@@ -248,6 +248,20 @@ impl<'c> Tunnel<'c> {
         }
     }
 
+    /// The variables that scripts see.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Tells scripts where a peer is that has not proved itself yet.
+    pub fn set_untrusted(&mut self, peer: SocketAddr) {
+        let (name, other) =
+            if peer.is_ipv4() { ("untrusted_ip", "untrusted_ip6") } else { ("untrusted_ip6", "untrusted_ip") };
+        self.environment.set(name, peer.ip());
+        self.environment.unset(other);
+        self.environment.set("untrusted_port", peer.port());
+    }
+
     /// Sets variables that all scripts see from now on.
     pub fn set_variables(&mut self, variables: Vec<(String, String)>) {
         for (name, value) in variables {

@@ -119,7 +119,6 @@ for_each_pair! {
                 "verify-x509-name THE name-prefix\nverify-x509-name THERE name-prefix",
                 "remote-cert-ku 80",
                 "remote-cert-ku 04 80 a0",
-                "remote-cert-eku 1.3.6.1.5.5.7.3.1\nremote-cert-tls THERE",
                 "crl-verify crl.pem",
                 "crl-verify crl-empty.pem",
                 hashes[0].as_str(),
@@ -260,16 +259,17 @@ const WISHES: [&str; 8] = [
 ];
 
 for_each_pair! {
+    /// The client asks for what the server has not; the client of an openvpn is not told.
     fn nothing_in_common(programs) {
         let lab = Lab::new();
         let link = Link::start_tls(&lab, programs, Role::Server, ["tls-version-max 1.2", "tls-version-min 1.3"]);
-        for (end, program) in [&link.left, &link.right].into_iter().zip(programs) {
-            if program == Program::tested() && !baseline() {
-                end.wait_for("TLS Error: TLS handshake failed");
-            }
+        link.left.wait_for("TLS Error: TLS handshake failed");
+        if programs[0] != Program::Openvpn {
+            link.right.wait_for(programs[1].words("Received fatal SSL alert", "the peer refused the TLS handshake"));
+        }
+        for end in [&link.left, &link.right] {
             assert_eq!(end.count("Initialization Sequence Completed"), 0);
         }
-        link.left.wait_for("TLS Error: ");
         link.stop();
     }
 }
@@ -286,7 +286,7 @@ fn keys_and_certificates_that_do_not_fit() {
         ("ca empty.crt", "empty.crt"),
         ("cert ta.key", "ta.key"),
         ("tls-crypt ca.crt", "ca.crt"),
-        ("tls-crypt-v2 v2-client.key", "v2-client.key"),
+        ("tls-crypt-v2 v2-client.key", "tls-crypt-v2"),
     ] {
         println!("{more}");
         let config = tls_end(&lab.left, &lab.right, Role::Server, more);

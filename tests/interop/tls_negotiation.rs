@@ -112,7 +112,7 @@ const EXPORTER: u32 = 8;
 const NEGOTIATION: u32 = 32;
 const ALL: u32 = 0xffff;
 
-const OLDER: [Older; 6] = [
+const OLDER: [Older; 7] = [
     // A TLS library without an exporter.
     Older { announces: Some(ALL & !EXPORTER), more: "", exports: false, data_v2: true, cipher: "AES-256-GCM" },
     Older {
@@ -132,6 +132,13 @@ const OLDER: [Older; 6] = [
     },
     Older { announces: Some(ALL & !DATA_V2), more: "", exports: true, data_v2: false, cipher: "AES-256-GCM" },
     // 2.3 to 2.5.
+    Older {
+        announces: None,
+        more: "data-ciphers-fallback AES-256-GCM",
+        exports: false,
+        data_v2: false,
+        cipher: "AES-256-GCM",
+    },
     Older { announces: None, more: "cipher AES-256-CBC", exports: false, data_v2: false, cipher: "AES-256-CBC" },
     Older {
         announces: None,
@@ -195,4 +202,44 @@ fn older_clients() {
 #[test]
 fn older_servers() {
     with_older_peers(Role::Client);
+}
+
+/// The strings that the ends compare, as both programs print them for the same config.
+#[test]
+fn the_options_string_is_openvpns() {
+    let lab = Lab::new();
+    pki::write(&lab);
+    let configs = [
+        "",
+        "auth SHA256",
+        "cipher AES-256-CBC",
+        "cipher AES-128-GCM",
+        "data-ciphers AES-256-CBC",
+        "data-ciphers-fallback AES-192-CBC",
+        "data-ciphers AES-256-GCM\ncipher none",
+        "tls-auth ta.key",
+        "tls-auth ta.key 1\nauth SHA512",
+        "tls-crypt ta.key",
+        "compat-mode 2.4.0",
+        "tun-mtu 1400",
+        "comp-lzo no",
+        "compress stub-v2",
+        "ifconfig-ipv6 fd09::1/64 fd09::2",
+        "topology subnet\nifconfig 10.9.0.1 255.255.255.0",
+    ];
+    for (role, config) in ROLES.into_iter().flat_map(|role| configs.map(|config| (role, config))) {
+        println!("TLS {role:?}: {config}");
+        let strings = [Program::tested(), Program::Openvpn].map(|program| {
+            let config = tls_end(&lab.left, &lab.right, role, &format!("verb 7\n{config}"));
+            let mut daemon = Daemon::start(&lab, &lab.left, program, &config);
+            let strings =
+                ["Local Options String (VER=V4): '", "Expected Remote Options String (VER=V4): '"].map(|title| {
+                    let line = daemon.wait_for(title);
+                    line[line.find(title).unwrap()..].to_owned()
+                });
+            daemon.stop();
+            strings
+        });
+        assert_eq!(strings[0], strings[1], "for '{config}'");
+    }
 }

@@ -103,12 +103,7 @@ const RULES: [Refusal; 12] = [
         "VERIFY SCRIPT ERROR: depth=1, CN=Test CA",
         "error=the script of 'tls-verify' refused it",
     ),
-    refusal(
-        "ca other-ca.crt",
-        "",
-        "VERIFY ERROR: depth=1, error=self-signed certificate",
-        "error=unable to get local issuer",
-    ),
+    refusal("ca other-ca.crt", "", "VERIFY ERROR: depth=", "error=unable to get local issuer"),
 ];
 
 fn name(role: Role) -> &'static str {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use longcable_core::tls::Role;
-use longcable_tests::support::{Filling, Lab, Link, Pinger, Program};
+use longcable_tests::support::{Daemon, Filling, Lab, Link, Pinger, Program};
 
 /// Long enough for some renegotiations every five seconds, of which an openvpn that is the TLS server takes up to a
 /// tenth away.
@@ -31,11 +31,16 @@ fn traffic(link: &Link<'_>, duration: Duration) {
     assert!(counts.iter().all(|&count| count > least), "only {counts:?} echoes");
 }
 
-/// Both ends have so many keys, and nothing went wrong on the way to them.
-fn renegotiated(link: &Link<'_>, keys: usize) {
-    for end in [&link.left, &link.right] {
-        let count = end.count("Control Channel: TLSv1");
-        assert!(count >= keys, "{count} negotiations, not {keys}");
+/// How many keys an end has had.
+fn keys(end: &Daemon, program: Program) -> usize {
+    end.count(program.words("Control Channel: TLSv1", "Data Channel: cipher"))
+}
+
+/// Both ends have had so many keys, and nothing went wrong on the way to them.
+fn renegotiated(link: &Link<'_>, programs: [Program; 2], wanted: usize) {
+    for (end, program) in [&link.left, &link.right].into_iter().zip(programs) {
+        let count = keys(end, program);
+        assert!(count >= wanted, "{count} keys, not {wanted}");
         for trouble in ["TLS Error", "packet error", "restarting", "VERIFY ERROR", "out of sync"] {
             assert_eq!(end.count(trouble), 0, "'{trouble}'");
         }
@@ -53,7 +58,7 @@ fn under_traffic(programs: [Program; 2], left: Role, more: [&str; 2]) {
     let lab = Lab::new();
     let link = Link::tls(&lab, programs, left, more);
     traffic(&link, A_WHILE);
-    renegotiated(&link, 4);
+    renegotiated(&link, programs, 4);
     let wanted = more.map(|more| more.contains("reneg-sec 5"));
     assert_eq!(initiators(&link, programs), wanted, "who renegotiates");
     link.check_pings();
@@ -101,7 +106,7 @@ for_each_pair! {
             "reneg-sec 5\ntls-auth ta.key 0\ndata-ciphers CHACHA20-POLY1305",
         ]);
         traffic(&link, A_WHILE);
-        renegotiated(&link, 4);
+        renegotiated(&link, programs, 4);
         link.stop();
     }
 }
@@ -113,12 +118,12 @@ for_each_pair! {
         let link = Link::tls(&lab, programs, Role::Server, ["reneg-pkts 60\nreneg-sec 0", "reneg-sec 0"]);
         let start = Instant::now();
         let mut pinger = link.pinger();
-        while link.left.count("Control Channel: TLSv1") < 10 {
-            assert!(start.elapsed() < Duration::from_secs(60), "{} keys", link.left.count("Control Channel: TLSv1"));
+        while keys(&link.left, programs[0]) < 10 {
+            assert!(start.elapsed() < Duration::from_secs(60), "{} keys", keys(&link.left, programs[0]));
             pinger.must_answer(100, Filling::Random);
             std::thread::sleep(Duration::from_millis(5));
         }
-        renegotiated(&link, 9);
+        renegotiated(&link, programs, 9);
         link.stop();
     }
 }
@@ -132,7 +137,7 @@ for_each_pair! {
             pinger.must_answer(1000, Filling::Random);
             std::thread::sleep(Duration::from_millis(5));
         }
-        renegotiated(&link, 3);
+        renegotiated(&link, programs, 3);
         link.stop();
     }
 }
@@ -146,7 +151,7 @@ for_each_pair! {
         for _ in 0..5 {
             link.check_tcp(10_000_000);
         }
-        renegotiated(&link, 2);
+        renegotiated(&link, programs, 2);
         link.stop();
     }
 }

@@ -1,23 +1,12 @@
 //! Ends, restarts and restarts of the other end: the link comes back by itself, in time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use longcable_core::tls::Role;
-use longcable_tests::support::{Daemon, Filling, Lab, Link, Pinger, Program, tls_end};
+use longcable_tests::support::{Daemon, Filling, Lab, Link, Program, pki, tls_end};
 use nix::sys::signal::Signal;
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
-
-/// Pings until there is an answer, and gives how long it took.
-fn back_within(mut pinger: Pinger, patience: Duration) -> Duration {
-    let start = Instant::now();
-    while pinger.ping(8, Filling::Random, Duration::from_millis(100)).is_err() {
-        assert!(start.elapsed() < patience, "the link does not come back within {patience:?}");
-        // There may be no way to send yet.
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    start.elapsed()
-}
 
 /// Starts the right end's program anew.
 fn start_right(lab: &Lab, program: Program, left: Role, more: &str) -> Daemon {
@@ -34,7 +23,7 @@ for_each_pair! {
                 link.right.signal(Signal::SIGKILL);
                 link.right.wait();
                 link.right = start_right(&lab, programs[1], left, "tls-crypt ta.key");
-                println!("back after {:?}", back_within(link.pinger_back(), Duration::from_secs(8)));
+                println!("back after {:?}", link.pinger_back().back_within(Duration::from_secs(8)));
                 assert_eq!(link.left.count("process restarting"), 0, "the left end goes on");
             }
             link.check_pings();
@@ -54,7 +43,7 @@ for_each_pair! {
         link.left.wait_for("Inactivity timeout (--ping-restart), restarting");
         link.left.wait_for("SIGUSR1[soft,ping-restart] received, process restarting");
         link.right = start_right(&lab, programs[1], Role::Client, more);
-        back_within(link.pinger(), Duration::from_secs(12));
+        link.pinger().back_within(Duration::from_secs(12));
         link.stop();
     }
 }
@@ -68,13 +57,13 @@ for_each_pair! {
                 link.left.signal(signal);
                 link.left.wait_for(&format!("{}[hard,] received, process restarting", signal.as_str()));
                 link.left.wait_for_count("Control Channel: TLSv1", if signal == Signal::SIGUSR1 { 2 } else { 3 });
-                back_within(link.pinger(), Duration::from_secs(10));
+                link.pinger().back_within(Duration::from_secs(10));
                 link.check_pings();
             }
             link.right.signal(Signal::SIGUSR1);
             link.right.wait_for("SIGUSR1[hard,] received, process restarting");
             link.right.wait_for_count("Initialization Sequence Completed", 2);
-            back_within(link.pinger_back(), Duration::from_secs(10));
+            link.pinger_back().back_within(Duration::from_secs(10));
             link.check_pings();
             link.stop();
         }
@@ -91,7 +80,7 @@ for_each_pair! {
             link.right.wait_for("SIGTERM[soft,exit-with-notification] received, process exiting");
             link.left.wait_for("SIGUSR1[soft,remote-exit] received, process restarting");
             link.right = start_right(&lab, programs[1], left, "explicit-exit-notify 1");
-            back_within(link.pinger(), Duration::from_secs(12));
+            link.pinger().back_within(Duration::from_secs(12));
             link.check_pings();
             link.left.stop();
             link.right.wait_for("SIGUSR1[soft,remote-exit] received, process restarting");
@@ -116,9 +105,9 @@ for_each_pair! {
 fn no_peer_answers() {
     for role in ROLES {
         let lab = Lab::new();
-        longcable_tests::support::pki::write(&lab);
+        pki::write(&lab);
         let config = tls_end(&lab.left, &lab.right, role, "hand-window 4\ntls-timeout 1");
-        let mut left = Daemon::start(&lab, &lab.left, Program::tested(), &config);
+        let left = Daemon::start(&lab, &lab.left, Program::tested(), &config);
         left.wait_for(
             "TLS Error: TLS key negotiation failed to occur within 4 seconds (check your network connectivity)",
         );
@@ -136,7 +125,7 @@ fn no_peer_answers() {
 #[test]
 fn tls_exit() {
     let lab = Lab::new();
-    longcable_tests::support::pki::write(&lab);
+    pki::write(&lab);
     let config = tls_end(&lab.left, &lab.right, Role::Client, "hand-window 3\ntls-exit");
     let mut left = Daemon::start(&lab, &lab.left, Program::tested(), &config);
     left.wait_for("TLS key negotiation failed to occur within 3 seconds");
@@ -155,7 +144,7 @@ for_each_pair! {
         let early = link.pinger_back().ping(8, Filling::Random, Duration::from_secs(2));
         assert!(early.is_err(), "a second session was let in");
         link.left.wait_for_within("SIGUSR1[soft,ping-restart] received", Duration::from_secs(15));
-        back_within(link.pinger(), Duration::from_secs(15));
+        link.pinger().back_within(Duration::from_secs(15));
         link.stop();
     }
 }
@@ -168,7 +157,7 @@ for_each_pair! {
         let link = Link::start_tls(&lab, programs, Role::Server, ["tls-timeout 1", "tls-timeout 1"]);
         std::thread::sleep(Duration::from_secs(3));
         lab.left.ip(&["link set eth0 up"]);
-        back_within(link.pinger(), Duration::from_secs(12));
+        link.pinger().back_within(Duration::from_secs(12));
         link.check_pings();
         link.stop();
     }

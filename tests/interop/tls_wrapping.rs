@@ -45,8 +45,8 @@ const MISMATCHES: [Mismatch; 10] = [
     Mismatch { more: ["", "tls-crypt ta.key"], openvpn: ["", BAD_CRYPT], longcable: [NONSENSE; 2] },
     Mismatch {
         more: ["tls-crypt-v2 v2-other.key", "tls-crypt-v2 v2-client.key"],
-        openvpn: ["TLS Error: can not extract tls-crypt-v2 client key", BAD_CRYPT],
-        longcable: [NONSENSE; 2],
+        openvpn: ["TLS Error: can not extract tls-crypt-v2 client key", ""],
+        longcable: [BAD_HMAC, ""],
     },
 ];
 

@@ -103,9 +103,18 @@ impl Pinger {
     /// # Panics
     /// When there is none within ten seconds.
     pub fn wait_for_answer(&mut self) {
-        let to = self.to;
-        let answer = poll(PATIENCE, || self.ping(8, Filling::Random, Duration::from_millis(100)).ok());
-        answer.unwrap_or_else(|| panic!("no answer from {to}"));
+        self.back_within(PATIENCE);
+    }
+
+    /// As [`wait_for_answer`](Self::wait_for_answer), with its own patience; gives how long it took.
+    ///
+    /// # Panics
+    /// When there is no answer in time.
+    pub fn back_within(&mut self, patience: Duration) -> Duration {
+        let (start, to) = (Instant::now(), self.to);
+        let answer = poll(patience, || self.ping(8, Filling::Random, Duration::from_millis(100)).ok());
+        answer.unwrap_or_else(|| panic!("no answer from {to} within {patience:?}"));
+        start.elapsed()
     }
 }
 

@@ -1,7 +1,5 @@
 //! From TLS to a data key: the handshake, the key messages, the key material (protocol sections 3.10 to 3.12).
 
-use core::mem;
-
 use heapless::String;
 use zeroize::Zeroizing;
 
@@ -17,7 +15,7 @@ use crate::data::{Budget, DataKey, Format, Opener, Sealer};
 use crate::event::Event;
 use crate::options::{Side, options_string};
 use crate::platform::Platform;
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 use crate::tls::{Role, TlsFailure, TlsProgress, TlsSession};
 use crate::wire::internal::OPTIONS_MAX;
 use crate::wire::key_method2::{KeyMessage, KeySource};
@@ -45,7 +43,7 @@ impl<P: Platform> Session<P> {
             let Some(key) = self.key(negotiates && self.next.is_some()) else { return Ok(()) };
             match &mut key.stage {
                 Stage::Reset { answered: true } if key.reliability.is_all_acked() => key.stage = Stage::Handshake,
-                Stage::Reset { .. } | Stage::Failed { .. } => return Ok(()),
+                Stage::Reset { .. } | Stage::Failed { .. } | Stage::Dead => return Ok(()),
                 Stage::Handshake => match tls.step()? {
                     TlsProgress::Handshaking => return Ok(()),
                     TlsProgress::Established(verified) => {
@@ -63,12 +61,11 @@ impl<P: Platform> Session<P> {
                             send_key_message::<P>(cx, tls, source)?;
                         }
                         key.stage = Stage::Exchange { peer, sent };
-                        if known.is_none() {
-                            self.identity = Some(peer);
-                            let mut version = String::new();
-                            let _ = tls.describe(&mut version);
-                            cx.notify(Event::TlsEstablished { tls: version, peer: name });
-                        }
+                        self.identity = Some(peer);
+                        let mut version = String::new();
+                        // What does not fit is cut off.
+                        let _ = tls.describe(&mut version);
+                        cx.notify(Event::TlsEstablished { tls: version, peer: name });
                     }
                 },
                 Stage::Exchange { .. } => {
@@ -90,7 +87,7 @@ impl<P: Platform> Session<P> {
                     for message in text::messages(record.get(..len).unwrap_or_default()) {
                         match message {
                             Ok(TextMessage::Exit) => cx.outcome.peer_left = true,
-                            Ok(_) => cx.notify(Event::MessageIgnored),
+                            Ok(message) => cx.notify(Event::MessageIgnored(message.name())),
                             Err(_) => cx.notify(Event::MessageRefused),
                         }
                     }
@@ -108,32 +105,25 @@ impl<P: Platform> Session<P> {
         record: &[u8],
     ) -> Result<(), TlsFailure> {
         let message = KeyMessage::parse(record, cx.role.other()).map_err(|error| TlsFailure::new(error, false))?;
-        let Some(mut key) = self.next.take() else { return Ok(()) };
-        let agreed = match self.agreed {
-            Some(agreed) => agreed,
-            None => {
-                let agreed =
-                    negotiation::agree(cx.config, cx.role, message.peer_info, message.options, P::Tls::CAN_EXPORT);
-                let mut options = String::new();
-                for character in message.options.chars() {
-                    let _ = options.push(character);
-                }
-                cx.outcome.peer_options = Some(options);
-                agreed.map_err(|none| TlsFailure::new(none, false)).inspect_err(|_| {
-                    key.fail(cx.now);
-                })?
-            }
-        };
-        self.agreed = Some(agreed);
-        let Stage::Exchange { peer: verified, sent } = mem::replace(&mut key.stage, Stage::Established) else {
+        let Some(KeyState { id, started, stage: Stage::Exchange { peer: verified, sent }, .. }) = &mut self.next else {
             return Ok(());
         };
-        let ours = match sent {
+        let (id, started, verified) = (*id, *started, *verified);
+        let ours = match sent.take() {
             Some(source) => source,
             None => {
+                // Even if nothing comes of it: the peer can tell then what does not fit.
                 let source = KeySource::generate(cx.rng);
                 send_key_message::<P>(cx, tls, &source)?;
                 source
+            }
+        };
+        let agreed = match self.agreed {
+            Some(agreed) => agreed,
+            None => {
+                cx.outcome.peer_options = Some(message.options.chars().take(OPTIONS_MAX).collect());
+                negotiation::agree(cx.config, cx.role, message.peer_info, message.options, P::Tls::CAN_EXPORT)
+                    .map_err(|none| TlsFailure::new(none, false))?
             }
         };
         let material = match (agreed.export_keys, cx.role, self.peer) {
@@ -144,37 +134,23 @@ impl<P: Platform> Session<P> {
             (false, Role::Server, Some(peer)) => KeyMaterial::from_prf(&message.source, &ours, peer, self.own),
             (.., None) => return Ok(()),
         };
-        if key.id == KeyId::FIRST {
-            self.peer_id = match agreed.peer_id {
-                PeerId::None => None,
-                PeerId::Fixed(id) => Some(id),
-                PeerId::FromExporter => {
-                    let mut id = [0; 3];
-                    tls.export(EXPORT_PEER_ID, &mut id).map_err(|_| cannot_export())?;
-                    let [a, b, c] = id;
-                    Some(u32::from_be_bytes([0, a, b, c]))
-                }
-            };
-            if agreed.dynamic_tls_crypt {
-                let mut bytes = Zeroizing::new([0; 256]);
-                tls.export(EXPORT_WRAPPING, bytes.as_mut_slice()).map_err(|_| cannot_export())?;
-                let original = self.protection(shared).original_key();
-                let wrapping = Wrapping::dynamic(&bytes, original, cx.role)
-                    .map_err(|_| TlsFailure::new("no tls-crypt here", false))?;
-                self.dynamic = Some((wrapping, shared.guard(cx.config, cx.unix_now)));
-            }
+        if id == KeyId::FIRST {
+            self.agreed = Some(agreed);
+            self.derive_from_session(cx, shared, tls, agreed)?;
         }
         let data = self
-            .data_key(cx, &key, &verified, agreed, &material)
+            .data_key(cx, id, started, &verified, agreed, &material)
             .map_err(|_| TlsFailure::new("this cipher or digest is not supported here", false))?;
         let lifetime = lifetime(cx);
         cx.notify(Event::DataChannel {
             cipher: agreed.suite.cipher,
-            key_id: key.id.get(),
+            key_id: id.get(),
             peer_id: self.peer_id,
             exported: agreed.export_keys,
         });
-        if let Some(before) = self.current.replace(Current { control: key, data, lifetime }) {
+        let Some(mut control) = self.next.take() else { return Ok(()) };
+        control.stage = Stage::Established;
+        if let Some(before) = self.current.replace(Current { control, data, lifetime }) {
             let expires = before.data.expires.unwrap_or(cx.now + seconds(cx.config.tls.tran_window));
             self.lame_duck = Some(DataKey { expires: Some(expires), ..before.data });
         } else {
@@ -183,16 +159,46 @@ impl<P: Platform> Session<P> {
         Ok(())
     }
 
+    /// Takes from the first TLS session what serves all keys: the peer id, and the wrapping of later negotiations.
+    fn derive_from_session(
+        &mut self,
+        cx: &Context<'_, P>,
+        shared: &Protection<P::Crypto>,
+        tls: &P::Tls,
+        agreed: Agreed,
+    ) -> Result<(), TlsFailure> {
+        self.peer_id = match agreed.peer_id {
+            PeerId::None => None,
+            PeerId::Fixed(id) => Some(id),
+            PeerId::FromExporter => {
+                let mut id = [0; 3];
+                tls.export(EXPORT_PEER_ID, &mut id).map_err(|_| cannot_export())?;
+                let [a, b, c] = id;
+                Some(u32::from_be_bytes([0, a, b, c]))
+            }
+        };
+        if agreed.dynamic_tls_crypt {
+            let mut bytes = Zeroizing::new([0; 256]);
+            tls.export(EXPORT_WRAPPING, bytes.as_mut_slice()).map_err(|_| cannot_export())?;
+            let original = self.protection(shared).original_key();
+            let wrapping = Wrapping::dynamic(&bytes, original, cx.role)
+                .map_err(|_| TlsFailure::new("tls-crypt is not supported here", false))?;
+            self.dynamic = Some((wrapping, shared.guard(cx.config, cx.unix_now)));
+        }
+        Ok(())
+    }
+
     /// Makes the data key; it takes a verified peer to do so.
     fn data_key(
         &self,
         cx: &Context<'_, P>,
-        key: &KeyState<P::ControlMemory>,
+        id: KeyId,
+        started: Instant,
         _peer: &Identity,
         agreed: Agreed,
         material: &KeyMaterial,
     ) -> Result<Key<P>, Unsupported> {
-        let (config, pair, key_id) = (cx.config, material.keys(cx.role), key.id.get());
+        let (config, pair, key_id) = (cx.config, material.keys(cx.role), id.get());
         let format = match self.peer_id {
             None => Format::V1 { key_id },
             Some(peer_id) if agreed.epoch => Format::Epoch { key_id, peer_id },
@@ -214,8 +220,9 @@ impl<P: Platform> Session<P> {
             peer_id: self.peer_id,
             sealer: Sealer::for_tls(agreed.suite, pair.send, format, config.packet_ids)?,
             opener: Opener::for_tls(agreed.suite, pair.receive, agreed.epoch, window)?,
-            since: key.started,
+            since: started,
             confirmed: false,
+            in_use: false,
             expires: None,
             budget: Budget { bytes, packets },
         })

@@ -43,6 +43,8 @@ pub(super) enum Stage {
         /// When to give up on it.
         until: Instant,
     },
+    /// It has failed, and everything about that has been said.
+    Dead,
 }
 
 /// One key's control state. `M` is the memory for its packets.
@@ -77,7 +79,7 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> KeyState<M> {
     }
 
     pub(super) fn has_failed(&self) -> bool {
-        matches!(self.stage, Stage::Failed { .. })
+        matches!(self.stage, Stage::Failed { .. } | Stage::Dead)
     }
 
     /// It cannot succeed any more, but what TLS has to say about it is still sent.
@@ -90,7 +92,7 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> KeyState<M> {
     /// When the negotiation is over, one way or the other.
     pub(super) fn deadline(&self, hand_window: Duration) -> Option<Instant> {
         match self.stage {
-            Stage::Established => None,
+            Stage::Established | Stage::Dead => None,
             Stage::Failed { until } => Some(until),
             _ => Some(self.started + hand_window),
         }

@@ -29,7 +29,7 @@ const ACKS_ALONE: usize = 8;
 /// Bytes of a control packet besides its wrapping and payload.
 const PLAIN_OVERHEAD: usize = 1 + ACKS_WITH_PAYLOAD * 4 + SessionId::LEN + 4;
 /// The peer may ask for a new key this often.
-const RENEGOTIATION_INTERVAL: Duration = Duration::from_secs(1);
+const RENEGOTIATION_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What a session may use while it works on one input.
 pub(crate) struct Context<'x, P: Platform> {
@@ -69,7 +69,7 @@ pub(crate) struct Outcome {
     pub(crate) peer_left: bool,
     /// The session can neither go on nor be replaced.
     pub(crate) failed: bool,
-    /// A packet of the live session was accepted.
+    /// A packet of the live session was accepted that nobody else can have made.
     pub(crate) heard: bool,
 }
 
@@ -198,7 +198,13 @@ impl<P: Platform> Session<P> {
         self.current.is_some()
     }
 
-    /// Takes the peer's hard reset. `guard` has seen it already.
+    /// Whether its newest key began to be negotiated less than `age` ago.
+    pub(super) fn is_younger(&self, age: Duration, now: Instant) -> bool {
+        self.current.as_ref().is_some_and(|current| now.since(current.data.since) < age)
+    }
+
+    /// Takes a peer's first packet that counts; unless it is a reset, that has come before. `guard` has seen it
+    /// already.
     pub(super) fn adopt(
         &mut self,
         cx: &mut Context<'_, P>,
@@ -206,20 +212,27 @@ impl<P: Platform> Session<P> {
         from: SocketAddr,
         guard: Guard,
         own_protection: Option<Protection<P::Crypto>>,
+        is_reset: bool,
     ) {
-        if self.peer.is_some() {
+        match (self.peer, &mut self.next) {
             // Another peer than the one that answered first: what that one sent is forgotten.
-            if let Some(key) = &mut self.next {
-                key.reliability.forget_received();
-            }
+            (Some(_), Some(key)) => key.reliability.forget_received(),
+            (Some(_), None) => {}
+            // Only the first one is news: a stranger could send thousands.
+            (None, _) => cx.notify(Event::InitialPacket { from, session: peer }),
         }
         self.peer = Some(peer);
         self.address = from;
         self.guard.window = guard.window;
-        self.own_protection = own_protection;
-        cx.notify(Event::InitialPacket { from, session: peer });
         if let Some(key) = &mut self.next {
             key.reliability.resend_now();
+            if !is_reset {
+                key.stage = Stage::Reset { answered: true };
+                key.reliability.receive(0, &[], &mut |_, _| {});
+            }
+        }
+        if is_reset || own_protection.is_some() {
+            self.own_protection = own_protection;
         }
     }
 
@@ -249,7 +262,10 @@ impl<P: Platform> Session<P> {
         };
         let opened = wrapping.open(datagram)?;
         guard.accept(opened.packet_id, cx.now)?;
-        self.accepted(cx, stack, from, head, Message::parse(head.opcode, opened.body)?)
+        let is_authentic = opened.packet_id.is_some();
+        self.accepted(cx, stack, from, head, Message::parse(head.opcode, opened.body)?)?;
+        cx.outcome.heard |= is_authentic && self.is_live();
+        Ok(())
     }
 
     /// Handles what an authentic packet says.
@@ -272,8 +288,11 @@ impl<P: Platform> Session<P> {
             self.soft_reset(cx, stack, head.key_id)?;
         }
         self.address = from;
-        cx.outcome.heard |= self.is_live();
+        let is_first = self.current.is_none();
         let negotiates = self.next.as_ref().is_some_and(|key| key.id == head.key_id);
+        if let Some(current) = self.current.as_mut().filter(|_| negotiates) {
+            current.data.in_use = true;
+        }
         let key = match (&mut self.next, &mut self.current) {
             (Some(next), _) if negotiates => next,
             (_, Some(current)) if current.control.id == head.key_id => &mut current.control,
@@ -284,6 +303,11 @@ impl<P: Platform> Session<P> {
         };
         key.heard = cx.now;
         key.reliability.acked(&message.acks);
+        // Who has not seen our reset yet may be anybody, at anybody's address: TLS does not listen to that.
+        let is_known = !is_first || key.reliability.is_all_acked() || !matches!(key.stage, Stage::Reset { .. });
+        if !is_known && message.id.is_some_and(|id| id > 0) {
+            return Err(Discard::UnknownSession);
+        }
         let session = stack.tls.get_mut(key.tls).ok_or(Discard::NotReady)?;
         let failed = key.has_failed();
         let (mut answered, mut resend_key, mut stuck) = (false, false, false);
@@ -300,7 +324,7 @@ impl<P: Platform> Session<P> {
         self.resend_key |= resend_key;
         match &mut key.stage {
             Stage::Reset { answered: before } => *before |= answered,
-            Stage::Failed { .. } => return Ok(()),
+            Stage::Failed { .. } | Stage::Dead => return Ok(()),
             _ => {}
         }
         if stuck {
@@ -345,7 +369,7 @@ impl<P: Platform> Session<P> {
 
     /// Lets one key's TLS move on as far as it can, and takes what it has to send.
     pub(super) fn advance(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, negotiates: bool) {
-        let Some(slot) = self.key(negotiates).map(|key| key.tls) else { return };
+        let Some((slot, id)) = self.key(negotiates).map(|key| (key.tls, key.id)) else { return };
         let Some(session) = stack.tls.get_mut(slot) else { return };
         if let Err(failure) = self.negotiate(cx, stack.protection, session, negotiates) {
             self.fail(cx, negotiates, failure);
@@ -354,12 +378,16 @@ impl<P: Platform> Session<P> {
         let negotiates = negotiates && self.next.is_some();
         let v6 = self.address.is_ipv6();
         let protection = self.own_protection.as_ref().unwrap_or(stack.protection);
+        let overhead = match &self.dynamic {
+            Some((wrapping, _)) if id != KeyId::FIRST => wrapping.overhead(),
+            _ => protection.overhead(),
+        };
         let limit = |wkc: usize| {
             let outer = if v6 { 48 } else { 28 };
             usize::from(cx.config.tls.max_packet_size)
                 .saturating_sub(outer)
                 .saturating_sub(PLAIN_OVERHEAD)
-                .saturating_sub(protection.overhead())
+                .saturating_sub(overhead)
                 .saturating_sub(wkc)
         };
         let resend_key = core::mem::take(&mut self.resend_key);
@@ -404,7 +432,11 @@ impl<P: Platform> Session<P> {
                 let payload = out.get_mut(HEADROOM..)?.get_mut(..outgoing.payload.len())?;
                 payload.copy_from_slice(outgoing.payload);
                 (opcode, id, len) = (outgoing.opcode, Some(outgoing.id), outgoing.payload.len());
-                acks = key.reliability.take_acks(ACKS_WITH_PAYLOAD);
+                // A client's greeting is for any server: an acknowledgement of what another one may have forged
+                // would make it worthless. It follows on its own.
+                if !matches!(opcode, Opcode::HardResetClientV2 | Opcode::HardResetClientV3) {
+                    acks = key.reliability.take_acks(ACKS_WITH_PAYLOAD);
+                }
             } else if key.reliability.has_pending_acks() && self.peer.is_some() {
                 acks = key.reliability.take_acks(ACKS_ALONE);
             } else {

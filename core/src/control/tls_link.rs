@@ -9,8 +9,9 @@
 use core::net::SocketAddr;
 use core::ops::Range;
 
+use crate::control::key_state::Stage;
 use crate::control::protection::Protection;
-use crate::control::session::{Context, Session, Stack, seconds};
+use crate::control::session::{Context, Current, Session, Stack, seconds};
 use crate::control::wrapping;
 use crate::data::DataKey;
 use crate::error::{Discard, NotReady};
@@ -28,6 +29,9 @@ const NO_PEER_ID: u32 = 0x00ff_ffff;
 
 /// A negotiation that the peer has not moved on for so long gives way to another one.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A live session is replaced this often at most: a forged greeting is enough to make two ends begin another one.
+const SESSION_INTERVAL: Duration = Duration::from_secs(2);
 
 type Key<P> = DataKey<<P as Platform>::Crypto, <P as Platform>::ReplayBits>;
 
@@ -117,12 +121,7 @@ impl<P: Platform> TlsLink<P> {
         }
         let free = self.free_tls();
         let known = [&mut self.pending, &mut self.active].into_iter().flatten().find(|session| session.is_with(sid));
-        let Some(session) = known else {
-            return match head.opcode.is_hard_reset() {
-                true => self.hard_reset(cx, from, head, sid, datagram),
-                false => Err(Discard::UnknownSession),
-            };
-        };
+        let Some(session) = known else { return self.newcomer(cx, from, head, sid, datagram) };
         let datagram = match head.opcode {
             Opcode::HardResetClientV3 | Opcode::ControlWkc => self.protection.unwrap_client(datagram)?.1,
             _ => datagram,
@@ -133,8 +132,9 @@ impl<P: Platform> TlsLink<P> {
         Ok(())
     }
 
-    /// A peer that is not known yet, or not any more, wants a session.
-    fn hard_reset(
+    /// A peer that is not known yet, or not any more, wants a session; or one that wanted it, and was displaced by
+    /// others who wanted one as well, shows that it has seen our answer.
+    fn newcomer(
         &mut self,
         cx: &mut Context<'_, P>,
         from: SocketAddr,
@@ -142,39 +142,48 @@ impl<P: Platform> TlsLink<P> {
         sid: SessionId,
         datagram: &mut [u8],
     ) -> Result<(), Discard> {
-        if self.active.is_some() && cx.config.tls.single_session {
-            return Err(Discard::SingleSession);
-        }
-        let busy = self.pending.as_ref().is_some_and(|pending| {
-            !pending.awaits_answer() && pending.heard().is_some_and(|heard| cx.now.since(heard) < PATIENCE)
-        });
-        if busy {
-            return Err(Discard::Busy);
+        let is_reset = head.opcode.is_hard_reset();
+        let awaited = self.pending.as_ref().filter(|pending| pending.awaits_answer());
+        match &self.pending {
+            _ if !is_reset && (awaited.is_none() || head.key_id != KeyId::FIRST) => {
+                return Err(Discard::UnknownSession);
+            }
+            _ if self.active.is_some() && cx.config.tls.single_session => return Err(Discard::SingleSession),
+            Some(pending)
+                if awaited.is_none() && pending.heard().is_some_and(|heard| cx.now.since(heard) < PATIENCE) =>
+            {
+                return Err(Discard::Busy);
+            }
+            None if self.active.as_ref().is_some_and(|active| active.is_younger(SESSION_INTERVAL, cx.now)) => {
+                return Err(Discard::TooOften);
+            }
+            _ => {}
         }
         let (own_protection, datagram) = match head.opcode {
-            Opcode::HardResetClientV3 => self.protection.unwrap_client(datagram)?,
+            Opcode::HardResetClientV3 | Opcode::ControlWkc => self.protection.unwrap_client(datagram)?,
             _ => (None, datagram),
         };
-        let protection = own_protection.as_ref().unwrap_or(&self.protection);
+        let protection = match (&own_protection, awaited) {
+            (Some(protection), _) => protection,
+            (None, Some(pending)) if !is_reset => pending.protection(&self.protection),
+            _ => &self.protection,
+        };
         let opened = protection.wrapping().ok_or(Discard::ControlAuthentication)?.open(datagram)?;
         let mut guard = self.protection.guard(cx.config, cx.unix_now);
         guard.accept(opened.packet_id, cx.now)?;
         let message = Message::parse(head.opcode, opened.body)?;
-        if message.id != Some(0) {
-            return Err(Discard::ControlMalformed);
-        }
-        match self.pending.as_mut().filter(|pending| pending.awaits_answer()) {
-            // An answer to somebody else.
-            Some(pending) if message.peer.is_some_and(|peer| !pending.is(peer)) => return Err(Discard::UnknownSession),
-            Some(_) => {}
-            None if message.peer.is_some() => return Err(Discard::UnknownSession),
-            None => {
+        match awaited {
+            Some(pending) if message.peer.is_some_and(|peer| pending.is(peer)) => {}
+            Some(_) if is_reset && message.peer.is_none() => {}
+            None if is_reset && message.peer.is_none() => {
                 self.pend(cx, from, false).ok_or(Discard::Busy)?;
             }
+            // An answer to somebody else.
+            _ => return Err(Discard::UnknownSession),
         }
         let free = self.free_tls();
         let Some(session) = &mut self.pending else { return Err(Discard::Busy) };
-        session.adopt(cx, sid, from, guard, own_protection);
+        session.adopt(cx, sid, from, guard, own_protection, is_reset);
         let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
         session.accepted(cx, stack, from, head, message)
     }
@@ -228,12 +237,23 @@ impl<P: Platform> TlsLink<P> {
                 current.data.expires = None;
             }
         }
-        let broken = active.current.as_ref().is_some_and(|current| current.control.has_failed());
+        // The key still serves, but there can be no next one: only a new session helps.
+        if let Some(Current { control, .. }) = &mut active.current
+            && control.has_failed()
+            && control.deadline(window).is_some_and(|at| at <= now)
+        {
+            control.stage = Stage::Dead;
+            self.retry = Some(now);
+        }
         let address = active.address;
-        if self.pending.is_none() && (broken || self.retry.is_some_and(|at| at <= now)) {
+        if self.next_session().is_some_and(|at| at <= now) {
             self.retry = None;
             self.begin(cx, address);
-        } else if self.pending.is_none() && self.retry.is_none() && self.wants_renegotiation(now) {
+        } else if self.renegotiation().is_some_and(|at| at <= now) {
+            if self.free_tls().is_none() {
+                // The peer that is known goes before one that is not.
+                self.pending = None;
+            }
             let free = self.free_tls();
             let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
             if let Some(active) = &mut self.active {
@@ -242,12 +262,16 @@ impl<P: Platform> TlsLink<P> {
         }
     }
 
-    fn wants_renegotiation(&self, now: Instant) -> bool {
-        self.renegotiation().is_some_and(|at| at <= now)
+    /// When the next own session is to be begun. Somebody who only said hello does not hinder it.
+    fn next_session(&self) -> Option<Instant> {
+        self.retry.filter(|_| self.pending.as_ref().is_none_or(|pending| !pending.ours && pending.awaits_answer()))
     }
 
-    /// When the next key is to be negotiated.
+    /// When the next key is to be negotiated, whoever wants a session beside the live one.
     fn renegotiation(&self) -> Option<Instant> {
+        if self.retry.is_some() || self.pending.as_ref().is_some_and(|pending| pending.ours) {
+            return None;
+        }
         let active = self.active.as_ref().filter(|active| active.next.is_none())?;
         let current = active.current.as_ref().filter(|current| !current.control.has_failed())?;
         if current.data.is_worn_out() {
@@ -264,8 +288,8 @@ impl<P: Platform> TlsLink<P> {
         sessions
             .filter_map(|session| session.next_deadline(window))
             .chain(self.old.as_ref().and_then(expiry))
-            .chain(self.renegotiation().filter(|_| self.pending.is_none() && self.retry.is_none()))
-            .chain(self.retry.filter(|_| self.pending.is_none()))
+            .chain(self.renegotiation())
+            .chain(self.next_session())
             .min()
     }
 
@@ -287,14 +311,14 @@ impl<P: Platform> TlsLink<P> {
     /// Whether there is something to send or to do now.
     pub(crate) fn has_output(&self, now: Instant) -> bool {
         [&self.active, &self.pending].into_iter().flatten().any(|session| session.has_output(now))
-            || (self.pending.is_none() && self.retry.is_none() && self.wants_renegotiation(now))
+            || self.renegotiation().is_some_and(|at| at <= now)
     }
 
-    /// Opens a data packet in place.
+    /// Opens a data packet in place. Also says whether it is of the live session, and not of the one before.
     ///
     /// # Errors
     /// Why it was dropped.
-    pub(crate) fn open<'b>(&mut self, now: Instant, datagram: &'b mut [u8]) -> Result<&'b mut [u8], Discard> {
+    pub(crate) fn open<'b>(&mut self, now: Instant, datagram: &'b mut [u8]) -> Result<(&'b mut [u8], bool), Discard> {
         let head = datagram.first().copied().and_then(Head::parse).ok_or(Discard::TooShort)?;
         let key_id = head.key_id.get();
         let peer_id = match (head.opcode, &*datagram) {
@@ -307,19 +331,17 @@ impl<P: Platform> TlsLink<P> {
             Some(active) => (active.current.as_mut().map(|current| &mut current.data), active.lame_duck.as_mut()),
             None => (None, None),
         };
-        let key = [current, lame_duck, self.old.as_mut()]
+        let (key, is_live) = [(current, true), (lame_duck, true), (self.old.as_mut(), false)]
             .into_iter()
-            .flatten()
-            .find(|key| key.matches(key_id, peer_id))
+            .find_map(|(key, is_live)| Some((key.filter(|key| key.matches(key_id, peer_id))?, is_live)))
             .ok_or(Discard::UnknownKey(key_id))?;
         let payload = key.opener.open(now, datagram)?;
-        // Who uses a key has it.
-        key.confirmed = true;
+        key.in_use = true;
         if let Some(epoch) = key.opener.epoch() {
             key.sealer.raise_epoch(epoch);
         }
         key.budget.spend(payload.len());
-        Ok(payload)
+        Ok((payload, is_live))
     }
 
     /// Seals a payload in place with the key that the peer expects (protocol section 3.13).
@@ -336,13 +358,14 @@ impl<P: Platform> TlsLink<P> {
     ) -> Result<(), NotReady> {
         let active = self.active.as_mut().ok_or(NotReady::Negotiating)?;
         let current = active.current.as_mut().ok_or(NotReady::Negotiating)?;
-        let confirmed = current.data.confirmed || current.control.reliability.is_all_acked();
-        current.data.confirmed = confirmed;
+        let in_use = current.data.in_use;
+        current.data.confirmed |= in_use || current.control.reliability.is_all_acked();
         let settled = |key: &Key<P>| now.since(key.since) > switch_after(config);
-        // Soon after a renegotiation the peer may not have the new key yet, but it has the old one.
+        // Soon after a renegotiation the peer may not have the new key yet, but it has the old one. Once it uses the new
+        // one, it may forget the old one soon: it may renegotiate more often than this end would.
         let key = match &mut active.lame_duck {
-            Some(old) if !confirmed || (!settled(&current.data) && settled(old)) => old,
-            _ if confirmed => &mut current.data,
+            Some(old) if !current.data.confirmed || (!in_use && !settled(&current.data) && settled(old)) => old,
+            _ if current.data.confirmed => &mut current.data,
             _ => return Err(NotReady::Negotiating),
         };
         let bytes = packet.len();

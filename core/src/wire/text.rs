@@ -75,6 +75,25 @@ pub fn messages(record: &[u8]) -> impl Iterator<Item = Result<TextMessage<'_>, B
 }
 
 impl<'a> TextMessage<'a> {
+    /// The keyword that it begins with.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Exit => "EXIT",
+            Self::Restart(_) => "RESTART",
+            Self::Halt(_) => "HALT",
+            Self::AuthFailed(_) => "AUTH_FAILED",
+            Self::AuthPending(_) => "AUTH_PENDING",
+            Self::PushRequest => "PUSH_REQUEST",
+            Self::PushReply(_) => "PUSH_REPLY",
+            Self::PushUpdate(_) => "PUSH_UPDATE",
+            Self::Info(_) => "INFO",
+            Self::InfoPre(_) => "INFO_PRE",
+            Self::CrResponse(_) => "CR_RESPONSE",
+            Self::Acc(_) => "ACC",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
     fn parse(message: &'a [u8]) -> Result<Self, BadText<'a>> {
         if message.iter().any(u8::is_ascii_control) {
             return Err(BadText(Text(message)));

@@ -57,11 +57,12 @@ static P384_SHA384: Algorithm = Algorithm {
     verify: |key, message, signature| p384(key, &Sha384::digest(message), signature),
 };
 
+type Verify = fn(key: &[u8], message: &[u8], signature: &[u8]) -> Option<()>;
+
 struct Algorithm {
     key: AlgorithmIdentifier,
     signature: AlgorithmIdentifier,
-    /// Public key, message, signature.
-    verify: fn(&[u8], &[u8], &[u8]) -> Option<()>,
+    verify: Verify,
 }
 
 impl SignatureVerificationAlgorithm for Algorithm {

@@ -1,11 +1,29 @@
 //! TLS 1.3 on a board: embedded-tls as the stack behind [`TlsSession`], client only, without heap.
 //!
-//! ```text
-//! let room = Room::new(credentials, rng);             // memory of one session, about 15 KB
-//! let engine = pin!(room.engine());                   // the running handshake, about 5 KB
-//! let mut session = EmbeddedTlsSession::new(&room, engine);
 //! ```
-//! A session that is started again takes the same memory. Embedded-tls runs as a future over two byte queues; every
+//! use core::pin::pin;
+//! use longcable_core::options::{CertProfile, PeerRules};
+//! use longcable_core::tls::{Role, TlsSession};
+//! use longcable_embassy::tls::{Credentials, EmbeddedTlsSession, Room};
+//!
+//! # struct Trng;
+//! # impl longcable_core::crypto::Rng for Trng {
+//! #     fn fill(&mut self, bytes: &mut [u8]) {
+//! #         bytes.fill(4);
+//! #     }
+//! # }
+//! let rules = PeerRules::default();
+//! let credentials =
+//!     Credentials { roots: &[], crls: &[], identity: None, rules: &rules, profile: CertProfile::Legacy };
+//! let room = Room::new(credentials, Trng); // buffers and queues, 15 KB
+//! let engine = pin!(room.engine()); // the running session, under 3 KB
+//! let mut session = EmbeddedTlsSession::new(&room, engine);
+//! session.start(Role::Client, 0)?;
+//! assert!(session.write_tls(&mut [0; 1000]) > 0); // the ClientHello
+//! # Ok::<(), longcable_core::tls::TlsFailure>(())
+//! ```
+//! A session that is started again takes the same memory. For one that lives as long as the program, both are static
+//! and the engine is pinned by [`Pin::static_mut`]. embedded-tls runs as a future over two byte queues; every
 //! [`TlsSession::step`] polls it once, without any executor.
 //!
 //! # What is trusted to embedded-tls, and what is not
@@ -23,7 +41,8 @@
 //!
 //! What remains: one group (P-256), one cipher suite (TLS_AES_128_GCM_SHA256), no renewal of keys inside a session,
 //! no exporter, one certificate without intermediates towards the peer, handshake messages in one record each, of at
-//! most 4 KB. Traffic keys are not wiped from memory when a session ends; record buffers, queues and private keys are.
+//! most 4 KB. A peer that lists groups which embedded-tls does not know, such as Brainpool's, fails the handshake until
+//! its `tls-groups` leaves them out. Traffic keys are not wiped from memory when a session ends; record buffers, queues and private keys are.
 //! A peer that has authenticated itself can end its session, as any peer can. Because this code has had less scrutiny
 //! than a router's TLS stack, [`check`] demands that the control channel is wrapped: without the key of `tls-crypt`,
 //! `tls-crypt-v2` or `tls-auth` nobody reaches it.
@@ -149,7 +168,6 @@ pub struct EmbeddedTlsSession<'a> {
 }
 
 /// What [`TlsSession::step`] says.
-#[expect(clippy::large_enum_variant, reason = "there is one, and it has its place")]
 enum Outcome {
     Pending,
     Established(PeerVerified),
@@ -202,7 +220,9 @@ impl TlsSession for EmbeddedTlsSession<'_> {
 
     fn stop(&mut self) {
         self.engine.as_mut().stop();
-        self.records.borrow_mut().wipe();
+        if let Ok(mut records) = self.records.try_borrow_mut() {
+            records.wipe();
+        }
         self.shared.wire.borrow_mut().wipe();
         self.shared.sent.borrow_mut().wipe();
         self.shared.received.borrow_mut().wipe();
@@ -231,8 +251,8 @@ impl TlsSession for EmbeddedTlsSession<'_> {
             return 0;
         }
         self.run();
-        match self.shared.sent.borrow_mut().put(plain) {
-            Poll::Ready(Ok(())) => plain.len(),
+        match self.shared.sent.try_borrow_mut().map(|mut sent| sent.put(plain)) {
+            Ok(Poll::Ready(Ok(()))) => plain.len(),
             _ => 0,
         }
     }

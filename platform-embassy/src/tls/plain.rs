@@ -28,6 +28,11 @@ impl Plain {
         Poll::Ready(Ok(()))
     }
 
+    /// The piece; empty if there is none.
+    pub(super) fn peek(&self) -> &[u8] {
+        self.0.peek()
+    }
+
     /// Takes the piece as far as it fits, and drops the rest.
     pub(super) fn take(&mut self, out: &mut [u8]) -> usize {
         let count = self.0.pull(out);

@@ -1,7 +1,5 @@
 //! What works: handshakes and data with rustls.
 
-use std::pin::pin;
-
 use longcable_core::options::LinkConfig;
 use longcable_core::tls::{Role, TlsFailure, TlsSession};
 use longcable_embassy::tls::{EmbeddedTlsSession, PLAIN_MAX, Room, check};
@@ -155,12 +153,9 @@ fn memory() {
     pki.with_credentials(|credentials| {
         let room = Room::new(credentials, TestRng(1));
         let engine = room.engine();
-        let (room_size, engine_size) = (size_of_val(&room), size_of_val(&engine));
-        assert!(room_size <= 16 * 1024, "{room_size}");
-        assert!(engine_size <= 6 * 1024, "{engine_size}");
         let session = size_of::<EmbeddedTlsSession<'_>>();
-        assert!(session <= 512, "{session}");
-        drop(pin!(engine));
+        let sizes = [size_of_val(&room), size_of_val(&engine), session];
+        assert!(sizes.iter().zip([15 * 1024 + 512, 3 * 1024, 512]).all(|(size, limit)| *size <= limit), "{sizes:?}");
     });
 }
 

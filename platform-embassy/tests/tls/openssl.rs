@@ -35,7 +35,7 @@ impl Server {
         file("server", &pki.server);
         let child = Command::new("openssl")
             .args(
-                "s_server -unix socket -naccept 1 -tls1_3 -quiet -CAfile ca -cert server -key server -Verify 1"
+                "s_server -unix socket -naccept 1 -tls1_3 -quiet -verify_quiet -CAfile ca -cert server -key server -Verify 1"
                     .split(' '),
             )
             .args(["-verify_return_error"])

@@ -31,12 +31,14 @@ pub(crate) const DATA: u8 = 23;
 /// The server. It answers a ClientHello with a ServerHello and with what its script does; afterwards it takes and
 /// gives records under the keys of an established session.
 pub(crate) struct Rogue<'s> {
-    script: Option<Box<dyn FnOnce(&mut Flight) + 's>>,
+    script: Option<Script<'s>>,
     /// After the ClientHello.
     pub(crate) flight: Option<Flight>,
     input: Vec<u8>,
     output: Vec<u8>,
 }
+
+type Script<'s> = Box<dyn FnOnce(&mut Flight) + 's>;
 
 /// A server that has sent its ServerHello.
 pub(crate) struct Flight {

@@ -13,6 +13,8 @@ pub fn print_help(out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "longcable {}, an OpenVPN endpoint", env!("CARGO_PKG_VERSION"))?;
     writeln!(out, "\nusage: longcable CONFIG-FILE")?;
     writeln!(out, "       longcable [--OPTION [ARGUMENTS]]...")?;
+    writeln!(out, "       longcable demo [--tls]                    two gateways and a link on this machine")?;
+    writeln!(out, "       longcable migrate STATIC.conf [DIRECTORY] from a static key to TLS: writes both configs")?;
     writeln!(out, "\nAll options may be given in a config file too, one on a line and without '--'.")?;
     for Topic { title, options } in TOPICS {
         let (listed, later) = split(options);

@@ -123,6 +123,23 @@ impl Sources {
         Self::load_with(args, start, &mut io::stdin())
     }
 
+    /// Reads one config file and what it includes, only to look at it: the keys that it names need not be there.
+    ///
+    /// # Errors
+    /// If a config file cannot be read or split into options.
+    pub fn without_keys(file: &Path) -> Result<Self, Diagnostic> {
+        let words = ["--config".to_owned(), file.display().to_string()].to_vec();
+        Self::load_words(words, Path::new(""), &mut io::stdin(), &[])
+    }
+
+    /// The names and texts of the config files; a file stands before the one that includes it.
+    pub fn config_texts(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.list.iter().filter_map(|source| match &source.text {
+            Text::File(text) => Some((source.name.as_str(), text.as_slice())),
+            Text::CommandLine(_) => None,
+        })
+    }
+
     pub(super) fn load_with(
         args: impl IntoIterator<Item = OsString>,
         start: &Path,
@@ -130,6 +147,15 @@ impl Sources {
     ) -> Result<Self, Diagnostic> {
         let words = args.into_iter().map(OsString::into_string).collect::<Result<Vec<_>, _>>();
         let words = words.map_err(|word| Diagnostic::new(format_args!("the argument {word:?} is not UTF-8")))?;
+        Self::load_words(expand(words), start, stdin, KEY_OPTIONS)
+    }
+
+    fn load_words(
+        words: Vec<String>,
+        start: &Path,
+        stdin: &mut dyn Read,
+        needed: &'static [&'static str],
+    ) -> Result<Self, Diagnostic> {
         let mut loader = Loader {
             sources: Self {
                 list: Vec::new(),
@@ -141,10 +167,10 @@ impl Sources {
             start,
             stdin,
             keys: Vec::new(),
-            needed: KEY_OPTIONS,
+            needed,
             files: 0,
         };
-        loader.add(COMMAND_LINE, Text::CommandLine(expand(words)), 0)?;
+        loader.add(COMMAND_LINE, Text::CommandLine(words), 0)?;
         loader.read_keys()?;
         Ok(loader.sources)
     }

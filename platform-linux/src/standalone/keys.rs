@@ -1,11 +1,14 @@
-//! `--genkey secret FILE`.
+//! `--genkey`.
 
+use std::fmt::{self, Display};
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use longcable_core::crypto::StaticKey;
+use longcable_core::crypto::tls_crypt_v2::{Metadata, ServerKey};
 use zeroize::Zeroizing;
 
 use crate::crypto::FastRng;
@@ -13,15 +16,50 @@ use crate::crypto::FastRng;
 /// Only the owner may read and write a key.
 const MODE: u32 = 0o600;
 
-/// Makes a new static key and writes it to `path`, or to standard output.
+/// Makes a new static key (`secret`, `tls-auth`, `tls-crypt`) and writes it to `path`, or to standard output.
 ///
-/// A file that exists is overwritten, as openvpn does; its mode becomes 0600 before the key is in it.
+/// A file that exists is overwritten, as openvpn does; its mode becomes 0600 before the key is in it. So for all keys.
 ///
 /// # Errors
 /// The file cannot be written; the message names it.
 pub fn genkey(path: Option<&Path>) -> io::Result<()> {
-    let mut text = Zeroizing::new(String::new());
-    StaticKey::generate(&mut FastRng::new()).write_to(&mut *text).map_err(io::Error::other)?;
+    write_key(path, |text| StaticKey::generate(&mut FastRng::new()).write_to(text))
+}
+
+/// Makes a new key of a tls-crypt-v2 server.
+///
+/// # Errors
+/// The file cannot be written; the message names it.
+pub fn genkey_tls_crypt_v2_server(path: Option<&Path>) -> io::Result<()> {
+    write_key(path, |text| ServerKey::generate(&mut FastRng::new()).write_to(text))
+}
+
+/// Makes a new key of a tls-crypt-v2 client from the text of the server's key. `metadata` is what the server's script is
+/// told, in Base64; without it the key says when it was made.
+///
+/// # Errors
+/// The server's key or the metadata cannot be read, or the file cannot be written; the message says which.
+pub fn genkey_tls_crypt_v2_client(server_key: &str, metadata: Option<&str>, path: Option<&Path>) -> io::Result<()> {
+    let options_error = |option: &str, problem: &dyn Display| {
+        io::Error::new(io::ErrorKind::InvalidInput, format!("Options error: option '{option}': {problem}"))
+    };
+    let server_key = ServerKey::parse(server_key).map_err(|error| options_error("tls-crypt-v2", &error))?;
+    let metadata = match metadata {
+        Some(text) => Metadata::user(text).map_err(|error| options_error("genkey", &error))?,
+        None => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            Metadata::timestamp(now.as_secs())
+        }
+    };
+    let key = server_key.issue(&mut FastRng::new(), &metadata);
+    let key = key.map_err(|_| io::Error::other("the key cannot be made: there is no SHA-256"))?;
+    write_key(path, |text| key.write_to(text))
+}
+
+fn write_key(path: Option<&Path>, write: impl FnOnce(&mut String) -> fmt::Result) -> io::Result<()> {
+    // Room for the longest, so that no copy of it stays behind in memory.
+    let mut text = Zeroizing::new(String::with_capacity(4096));
+    write(&mut text).map_err(io::Error::other)?;
     match path {
         Some(path) => write_private(path, text.as_bytes()).map_err(|error| {
             io::Error::new(error.kind(), format!("Cannot write the key file '{}': {error}", path.display()))
@@ -43,6 +81,8 @@ fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::TempDir;
+    use longcable_core::crypto::tls_crypt_v2::ClientKey;
 
     #[test]
     fn a_key_file_is_private_even_if_it_was_not_before() {
@@ -61,6 +101,30 @@ mod tests {
             assert_eq!(text.len(), 636);
         }
         assert_ne!(texts[0], texts[1]);
+    }
+
+    #[test]
+    fn a_client_key_is_one_that_its_server_unwraps() {
+        let directory = TempDir::new();
+        let (server, client) = (directory.path().join("server.key"), directory.path().join("client.key"));
+        genkey_tls_crypt_v2_server(Some(&server)).unwrap();
+        let server_text = std::fs::read_to_string(&server).unwrap();
+        let server_key = ServerKey::parse(&server_text).unwrap();
+        for metadata in [None, Some("bWU=")] {
+            genkey_tls_crypt_v2_client(&server_text, metadata, Some(&client)).unwrap();
+            assert_eq!(std::fs::metadata(&client).unwrap().permissions().mode() & 0o777, MODE);
+            let key = ClientKey::parse(&std::fs::read_to_string(&client).unwrap()).unwrap();
+            let (unwrapped, noted) = server_key.unwrap(key.wrapped()).unwrap();
+            assert_eq!(*unwrapped.to_bytes(), *key.key().to_bytes());
+            match metadata {
+                None => assert!(noted.time().is_some_and(|time| time > 1_700_000_000)),
+                Some(_) => assert_eq!(noted.data(), b"me"),
+            }
+        }
+        let error = genkey_tls_crypt_v2_client("text", None, None).unwrap_err().to_string();
+        assert!(error.starts_with("Options error: option 'tls-crypt-v2': no line is"), "{error}");
+        let error = genkey_tls_crypt_v2_client(&server_text, Some("%"), None).unwrap_err().to_string();
+        assert!(error.starts_with("Options error: option 'genkey': the metadata is not base64"), "{error}");
     }
 
     #[test]

@@ -8,6 +8,6 @@ mod tls;
 
 pub use algorithms::{show_ciphers, show_digests};
 pub use key_listing::key_listing;
-pub use keys::genkey;
+pub use keys::{genkey, genkey_tls_crypt_v2_client, genkey_tls_crypt_v2_server};
 pub use test_crypto::test_crypto;
 pub use tls::{show_groups, show_tls};

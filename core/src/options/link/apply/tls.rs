@@ -134,6 +134,7 @@ impl<'a> LinkConfig<'a> {
             "remote-cert-tls" => {
                 let roles = [("server", Role::Server), ("client", Role::Client)];
                 peer.role = Some(d.choice(0, &roles, "server or client: the role of the peer")?);
+                (peer.key_usage, peer.extended_key_usage) = (None, None);
             }
             "remote-cert-ku" => {
                 let bits = |word: Word<'_>| u16::from_str_radix(word.as_str()?, 16).ok();
@@ -141,7 +142,13 @@ impl<'a> LinkConfig<'a> {
                 let usages = (0..d.args.len()).map(|index| d.parsed(index, valid, bits));
                 peer.key_usage = Some(usages.collect::<Result<_, _>>()?);
             }
-            "remote-cert-eku" => peer.extended_key_usage = Some(d.required(0)?),
+            "remote-cert-eku" => {
+                peer.extended_key_usage = Some(d.required(0)?);
+                // `remote-cert-tls` is a key usage and an extended one; the latter is another now.
+                if peer.role.take().is_some() && peer.key_usage.is_none() {
+                    peer.key_usage = Some(Vec::new());
+                }
+            }
             "verify-x509-name" => {
                 let kinds =
                     [("subject", NameKind::Subject), ("name", NameKind::Name), ("name-prefix", NameKind::NamePrefix)];

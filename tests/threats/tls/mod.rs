@@ -1,0 +1,7 @@
+//! The same for links with TLS: rustls at both ends, with real certificates, as the Linux host runs them.
+
+mod hostile;
+mod pki;
+mod strangers;
+mod world;
+mod wrappings;
