@@ -219,6 +219,10 @@ impl<'c> EventLoop<'c> {
         }
         if ready.socket {
             self.receive();
+            // A key is known to the peer when its last message is acknowledged: that goes before data under this key.
+            if self.gateway.has_output(self.now()) {
+                self.drain()?;
+            }
         }
         if ready.device {
             self.transmit();
