@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use longcable_core::time::{Duration, Instant};
+use longcable_core::wire::opcode::Head;
 
 use crate::world::Dice;
 
@@ -24,11 +25,22 @@ pub struct Datagram {
     pub from: SocketAddr,
     pub to: SocketAddr,
     pub bytes: Vec<u8>,
+    /// The number of the packet that is sealed in it, as long as nobody has changed or recorded it.
+    pub number: Option<u64>,
+}
+
+impl Datagram {
+    /// Whether it belongs to the control channel of a TLS link.
+    pub fn is_control(&self) -> bool {
+        self.bytes.first().copied().and_then(Head::parse).is_some_and(|head| !head.opcode.is_data())
+    }
 }
 
 #[derive(Default)]
 pub struct Network {
     pub faults: Faults,
+    /// Nothing but the checksum of UDP protects control packets, so it finds every damage.
+    pub checks_control: bool,
     /// By arrival, then by the order of sending.
     under_way: BTreeMap<(Instant, u64), Datagram>,
     sent: u64,
@@ -38,8 +50,8 @@ pub struct Network {
 
 impl Network {
     pub fn send(&mut self, now: Instant, dice: &mut Dice, datagram: Datagram) {
-        if self.recorded.len() < 200 {
-            self.recorded.push(datagram.clone());
+        if self.recorded.len() < 1000 {
+            self.recorded.push(Datagram { number: None, ..datagram.clone() });
         }
         if self.faults.cut || dice.percent(self.faults.drop) {
             return;
@@ -47,15 +59,24 @@ impl Network {
         let copies = if dice.percent(self.faults.duplicate) { 2 } else { 1 };
         for _ in 0..copies {
             let mut datagram = datagram.clone();
+            let mut is_damaged = false;
             if dice.percent(self.faults.corrupt) && !datagram.bytes.is_empty() {
                 let at = dice.below(datagram.bytes.len() as u64) as usize;
                 datagram.bytes[at] ^= 1 << dice.below(8);
+                is_damaged = true;
             }
             if dice.percent(self.faults.truncate) {
-                let len = dice.below(datagram.bytes.len() as u64 + 1) as usize;
+                let len = dice.below(datagram.bytes.len() as u64) as usize;
                 datagram.bytes.truncate(len);
+                is_damaged = true;
             }
             let delay = if dice.percent(self.faults.reorder) { 20 + dice.below(400) } else { 10 };
+            if is_damaged {
+                datagram.number = None;
+                if self.checks_control && datagram.is_control() {
+                    continue;
+                }
+            }
             self.put(now + Duration::from_millis(delay), datagram);
         }
     }

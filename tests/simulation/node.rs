@@ -3,118 +3,126 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use longcable_core::crypto::{Rng, RustCrypto, StaticKey};
 use longcable_core::event::{Event, Signal};
-use longcable_core::gateway::{Gateway, Output};
+use longcable_core::gateway::Output;
 use longcable_core::options::LinkConfig;
 use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
-use longcable_core::peer::{Keys, OUTPUT_MAX};
-use longcable_core::platform::Platform;
+use longcable_core::peer::OUTPUT_MAX;
 use longcable_core::time::Instant;
-use longcable_core::tls::NoTls;
 
+use crate::engine::{Engine, Start};
 use crate::network::{Datagram, Network};
-use crate::world::{Dice, EPOCH};
+use crate::world::Dice;
 
-pub struct SimPlatform;
+/// Bytes of the IPv4 and UDP headers, which `max-packet-size` counts.
+const OUTER_HEADERS: usize = 28;
+/// More than this comes out of no gateway at once, and it does not wake up more often in a second.
+const OUTPUTS_MAX: usize = 100;
+const WAKE_UPS_MAX: usize = 60;
 
-impl Platform for SimPlatform {
-    type Crypto = RustCrypto;
-    type Rng = Dice;
-    type ReplayBits = [u64; 1];
-    type Tls = NoTls;
-    type TlsSessions = [NoTls; 1];
-    type ControlMemory = [u8; 0];
-    const CONTROL_MEMORY: [u8; 0] = [];
+/// One end of the link.
+pub struct End<'c> {
+    pub config: &'c LinkConfig<'c>,
+    pub start: Start<'c>,
 }
 
-impl Rng for Dice {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        for byte in bytes {
-            *byte = self.below(256) as u8;
-        }
-    }
-}
-
-pub struct Node {
-    gateway: Gateway<'static, SimPlatform>,
+pub struct Node<'c> {
+    pub end: End<'c>,
+    engine: Box<dyn Engine + 'c>,
     pub address: SocketAddr,
     socket_open: bool,
     pub wake: Option<Instant>,
+    /// How often it woke up in this second.
+    wake_ups: (u64, usize),
     /// Numbers of the packets sent and received through the tunnel.
     pub sent: HashSet<u64>,
     pub received: Vec<u64>,
+    /// Numbers of the packets whose datagrams arrived, sound and when the link was up.
+    pub arrived: HashSet<u64>,
+    pub is_up: bool,
+    /// Packets have been taken since then.
+    takes_packets: bool,
+    /// How many were not taken after others were.
+    pub refused: usize,
     pub restarts: usize,
+    /// How many data keys were negotiated.
+    pub keys: usize,
+    pub renegotiations: usize,
+    pub log: Vec<(Instant, String)>,
     /// Everything that came out, for comparison.
     pub trace: Vec<u8>,
 }
 
-impl Node {
-    pub fn new(
-        config: &'static LinkConfig<'static>,
-        key: &StaticKey,
-        address: SocketAddr,
-        now: Instant,
-        unix_now: u64,
-        dice: Dice,
-    ) -> Self {
-        let gateway =
-            Gateway::new(config, Keys::Static(key.clone()), dice, now, unix_now).expect("the suite is supported");
+impl<'c> Node<'c> {
+    pub fn new(end: End<'c>, address: SocketAddr, now: Instant, dice: Dice) -> Self {
         Self {
-            gateway,
+            engine: (end.start)(now, dice),
+            end,
             address,
             socket_open: false,
             wake: None,
+            wake_ups: (0, 0),
             sent: HashSet::new(),
             received: Vec::new(),
+            arrived: HashSet::new(),
+            is_up: false,
+            takes_packets: false,
+            refused: 0,
             restarts: 0,
+            keys: 0,
+            renegotiations: 0,
+            log: Vec::new(),
             trace: Vec::new(),
         }
     }
 
     /// Starts the process again; what it has seen stays for the checks.
-    pub fn reboot(
-        &mut self,
-        config: &'static LinkConfig<'static>,
-        key: &StaticKey,
-        now: Instant,
-        unix_now: u64,
-        dice: Dice,
-    ) {
-        self.gateway =
-            Gateway::new(config, Keys::Static(key.clone()), dice, now, unix_now).expect("the suite is supported");
-        self.socket_open = false;
+    pub fn reboot(&mut self, now: Instant, dice: Dice) {
+        self.engine = (self.end.start)(now, dice);
+        self.log.push((now, "(the process starts anew)".to_owned()));
+        (self.socket_open, self.is_up, self.takes_packets) = (false, false, false);
     }
 
     pub fn peer_address(&self) -> Option<SocketAddr> {
-        self.gateway.peer().address()
+        self.engine.peer_address()
     }
 
     /// Does all that the gateway asks for.
     pub fn drain(&mut self, now: Instant, dice: &mut Dice, network: &mut Network) {
         let mut out = [0; OUTPUT_MAX];
-        loop {
-            match self.gateway.poll_output(now, &mut out) {
+        for _ in 0..OUTPUTS_MAX {
+            match self.engine.poll_output(now, &mut out) {
                 Output::Transmit(sealed) => {
                     assert!(self.socket_open, "nothing is sent without a socket");
-                    self.trace.extend_from_slice(sealed.datagram);
-                    let datagram = Datagram { from: self.address, to: sealed.to, bytes: sealed.datagram.to_vec() };
+                    let bytes = sealed.datagram.to_vec();
+                    let datagram = Datagram { from: self.address, to: sealed.to, bytes, number: None };
+                    let max = usize::from(self.end.config.tls.max_packet_size) - OUTER_HEADERS;
+                    if self.is_tls() && datagram.is_control() {
+                        assert!(datagram.bytes.len() <= max, "a control packet has {} bytes", datagram.bytes.len());
+                    }
+                    self.note(now, &datagram.bytes);
                     network.send(now, dice, datagram);
                 }
                 Output::Event(event) => {
-                    self.trace.extend_from_slice(event.to_string().as_bytes());
+                    self.is_up |= event == Event::Initialized;
+                    self.keys += usize::from(matches!(event, Event::DataChannel { .. }));
+                    self.renegotiations += usize::from(matches!(event, Event::Renegotiating { .. }));
                     if let Event::Restarting(_) = event {
                         self.restarts += 1;
+                        (self.is_up, self.takes_packets) = (false, false);
                     }
+                    self.log.push((now, event.to_string()));
                 }
                 Output::Bind(_) => {
                     self.socket_open = true;
-                    self.gateway.bound(now, EPOCH + now.as_millis() / 1000, Ok(()));
+                    self.engine.bound(now);
                 }
                 Output::CloseSocket => self.socket_open = false,
-                Output::OpenTunnel => self.gateway.tunnel_opened(now),
+                Output::OpenTunnel => self.engine.tunnel_opened(now),
                 Output::Timeout(wake) => {
                     self.wake = wake.map(|(at, _)| at);
+                    let is_due = self.wake.is_some_and(|at| at <= now);
+                    assert!(is_due || !self.engine.has_output(now), "it says that it has more");
                     return;
                 }
                 Output::Exit(reason) => panic!("the link must not end: {reason}"),
@@ -126,25 +134,49 @@ impl Node {
                 | Output::PeerAddress(_) => {}
             }
         }
+        panic!("there is no end of what the gateway has to say");
     }
 
-    pub fn handle_timeout(&mut self, now: Instant) {
-        self.gateway.handle_timeout(now);
+    /// Calls the gateway if it wanted to be woken by now.
+    pub fn wake_up(&mut self, now: Instant, dice: &mut Dice, network: &mut Network) {
+        if self.wake.is_none_or(|at| at > now) {
+            return;
+        }
+        let second = now.as_millis() / 1000;
+        let before = if self.wake_ups.0 == second { self.wake_ups.1 } else { 0 };
+        assert!(before < WAKE_UPS_MAX, "it wakes up again and again");
+        self.wake_ups = (second, before + 1);
+        self.engine.handle_timeout(now);
+        self.drain(now, dice, network);
     }
 
     pub fn restart(&mut self, now: Instant) {
-        self.gateway.signal(now, Signal::Usr1);
+        self.engine.signal(now, Signal::Usr1);
     }
 
     /// Hands a datagram to the engine.
-    pub fn receive(&mut self, now: Instant, mut datagram: Datagram) {
+    pub fn receive(&mut self, now: Instant, mut datagram: Datagram, dice: &mut Dice, network: &mut Network) {
         if !self.socket_open {
             return;
         }
-        if let Ok(Some(packet)) = self.gateway.handle_datagram(now, datagram.from, &mut datagram.bytes) {
-            self.trace.extend_from_slice(packet);
-            self.received.push(read_packet(packet));
+        if let Some(number) = datagram.number.filter(|_| self.is_up) {
+            self.arrived.insert(number);
         }
+        match self.engine.handle_datagram(now, datagram.from, &mut datagram.bytes) {
+            Ok(Some(packet)) => {
+                let number = read_packet(packet);
+                self.received.push(number);
+                self.note(now, &number.to_be_bytes());
+                // A host that moves many packets asks before it looks for what there is to do.
+                if !self.engine.has_output(now) {
+                    return;
+                }
+            }
+            Ok(None) => {}
+            Err(discard) if datagram.number.is_some() => self.log.push((now, format!("! {discard}"))),
+            Err(_) => {}
+        }
+        self.drain(now, dice, network);
     }
 
     /// Sends packet `number` through the tunnel.
@@ -153,10 +185,36 @@ impl Node {
         let mut buffer = vec![0xee; HEADROOM + packet.len() + TAILROOM];
         buffer[HEADROOM..HEADROOM + packet.len()].copy_from_slice(&packet);
         let packet = PacketBuf::new(&mut buffer, HEADROOM, packet.len()).expect("it fits");
-        if let Ok(sealed) = self.gateway.seal(now, packet) {
-            self.sent.insert(number);
-            let datagram = Datagram { from: self.address, to: sealed.to, bytes: sealed.datagram.to_vec() };
-            network.send(now, dice, datagram);
+        match self.engine.seal(now, packet) {
+            Ok(sealed) => {
+                self.sent.insert(number);
+                self.takes_packets = true;
+                let bytes = sealed.datagram.to_vec();
+                let datagram = Datagram { from: self.address, to: sealed.to, bytes, number: Some(number) };
+                network.send(now, dice, datagram);
+            }
+            Err(error) if self.takes_packets => {
+                self.refused += 1;
+                self.log.push((now, format!("! {error}")));
+            }
+            Err(_) => {}
+        }
+        if self.engine.has_output(now) {
+            self.drain(now, dice, network);
+        }
+    }
+
+    fn is_tls(&self) -> bool {
+        self.end.config.tls.role.is_some()
+    }
+
+    /// Notes what came out. What TLS stacks say is random, but never when and how much.
+    fn note(&mut self, now: Instant, bytes: &[u8]) {
+        if self.is_tls() {
+            self.trace.extend_from_slice(&now.as_millis().to_be_bytes());
+            self.trace.extend_from_slice(&bytes.len().to_be_bytes());
+        } else {
+            self.trace.extend_from_slice(bytes);
         }
     }
 }

@@ -1,18 +1,23 @@
 //! Both nodes, the network and the clock.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use longcable_core::crypto::StaticKey;
-use longcable_core::options::LinkConfig;
 use longcable_core::time::{Duration, Instant};
+use longcable_core::wire::opcode::Opcode;
 
 use crate::network::{Datagram, Faults, Network};
-use crate::node::Node;
+use crate::node::{End, Node};
 
 /// Unix time at `Instant` 0.
-pub const EPOCH: u64 = 1_795_000_000;
+const EPOCH: u64 = 1_795_000_000;
 /// A packet through the tunnel each way, this often.
 const TRAFFIC_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The time of day, in seconds since 1970.
+pub fn unix_time(now: Instant) -> u64 {
+    EPOCH + now.as_millis() / 1000
+}
 
 /// A small deterministic generator (splitmix64): repeatable on every machine.
 #[derive(Clone)]
@@ -21,6 +26,11 @@ pub struct Dice(u64);
 impl Dice {
     pub fn new(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// Another one, which this one decides.
+    pub fn split(&mut self) -> Self {
+        Self(self.next())
     }
 
     pub fn next(&mut self) -> u64 {
@@ -38,26 +48,25 @@ impl Dice {
     pub fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
+
+    pub fn pick<'t, T>(&mut self, choices: &'t [T]) -> &'t T {
+        &choices[self.below(choices.len() as u64) as usize]
+    }
 }
 
-#[derive(Clone, Copy, PartialEq)]
-pub enum Disturbance {
-    Nothing,
-    /// Loss, duplicates, reordering, corruption, truncation.
-    Everything,
-    /// A perfect network and somebody who replays what was sent, from wherever, and sends junk.
-    Attacker,
-}
+/// Loss, duplicates, reordering, corruption, truncation.
+pub const BAD: Faults = Faults { drop: 10, duplicate: 10, reorder: 20, corrupt: 5, truncate: 5, cut: false };
+/// The same, and hardly anything passes.
+pub const TERRIBLE: Faults = Faults { drop: 30, duplicate: 10, reorder: 30, corrupt: 3, truncate: 1, cut: false };
 
-pub struct World {
+pub struct World<'c> {
     now: Instant,
     dice: Dice,
-    seed: u64,
-    configs: [&'static LinkConfig<'static>; 2],
-    key: &'static StaticKey,
-    nodes: [Node; 2],
+    nodes: [Node<'c>; 2],
     network: Network,
     attacker: bool,
+    /// Packets are shorter than this.
+    len_max: u64,
     next_traffic: Instant,
     next_number: u64,
     moves: u16,
@@ -65,28 +74,22 @@ pub struct World {
     seen: [usize; 2],
 }
 
-impl World {
-    pub fn new(seed: u64, disturbance: Disturbance) -> Self {
-        let mut dice = Dice::new(seed);
-        let (configs, key) = crate::configs::pick(&mut dice);
+impl<'c> World<'c> {
+    /// Two ends of a link, and a perfect network between them.
+    pub fn new(mut dice: Dice, ends: [End<'c>; 2]) -> Self {
         let now = Instant::from_millis(dice.below(1_000_000));
-        let nodes = [0, 1].map(|i: usize| {
-            let address = SocketAddr::from(([192, 0, 2, 1 + i as u8], 1194));
-            Node::new(configs[i], key, address, now, EPOCH + now.as_millis() / 1000, Dice::new(dice.next()))
+        let mut last = 0;
+        let nodes = ends.map(|end| {
+            last += 1;
+            Node::new(end, SocketAddr::from(([192, 0, 2, last], 1194)), now, dice.split())
         });
-        let mut network = Network::default();
-        if disturbance == Disturbance::Everything {
-            network.faults = Faults { drop: 10, duplicate: 10, reorder: 20, corrupt: 5, truncate: 5, cut: false };
-        }
         Self {
             now,
             dice,
-            seed,
-            configs,
-            key,
             nodes,
-            network,
-            attacker: disturbance == Disturbance::Attacker,
+            network: Network::default(),
+            attacker: false,
+            len_max: 1400,
             next_traffic: now + Duration::from_millis(50),
             next_number: 0,
             moves: 0,
@@ -94,39 +97,78 @@ impl World {
         }
     }
 
+    pub fn with_faults(mut self, faults: Faults) -> Self {
+        self.network.faults = faults;
+        self
+    }
+
+    pub fn with_short_packets(mut self) -> Self {
+        self.len_max = 100;
+        self
+    }
+
+    /// Damage to control packets shows by the checksum of UDP, and by nothing else.
+    pub fn with_checked_control(mut self) -> Self {
+        self.network.checks_control = true;
+        self
+    }
+
+    /// Runs for less than this, as long as the seed wants.
+    pub fn run_millis_below(&mut self, millis: u64) {
+        let end = self.now + Duration::from_millis(self.dice.below(millis));
+        self.run_to(end, |_| false);
+    }
+
+    /// Runs until some packets into a renegotiation, as many as the seed wants.
+    pub fn run_until_renegotiation(&mut self) {
+        let before = self.renegotiations();
+        assert!(self.run_until(30, |world| world.renegotiations() > before), "nobody renegotiates");
+        self.run_millis_below(60);
+    }
+
     pub fn run_seconds(&mut self, seconds: u64) {
-        let end = self.now + Duration::from_secs(seconds);
+        self.run_until(seconds, |_| false);
+    }
+
+    /// Runs until `condition` is true, but not longer; says whether it became true.
+    pub fn run_until(&mut self, seconds: u64, condition: impl Fn(&Self) -> bool) -> bool {
+        self.run_to(self.now + Duration::from_secs(seconds), condition)
+    }
+
+    fn run_to(&mut self, end: Instant, condition: impl Fn(&Self) -> bool) -> bool {
         self.seen = [0, 1].map(|i: usize| self.nodes[i].received.len());
-        loop {
-            for node in &mut self.nodes {
-                node.drain(self.now, &mut self.dice, &mut self.network);
-            }
+        for node in &mut self.nodes {
+            node.drain(self.now, &mut self.dice, &mut self.network);
+        }
+        while !condition(self) {
             let wakes = self.nodes.iter().filter_map(|node| node.wake);
-            let next = wakes.chain(self.network.next_arrival()).chain([self.next_traffic]).min();
-            match next {
+            match wakes.chain(self.network.next_arrival()).chain([self.next_traffic]).min() {
                 Some(next) if next < end => self.now = self.now.max(next),
-                _ => break,
+                _ => {
+                    self.now = end;
+                    return false;
+                }
             }
             self.step();
         }
-        self.now = end;
+        true
     }
 
     fn step(&mut self) {
-        while let Some(datagram) = self.network.arrive(self.now) {
-            if let Some(node) = self.nodes.iter_mut().find(|node| node.address == datagram.to) {
-                node.receive(self.now, datagram);
-                node.drain(self.now, &mut self.dice, &mut self.network);
+        let Self { now, dice, nodes, network, .. } = self;
+        while let Some(datagram) = network.arrive(*now) {
+            if let Some(node) = nodes.iter_mut().find(|node| node.address == datagram.to) {
+                node.receive(*now, datagram, dice, network);
             }
         }
-        for node in &mut self.nodes {
-            node.handle_timeout(self.now);
+        for node in nodes.iter_mut() {
+            node.wake_up(*now, dice, network);
         }
-        if self.now >= self.next_traffic {
-            self.next_traffic = self.now + TRAFFIC_INTERVAL;
-            for node in &mut self.nodes {
-                let len = self.dice.below(1400) as usize;
-                node.send(self.now, self.next_number, len, &mut self.dice, &mut self.network);
+        if *now >= self.next_traffic {
+            self.next_traffic = *now + TRAFFIC_INTERVAL;
+            for node in nodes {
+                let len = dice.below(self.len_max) as usize;
+                node.send(*now, self.next_number, len, dice, network);
                 self.next_number += 1;
             }
             if self.attacker {
@@ -135,22 +177,41 @@ impl World {
         }
     }
 
-    /// One replay and one piece of junk, from the true address or from elsewhere.
+    /// Replays, a forged reset and a piece of junk, from the true address or from elsewhere.
     fn attack(&mut self) {
+        // A little later, so that it is a replay and not the original overtaken.
         let arrival = self.now + Duration::from_millis(20);
         let elsewhere = SocketAddr::from(([203, 0, 113, 66], 6666));
-        if !self.network.recorded.is_empty() {
-            let which = self.dice.below(self.network.recorded.len() as u64) as usize;
-            let mut replay = self.network.recorded[which].clone();
-            if self.dice.percent(50) {
-                replay.from = elsewhere;
-            }
-            // A little later, so that it is a replay and not the original overtaken.
-            self.network.put(arrival, replay);
+        let control = (0..8).map(|_| self.dice.pick(&self.network.recorded)).find(|datagram| datagram.is_control());
+        let any = self.dice.pick(&self.network.recorded);
+        let replays: Vec<Datagram> = control.into_iter().chain([any]).cloned().collect();
+        for replay in replays {
+            let from = if self.dice.percent(50) { elsewhere } else { replay.from };
+            self.network.put(arrival, Datagram { from, ..replay });
         }
-        let to = self.nodes[self.dice.below(2) as usize].address;
-        let bytes = (0..self.dice.below(200)).map(|_| self.dice.below(256) as u8).collect();
-        self.network.put(arrival, Datagram { from: elsewhere, to, bytes });
+        let to = self.dice.below(2) as usize;
+        let from = if self.dice.percent(50) { elsewhere } else { self.nodes[1 - to].address };
+        let to = self.nodes[to].address;
+        let junk = (0..self.dice.below(200)).map(|_| self.dice.next() as u8).collect();
+        for bytes in [junk, self.forged_reset()] {
+            self.network.put(arrival, Datagram { from, to, bytes, number: None });
+        }
+    }
+
+    /// A reset of a session and a key that do not exist.
+    fn forged_reset(&mut self) -> Vec<u8> {
+        let resets = [Opcode::HardResetClientV2, Opcode::HardResetServerV2, Opcode::SoftReset];
+        let first = (*self.dice.pick(&resets) as u8) << 3 | self.dice.below(3) as u8;
+        [&[first][..], &self.dice.next().to_be_bytes(), &[0; 5]].concat()
+    }
+
+    /// Somebody replays what was sent so far and forges what he can.
+    pub fn let_attack(&mut self, attacks: bool) {
+        self.attacker = attacks;
+    }
+
+    pub fn set_faults(&mut self, faults: Faults) {
+        self.network.faults = faults;
     }
 
     /// Ends all faults of the network.
@@ -174,29 +235,76 @@ impl World {
         self.nodes[1].restart(self.now);
     }
 
+    /// One node's process is started anew.
+    pub fn reboot_a_node(&mut self) {
+        let dice = self.dice.split();
+        self.nodes[1].reboot(self.now, dice);
+    }
+
     /// One node's process is started anew, or restarted by a signal.
     pub fn restart_a_node(&mut self) {
         if self.dice.percent(50) {
             self.signal_a_node();
         } else {
-            let unix_now = EPOCH + self.now.as_millis() / 1000;
-            let dice = Dice::new(self.dice.next());
-            self.nodes[1].reboot(self.configs[1], self.key, self.now, unix_now, dice);
+            self.reboot_a_node();
         }
+    }
+
+    pub fn now(&self) -> Instant {
+        self.now
     }
 
     pub fn restarts(&self) -> usize {
         self.nodes.iter().map(|node| node.restarts).sum()
     }
 
+    /// The renegotiations that began so far.
+    fn renegotiations(&self) -> usize {
+        self.nodes.iter().map(|node| node.renegotiations).sum()
+    }
+
+    /// Losses up to now do not count.
+    pub fn forget_losses(&mut self) {
+        for node in &mut self.nodes {
+            node.arrived.clear();
+            node.refused = 0;
+        }
+    }
+
+    /// The data keys of both nodes so far.
+    pub fn keys(&self) -> usize {
+        self.nodes.iter().map(|node| node.keys).sum()
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.nodes.iter().all(|node| node.is_up)
+    }
+
+    /// Whether both nodes have received packets since the last run began.
+    pub fn has_traffic_both_ways(&self) -> bool {
+        self.nodes.iter().zip(self.seen).all(|(node, seen)| node.received.len() >= seen + 10)
+    }
+
     /// No packet was accepted twice, and none that was not sent.
     pub fn check_deliveries(&self) {
         for (node, other) in [(0, 1), (1, 0)] {
-            let mut seen = std::collections::HashSet::new();
+            let mut seen = HashSet::new();
             for number in &self.nodes[node].received {
                 assert!(self.nodes[other].sent.contains(number), "packet {number} was never sent");
                 assert!(seen.insert(number), "packet {number} was accepted twice");
             }
+        }
+    }
+
+    /// Each packet was taken since the link is up, and accepted if its datagram arrived.
+    pub fn expect_losses_by_the_network_only(&self) {
+        self.check_deliveries();
+        for node in &self.nodes {
+            assert_eq!(node.refused, 0, "packets were not taken");
+            let received: HashSet<u64> = node.received.iter().copied().collect();
+            let mut missing: Vec<&u64> = node.arrived.difference(&received).collect();
+            missing.sort_unstable();
+            assert!(missing.is_empty(), "packets arrived and were not accepted: {missing:?}");
         }
     }
 
@@ -206,7 +314,7 @@ impl World {
             assert!(received.is_sorted(), "packets were reordered");
             // The last ones may still be under way, the first ones went out before the peer listened.
             let missing = self.nodes[other].sent.len() - received.len();
-            assert!(missing <= 2, "{missing} packets are missing (seed {})", self.seed);
+            assert!(missing <= 2, "{missing} packets are missing");
         }
     }
 
@@ -214,7 +322,7 @@ impl World {
     pub fn expect_traffic_both_ways(&self) {
         for (i, node) in self.nodes.iter().enumerate() {
             let new = node.received.len() - self.seen[i];
-            assert!(new >= 10, "only {new} packets reached node {i} (seed {})", self.seed);
+            assert!(new >= 10, "only {new} packets reached node {i}");
         }
     }
 
@@ -226,5 +334,19 @@ impl World {
 
     pub fn trace(&self) -> Vec<u8> {
         self.nodes.iter().flat_map(|node| node.trace.iter().copied()).collect()
+    }
+}
+
+impl Drop for World<'_> {
+    /// Tells what has happened if a check has failed.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for (i, node) in self.nodes.iter().enumerate() {
+                for (at, line) in node.log.iter().skip(node.log.len().saturating_sub(60)) {
+                    eprintln!("{:10} ms, node {i}: {line}", at.as_millis());
+                }
+            }
+            eprintln!("{:10} ms: a check fails", self.now.as_millis());
+        }
     }
 }

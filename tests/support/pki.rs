@@ -129,7 +129,21 @@ pub fn fingerprint(name: &str, digest: &str) -> String {
     line.trim().split_once('=').expect("a fingerprint").1.to_owned()
 }
 
-type Files = BTreeMap<String, Vec<u8>>;
+/// Contents by name.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+/// `ca.crt` and the good certificates of both roles, all with Ed25519 keys. No program is needed to make them.
+///
+/// # Panics
+/// When they cannot be made.
+pub fn ed25519() -> Files {
+    let mut files = Files::new();
+    let root = authority("Test CA", &rcgen::PKCS_ED25519, None, &mut files, "ca.crt");
+    for role in ["server", "client"] {
+        usual(role, "", &key(&rcgen::PKCS_ED25519), &root, &mut files);
+    }
+    files
+}
 
 static FILES: LazyLock<Files> = LazyLock::new(|| {
     let scratch = Scratch::create(false).expect("a place for temporary files");
@@ -169,12 +183,13 @@ static FILES: LazyLock<Files> = LazyLock::new(|| {
 });
 
 fn certificates(directory: &Path, files: &mut Files) {
-    let root = authority("Test CA", None, files, "ca.crt");
-    let intermediate = authority("Test Intermediate CA", Some(&root), files, "intermediate.crt");
-    let other = authority("Other CA", None, files, "other-ca.crt");
-    let impostor = authority("Test CA", None, files, "impostor-ca.crt");
+    let p256 = &rcgen::PKCS_ECDSA_P256_SHA256;
+    let root = authority("Test CA", p256, None, files, "ca.crt");
+    let intermediate = authority("Test Intermediate CA", p256, Some(&root), files, "intermediate.crt");
+    let other = authority("Other CA", p256, None, files, "other-ca.crt");
+    let impostor = authority("Test CA", p256, None, files, "impostor-ca.crt");
     for role in ["server", "client"] {
-        usual(role, "", &key(&rcgen::PKCS_ECDSA_P256_SHA256), &root, files);
+        usual(role, "", &key(p256), &root, files);
         usual(role, "-p384", &key(&rcgen::PKCS_ECDSA_P384_SHA384), &root, files);
         // ring makes no RSA keys, and its Ed25519 keys have a public half that OpenSSL 3.0 cannot read.
         for (suffix, algorithm) in [("-rsa", "RSA -pkeyopt rsa_keygen_bits:2048"), ("-ed25519", "ED25519")] {
@@ -239,11 +254,12 @@ fn usual(role: &str, suffix: &str, key: &KeyPair, root: &Issuer<'_, KeyPair>, fi
 
 fn authority(
     name: &str,
+    algorithm: &'static SignatureAlgorithm,
     signed_by: Option<&Issuer<'_, KeyPair>>,
     files: &mut Files,
     file: &str,
 ) -> Issuer<'static, KeyPair> {
-    let key = key(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let key = key(algorithm);
     let mut params = params(&[(DnType::CommonName, name)]);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

@@ -230,6 +230,7 @@ impl<P: Platform> Session<P> {
             opener: Opener::for_tls(agreed.suite, pair.receive, agreed.epoch, window)?,
             since: started,
             confirmed: false,
+            in_use: false,
             expires: None,
             budget: Budget { bytes, packets },
         })

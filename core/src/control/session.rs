@@ -296,6 +296,9 @@ impl<P: Platform> Session<P> {
         self.address = from;
         let is_first = self.current.is_none();
         let negotiates = self.next.as_ref().is_some_and(|key| key.id == head.key_id);
+        if let Some(current) = self.current.as_mut().filter(|_| negotiates) {
+            current.data.in_use = true;
+        }
         let key = match (&mut self.next, &mut self.current) {
             (Some(next), _) if negotiates => next,
             (_, Some(current)) if current.control.id == head.key_id => &mut current.control,
@@ -372,7 +375,7 @@ impl<P: Platform> Session<P> {
 
     /// Lets one key's TLS move on as far as it can, and takes what it has to send.
     pub(super) fn advance(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, negotiates: bool) {
-        let Some(slot) = self.key(negotiates).map(|key| key.tls) else { return };
+        let Some((slot, id)) = self.key(negotiates).map(|key| (key.tls, key.id)) else { return };
         let Some(session) = stack.tls.get_mut(slot) else { return };
         if let Err(failure) = self.negotiate(cx, stack.protection, session, negotiates) {
             self.fail(cx, negotiates, failure);
@@ -381,12 +384,16 @@ impl<P: Platform> Session<P> {
         let negotiates = negotiates && self.next.is_some();
         let v6 = self.address.is_ipv6();
         let protection = self.own_protection.as_ref().unwrap_or(stack.protection);
+        let overhead = match &self.dynamic {
+            Some((wrapping, _)) if id != KeyId::FIRST => wrapping.overhead(),
+            _ => protection.overhead(),
+        };
         let limit = |wkc: usize| {
             let outer = if v6 { 48 } else { 28 };
             usize::from(cx.config.tls.max_packet_size)
                 .saturating_sub(outer)
                 .saturating_sub(PLAIN_OVERHEAD)
-                .saturating_sub(protection.overhead())
+                .saturating_sub(overhead)
                 .saturating_sub(wkc)
         };
         let resend_key = core::mem::take(&mut self.resend_key);

@@ -336,8 +336,7 @@ impl<P: Platform> TlsLink<P> {
             .find_map(|(key, is_live)| Some((key.filter(|key| key.matches(key_id, peer_id))?, is_live)))
             .ok_or(Discard::UnknownKey(key_id))?;
         let payload = key.opener.open(now, datagram)?;
-        // Who uses a key has it.
-        key.confirmed = true;
+        key.in_use = true;
         if let Some(epoch) = key.opener.epoch() {
             key.sealer.raise_epoch(epoch);
         }
@@ -359,13 +358,14 @@ impl<P: Platform> TlsLink<P> {
     ) -> Result<(), NotReady> {
         let active = self.active.as_mut().ok_or(NotReady::Negotiating)?;
         let current = active.current.as_mut().ok_or(NotReady::Negotiating)?;
-        let confirmed = current.data.confirmed || current.control.reliability.is_all_acked();
-        current.data.confirmed = confirmed;
+        let in_use = current.data.in_use;
+        current.data.confirmed |= in_use || current.control.reliability.is_all_acked();
         let settled = |key: &Key<P>| now.since(key.since) > switch_after(config);
-        // Soon after a renegotiation the peer may not have the new key yet, but it has the old one.
+        // Soon after a renegotiation the peer may not have the new key yet, but it has the old one. Once it uses the new
+        // one, it may forget the old one soon: it may renegotiate more often than this end would.
         let key = match &mut active.lame_duck {
-            Some(old) if !confirmed || (!settled(&current.data) && settled(old)) => old,
-            _ if confirmed => &mut current.data,
+            Some(old) if !current.data.confirmed || (!in_use && !settled(&current.data) && settled(old)) => old,
+            _ if current.data.confirmed => &mut current.data,
             _ => return Err(NotReady::Negotiating),
         };
         let bytes = packet.len();

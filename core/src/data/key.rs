@@ -19,6 +19,8 @@ pub struct DataKey<C: Provider, B> {
     pub since: Instant,
     /// The peer is known to have the key.
     pub confirmed: bool,
+    /// The peer uses the key, or negotiates its successor already.
+    pub in_use: bool,
     /// When it must not be used any more; `None` until a successor is negotiated.
     pub expires: Option<Instant>,
     /// Bytes and packets that may still pass before a new key is wanted.

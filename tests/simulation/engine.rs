@@ -1,0 +1,136 @@
+//! The engine on platforms of every size, behind one interface.
+
+use std::array;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+
+use longcable_core::control::{CELL, Protection};
+use longcable_core::crypto::{Rng, RustCrypto, StaticKey};
+use longcable_core::error::{Discard, NotReady};
+use longcable_core::event::Signal;
+use longcable_core::gateway::{Gateway, Output};
+use longcable_core::options::LinkConfig;
+use longcable_core::packet::PacketBuf;
+use longcable_core::peer::{Keys, Sealed};
+use longcable_core::platform::Platform;
+use longcable_core::time::Instant;
+use longcable_core::tls::{NoTls, TlsSession};
+
+use crate::world::{Dice, unix_time};
+
+/// A platform with this TLS stack, so many sessions of it, and so many bytes for control packets.
+struct Simulated<T, const SESSIONS: usize, const MEMORY: usize>(PhantomData<T>);
+
+impl<T: TlsSession, const SESSIONS: usize, const MEMORY: usize> Platform for Simulated<T, SESSIONS, MEMORY> {
+    type Crypto = RustCrypto;
+    type Rng = Dice;
+    type ReplayBits = [u64; 1];
+    type Tls = T;
+    type TlsSessions = [T; SESSIONS];
+    type ControlMemory = [u8; MEMORY];
+    const CONTROL_MEMORY: [u8; MEMORY] = [0; MEMORY];
+}
+
+impl Rng for Dice {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for byte in bytes {
+            *byte = self.below(256) as u8;
+        }
+    }
+}
+
+/// A gateway on any platform.
+pub trait Engine {
+    fn handle_datagram<'b>(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        datagram: &'b mut [u8],
+    ) -> Result<Option<&'b mut [u8]>, Discard>;
+    fn seal<'b>(&mut self, now: Instant, packet: PacketBuf<'b>) -> Result<Sealed<'b>, NotReady>;
+    fn handle_timeout(&mut self, now: Instant);
+    fn poll_output<'o>(&'o mut self, now: Instant, out: &'o mut [u8]) -> Output<'o>;
+    fn has_output(&self, now: Instant) -> bool;
+    fn bound(&mut self, now: Instant);
+    fn tunnel_opened(&mut self, now: Instant);
+    fn signal(&mut self, now: Instant, signal: Signal);
+    fn peer_address(&self) -> Option<SocketAddr>;
+}
+
+impl<P: Platform> Engine for Gateway<'_, P> {
+    fn handle_datagram<'b>(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        datagram: &'b mut [u8],
+    ) -> Result<Option<&'b mut [u8]>, Discard> {
+        self.handle_datagram(now, from, datagram)
+    }
+
+    fn seal<'b>(&mut self, now: Instant, packet: PacketBuf<'b>) -> Result<Sealed<'b>, NotReady> {
+        self.seal(now, packet)
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.handle_timeout(now);
+    }
+
+    fn poll_output<'o>(&'o mut self, now: Instant, out: &'o mut [u8]) -> Output<'o> {
+        self.poll_output(now, out)
+    }
+
+    fn has_output(&self, now: Instant) -> bool {
+        self.has_output(now)
+    }
+
+    fn bound(&mut self, now: Instant) {
+        self.bound(now, unix_time(now), Ok(()));
+    }
+
+    fn tunnel_opened(&mut self, now: Instant) {
+        self.tunnel_opened(now);
+    }
+
+    fn signal(&mut self, now: Instant, signal: Signal) {
+        self.signal(now, signal);
+    }
+
+    fn peer_address(&self) -> Option<SocketAddr> {
+        self.peer().address()
+    }
+}
+
+/// What starts the process of a gateway, as often as it is wanted.
+pub type Start<'c> = Box<dyn Fn(Instant, Dice) -> Box<dyn Engine + 'c> + 'c>;
+
+/// Starts a gateway with a static key.
+pub fn with_static_key<'c>(config: &'c LinkConfig<'c>, key: &'c StaticKey) -> Start<'c> {
+    start::<Simulated<NoTls, 0, 0>>(config, || Keys::Static(key.clone()))
+}
+
+/// Starts a gateway with TLS and memory as on a computer.
+pub fn with_tls<'c, T: TlsSession + 'c>(config: &'c LinkConfig<'c>, session: impl Fn() -> T + 'c) -> Start<'c> {
+    start::<Simulated<T, 3, { 18 * CELL }>>(config, move || tls_keys(config, &session))
+}
+
+/// Starts a gateway with TLS and as little memory as works.
+pub fn with_little_tls<'c, T: TlsSession + 'c>(config: &'c LinkConfig<'c>, session: impl Fn() -> T + 'c) -> Start<'c> {
+    start::<Simulated<T, 2, { 3 * CELL }>>(config, move || tls_keys(config, &session))
+}
+
+fn start<'c, P: Platform<Rng = Dice> + 'c>(config: &'c LinkConfig<'c>, keys: impl Fn() -> Keys<P> + 'c) -> Start<'c> {
+    Box::new(move |now, dice| {
+        Box::new(Gateway::new(config, keys(), dice, now, unix_time(now)).expect("the suite is supported"))
+    })
+}
+
+fn tls_keys<T: TlsSession, const SESSIONS: usize, const MEMORY: usize>(
+    config: &LinkConfig<'_>,
+    session: impl Fn() -> T,
+) -> Keys<Simulated<T, SESSIONS, MEMORY>> {
+    let role = config.tls.role.expect("it is a TLS link");
+    Keys::Tls {
+        protection: Protection::new(config, role).expect("the keys are well-formed"),
+        sessions: array::from_fn(|_| session()),
+    }
+}
