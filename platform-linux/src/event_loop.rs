@@ -69,6 +69,9 @@ pub type Settle<'c> = Box<dyn FnOnce() -> Result<(), Fatal> + 'c>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Complaint {
     Discarded(Discriminant<Discard>),
+    /// A message of this kind on the control channel.
+    MessageIgnored(&'static str),
+    MessageRefused,
     NotSealed(NotReady),
     Socket(Errno),
     Device,
@@ -251,7 +254,19 @@ impl<'c> EventLoop<'c> {
                     }
                 }
                 Output::Event(event) => {
-                    log::line(event.level(), format_args!("{event}"));
+                    // What a peer can say without end.
+                    let complaint = match event {
+                        Event::MessageIgnored(kind) => Some(Complaint::MessageIgnored(kind)),
+                        Event::MessageRefused => Some(Complaint::MessageRefused),
+                        _ => None,
+                    };
+                    let level = event.level();
+                    match complaint {
+                        Some(complaint) => complain(&mut self.complaints, now, complaint, |omitted| {
+                            log::line(level, format_args!("{event}{omitted}"));
+                        }),
+                        None => log::line(level, format_args!("{event}")),
+                    }
                     if let (Event::InitialPacket { from, .. }, Some(tls)) = (&event, &self.tls) {
                         self.tunnel.set_untrusted(*from);
                         tls.set_environment(self.tunnel.environment().clone());
