@@ -236,7 +236,10 @@ impl<'c> EventLoop<'c> {
             self.tunnel.open(self.remote)?;
             self.tunnel.add_routes(self.remote);
         }
-        self.gateway.handle_timeout(self.now());
+        // The clock may be set at any time, on a router long after the start.
+        let now = self.now();
+        self.gateway.peer_mut().set_unix_time(now, unix_now());
+        self.gateway.handle_timeout(now);
         self.housekeeping();
         Ok(())
     }
