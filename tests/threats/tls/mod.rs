@@ -1,6 +1,8 @@
 //! The same for links with TLS: rustls at both ends, with real certificates, as the Linux host runs them.
 
+mod careless;
 mod hostile;
+mod peers;
 mod pki;
 mod replays;
 mod strangers;
