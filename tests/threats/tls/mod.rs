@@ -2,6 +2,8 @@
 
 mod careless;
 mod hostile;
+mod keys;
+mod packets;
 mod peers;
 mod pki;
 mod replays;
