@@ -71,6 +71,9 @@ pub type Settle<'c> = Box<dyn FnOnce() -> Result<(), Fatal> + 'c>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Complaint {
     Discarded(Discriminant<Discard>),
+    /// A message of this kind on the control channel.
+    MessageIgnored(&'static str),
+    MessageRefused,
     NotSealed(NotReady),
     Socket(Errno),
     Device,
@@ -221,6 +224,10 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         }
         if ready.socket {
             self.receive();
+            // A key is known to the peer when its last message is acknowledged: that goes before data under this key.
+            if self.gateway.has_output(self.now()) {
+                self.drain()?;
+            }
         }
         if ready.device {
             self.transmit();
@@ -249,7 +256,19 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                     }
                 }
                 Output::Event(event) => {
-                    log::line(event.level(), format_args!("{event}"));
+                    // What a peer can say without end.
+                    let complaint = match event {
+                        Event::MessageIgnored(kind) => Some(Complaint::MessageIgnored(kind)),
+                        Event::MessageRefused => Some(Complaint::MessageRefused),
+                        _ => None,
+                    };
+                    let level = event.level();
+                    match complaint {
+                        Some(complaint) => complain(&mut self.complaints, now, complaint, |omitted| {
+                            log::line(level, format_args!("{event}{omitted}"));
+                        }),
+                        None => log::line(level, format_args!("{event}")),
+                    }
                     if let (Event::InitialPacket { from, .. }, Some(tls)) = (&event, &self.tls) {
                         self.tunnel.set_untrusted(*from);
                         tls.set_environment(self.tunnel.environment().clone());

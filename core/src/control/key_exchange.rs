@@ -110,6 +110,9 @@ impl<P: Platform> Session<P> {
         record: &[u8],
     ) -> Result<(), TlsFailure> {
         let message = KeyMessage::parse(record, cx.role.other()).map_err(|error| TlsFailure::new(error, false))?;
+        if message.has_long_credentials() {
+            return Err(TlsFailure::new("the peer's user name or password is too long", false));
+        }
         let Some(KeyState { id, started, stage: Stage::Exchange { peer: verified, sent }, .. }) = &mut self.next else {
             return Ok(());
         };

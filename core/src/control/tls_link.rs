@@ -359,7 +359,9 @@ impl<P: Platform> TlsLink<P> {
         let active = self.active.as_mut().ok_or(NotReady::Negotiating)?;
         let current = active.current.as_mut().ok_or(NotReady::Negotiating)?;
         let in_use = current.data.in_use;
-        current.data.confirmed |= in_use || current.control.reliability.is_all_acked();
+        // Whoever sent the last key message learns by our acknowledgement that the key is to be used.
+        let reliability = &current.control.reliability;
+        current.data.confirmed |= in_use || (reliability.is_all_acked() && !reliability.has_pending_acks());
         let settled = |key: &Key<P>| now.since(key.since) > switch_after(config);
         // Soon after a renegotiation the peer may not have the new key yet, but it has the old one. Once it uses the new
         // one, it may forget the old one soon: it may renegotiate more often than this end would.

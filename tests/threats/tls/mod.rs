@@ -2,6 +2,7 @@
 
 mod hostile;
 mod pki;
+mod replays;
 mod strangers;
 mod world;
 mod wrappings;

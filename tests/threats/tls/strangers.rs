@@ -2,14 +2,13 @@
 
 use std::net::SocketAddr;
 
-use longcable_core::error::Discard;
 use longcable_core::event::{Cause, Reason, Signal};
 use longcable_core::tls::Role;
 use longcable_core::wire::control::SessionId;
 use longcable_core::wire::opcode::Opcode;
 
 use super::hostile::{Forger, hard_reset, head};
-use super::world::{ADDRESSES, CLIENT, Datagram, End, SERVER, STRANGER, World, address};
+use super::world::{ADDRESSES, CLIENT, End, SERVER, STRANGER, World, address};
 use super::wrappings;
 
 const GARBAGE: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
