@@ -288,10 +288,6 @@ impl<P: Platform> Session<P> {
         if message.peer.is_some_and(|peer| peer != self.own) {
             return Err(Discard::UnknownSession);
         }
-        let is_reset = head.opcode.is_hard_reset() || head.opcode == Opcode::SoftReset;
-        if message.id.is_some_and(|id| (id == 0) != is_reset) {
-            return Err(Discard::ControlMalformed);
-        }
         if head.opcode == Opcode::SoftReset {
             self.soft_reset(cx, stack, head.key_id)?;
         }

@@ -144,10 +144,9 @@ impl<P: Platform> TlsLink<P> {
     ) -> Result<(), Discard> {
         let is_reset = head.opcode.is_hard_reset();
         let awaited = self.pending.as_ref().filter(|pending| pending.awaits_answer());
+        let may_answer = awaited.is_some() && head.key_id == KeyId::FIRST && head.opcode != Opcode::SoftReset;
         match &self.pending {
-            _ if !is_reset && (awaited.is_none() || head.key_id != KeyId::FIRST) => {
-                return Err(Discard::UnknownSession);
-            }
+            _ if !is_reset && !may_answer => return Err(Discard::UnknownSession),
             _ if awaited.is_none() && self.active.is_some() && cx.config.tls.single_session => {
                 return Err(Discard::SingleSession);
             }
@@ -175,7 +174,8 @@ impl<P: Platform> TlsLink<P> {
         guard.accept(opened.packet_id, cx.now)?;
         let message = Message::parse(head.opcode, opened.body)?;
         match awaited {
-            Some(pending) if message.peer.is_some_and(|peer| pending.is(peer)) => {}
+            Some(pending)
+                if message.peer.is_some_and(|peer| pending.is(peer)) && (is_reset || message.acks.contains(&0)) => {}
             Some(_) if is_reset && message.peer.is_none() => {}
             None if is_reset && message.peer.is_none() => {
                 self.pend(cx, from, false).ok_or(Discard::Busy)?;
