@@ -148,7 +148,9 @@ impl<P: Platform> TlsLink<P> {
             _ if !is_reset && (awaited.is_none() || head.key_id != KeyId::FIRST) => {
                 return Err(Discard::UnknownSession);
             }
-            _ if self.active.is_some() && cx.config.tls.single_session => return Err(Discard::SingleSession),
+            _ if awaited.is_none() && self.active.is_some() && cx.config.tls.single_session => {
+                return Err(Discard::SingleSession);
+            }
             Some(pending)
                 if awaited.is_none() && pending.heard().is_some_and(|heard| cx.now.since(heard) < PATIENCE) =>
             {
@@ -233,8 +235,6 @@ impl<P: Platform> TlsLink<P> {
             // Somebody who only asked for a key and then said nothing may not be the peer.
             if next.ours || next.is_open() {
                 self.retry = Some(if next.has_failed() { now + window } else { now });
-            } else if let Some(current) = &mut active.current {
-                current.data.expires = None;
             }
         }
         // The key still serves, but there can be no next one: only a new session helps.
@@ -247,7 +247,8 @@ impl<P: Platform> TlsLink<P> {
         }
         let address = active.address;
         if self.next_session().is_some_and(|at| at <= now) {
-            self.retry = None;
+            // A tls-crypt-v2 server cannot begin one; the time-out of the key ends the link then.
+            self.retry = self.protection.is_v2_server().then(|| now + window);
             self.begin(cx, address);
         } else if self.renegotiation().is_some_and(|at| at <= now) {
             if self.free_tls().is_none() {
@@ -256,8 +257,10 @@ impl<P: Platform> TlsLink<P> {
             }
             let free = self.free_tls();
             let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
-            if let Some(active) = &mut self.active {
-                active.renegotiate(cx, stack, true);
+            if let Some(active) = &mut self.active
+                && active.renegotiate(cx, stack, true).is_none()
+            {
+                self.retry = Some(now + window);
             }
         }
     }
@@ -359,14 +362,17 @@ impl<P: Platform> TlsLink<P> {
         let active = self.active.as_mut().ok_or(NotReady::Negotiating)?;
         let current = active.current.as_mut().ok_or(NotReady::Negotiating)?;
         let in_use = current.data.in_use;
-        current.data.confirmed |= in_use || current.control.reliability.is_all_acked();
+        // Whoever sent the last key message learns by our acknowledgement that the key is to be used.
+        let reliability = &current.control.reliability;
+        current.data.confirmed |= in_use || (reliability.is_all_acked() && !reliability.has_pending_acks());
         let settled = |key: &Key<P>| now.since(key.since) > switch_after(config);
         // Soon after a renegotiation the peer may not have the new key yet, but it has the old one. Once it uses the new
         // one, it may forget the old one soon: it may renegotiate more often than this end would.
         let key = match &mut active.lame_duck {
             Some(old) if !current.data.confirmed || (!in_use && !settled(&current.data) && settled(old)) => old,
             _ if current.data.confirmed => &mut current.data,
-            _ => return Err(NotReady::Negotiating),
+            // A session has just taken over from another one.
+            _ => self.old.as_mut().ok_or(NotReady::Negotiating)?,
         };
         let bytes = packet.len();
         key.sealer.seal(unix_now, rng, packet)?;
