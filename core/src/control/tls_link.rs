@@ -387,6 +387,12 @@ impl<P: Platform> TlsLink<P> {
         }
     }
 
+    /// The key that data is sealed with.
+    #[cfg(test)]
+    pub(crate) fn data_key(&mut self) -> Option<&mut Key<P>> {
+        Some(&mut self.active.as_mut()?.current.as_mut()?.data)
+    }
+
     /// Tells the peer that this end exits, by the control channel if that was agreed on. True if it was told.
     pub(crate) fn say_exit(&mut self, cx: &mut Context<'_, P>) -> bool {
         let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free: None };

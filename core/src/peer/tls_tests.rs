@@ -1,6 +1,8 @@
 //! Two peers with TLS between them, without a network: every datagram passes through the test's hands. The TLS is a
 //! toy, which only says hello and counts; real stacks are tried elsewhere.
 
+mod wear;
+
 use std::boxed::Box;
 use std::collections::VecDeque;
 use std::string::ToString;
@@ -163,7 +165,9 @@ impl End {
         }
         let role = if number == 1 { Role::Client } else { Role::Server };
         config.tls.role = Some(role);
-        config.tls.reneg_sec = 20;
+        if !lines.contains("reneg-sec") {
+            config.tls.reneg_sec = 20;
+        }
         let config = Box::leak(Box::new(config));
         let sessions = [Toy::new(), Toy::new(), Toy::new()];
         let keys = Keys::Tls { protection: Protection::new(config, role).unwrap(), sessions };
