@@ -173,8 +173,12 @@ impl<'c> Node<'c> {
                 }
             }
             Ok(None) => {}
-            Err(discard) if datagram.number.is_some() => self.log.push((now, format!("! {discard}"))),
-            Err(_) => {}
+            Err(discard) => {
+                // A duplicate is refused, of course.
+                if let Some(number) = datagram.number.filter(|number| !self.received.contains(number)) {
+                    self.log.push((now, format!("! packet {number}: {discard}")));
+                }
+            }
         }
         self.drain(now, dice, network);
     }

@@ -28,6 +28,10 @@ const ACKS_WITH_PAYLOAD: usize = 4;
 const ACKS_ALONE: usize = 8;
 /// Bytes of a control packet besides its wrapping and payload.
 const PLAIN_OVERHEAD: usize = 1 + ACKS_WITH_PAYLOAD * 4 + SessionId::LEN + 4;
+/// A first negotiation that the peer has not moved on for so long gives way to another one.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// A new key is asked for this long after the peer has the last one.
+const SETTLING: Duration = Duration::from_secs(1);
 /// The peer may ask for a new key this often.
 const RENEGOTIATION_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -54,8 +58,8 @@ impl<P: Platform> Context<'_, P> {
 pub(super) struct Stack<'x, P: Platform> {
     pub(super) protection: &'x Protection<P::Crypto>,
     pub(super) tls: &'x mut [P::Tls],
-    /// The TLS session that nobody uses, if there is one.
-    pub(super) free: Option<usize>,
+    /// The TLS session that a renegotiation may use, if there is one.
+    pub(super) spare: Option<usize>,
 }
 
 /// What an input has led to, for the peer that owns the sessions.
@@ -79,8 +83,18 @@ pub(super) type Key<P> = DataKey<<P as Platform>::Crypto, <P as Platform>::Repla
 pub(super) struct Current<P: Platform> {
     pub(super) control: KeyState<P::ControlMemory>,
     pub(super) data: Key<P>,
-    /// How long the key is used before a new one is negotiated; zero is for ever.
-    pub(super) lifetime: Duration,
+    /// When a new key is to be negotiated, if there is a time for that.
+    pub(super) renewal: Option<Instant>,
+}
+
+impl<P: Platform> Current<P> {
+    /// Notes if the peer has turned out to have the key. Packets under the one before may still be under way then.
+    pub(super) fn confirm(&mut self, now: Instant) {
+        if !self.data.confirmed && (self.data.in_use || self.control.reliability.is_all_acked()) {
+            self.data.confirmed = true;
+            self.renewal = self.renewal.map(|at| at.max(now + SETTLING));
+        }
+    }
 }
 
 pub(super) struct Session<P: Platform> {
@@ -151,9 +165,10 @@ impl<P: Platform> Session<P> {
         self.next.as_ref().is_some_and(|key| matches!(key.stage, Stage::Reset { .. })) && self.current.is_none()
     }
 
-    /// When the peer last moved the negotiation on.
-    pub(super) fn heard(&self) -> Option<Instant> {
-        self.next.as_ref().map(|key| key.heard)
+    /// Until when its negotiation is not to be disturbed. Resets alone do not move it on.
+    pub(super) fn patience_ends(&self) -> Option<Instant> {
+        let key = self.next.as_ref()?;
+        Some(if key.is_open() { key.heard } else { key.started } + PATIENCE)
     }
 
     /// Whether this is our id.
@@ -223,6 +238,12 @@ impl<P: Platform> Session<P> {
         }
     }
 
+    /// The key that data was sent with, for the time after this session.
+    pub(super) fn into_data_key(self) -> Option<Key<P>> {
+        let current = self.current?;
+        if current.data.confirmed { Some(current.data) } else { self.lame_duck.or(Some(current.data)) }
+    }
+
     pub(super) fn protection<'a>(&'a self, shared: &'a Protection<P::Crypto>) -> &'a Protection<P::Crypto> {
         self.own_protection.as_ref().unwrap_or(shared)
     }
@@ -280,8 +301,10 @@ impl<P: Platform> Session<P> {
         let key = match (&mut self.next, &mut self.current) {
             (Some(next), _) if negotiates => next,
             (_, Some(current)) if current.control.id == head.key_id => &mut current.control,
-            _ => {
-                self.stray = message.id.map(|id| (head.key_id, id));
+            (_, current) => {
+                // What belongs to a negotiation that has failed is not acknowledged: the peer would think it had not.
+                let is_gone = current.as_ref().is_some_and(|current| head.key_id != current.control.id.next());
+                self.stray = message.id.filter(|_| is_gone).map(|id| (head.key_id, id));
                 return if self.stray.is_some() { Ok(()) } else { Err(Discard::UnknownKey(head.key_id.get())) };
             }
         };
@@ -311,6 +334,9 @@ impl<P: Platform> Session<P> {
             return Ok(());
         }
         self.advance(cx, stack, negotiates);
+        if let Some(current) = &mut self.current {
+            current.confirm(cx.now);
+        }
         Ok(())
     }
 
@@ -332,7 +358,7 @@ impl<P: Platform> Session<P> {
     /// Starts to negotiate the next key; `None` if there is no TLS session to spare.
     pub(super) fn renegotiate(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, ours: bool) -> Option<()> {
         let current = self.current.as_mut()?;
-        let slot = stack.free?;
+        let slot = stack.spare?;
         let session = stack.tls.get_mut(slot)?;
         let id = current.control.id.next();
         cx.notify(Event::Renegotiating { ours });

@@ -27,9 +27,6 @@ use crate::wire::opcode::{Head, KeyId, Opcode};
 /// A long header without a peer id.
 const NO_PEER_ID: u32 = 0x00ff_ffff;
 
-/// A negotiation that the peer has not moved on for so long gives way to another one.
-const PATIENCE: Duration = Duration::from_secs(3);
-
 type Key<P> = DataKey<<P as Platform>::Crypto, <P as Platform>::ReplayBits>;
 
 /// The control channel of one link.
@@ -94,6 +91,18 @@ impl<P: Platform> TlsLink<P> {
         Some(slot)
     }
 
+    /// The TLS session for a renegotiation: a free one, or that of a peer that is still to prove itself.
+    fn spare_tls(&mut self) -> Option<usize> {
+        let free = self.free_tls();
+        free.or_else(|| self.pending.as_ref().filter(|pending| !pending.ours)?.next.as_ref().map(|key| key.tls))
+    }
+
+    /// Forgets the pending session if a renegotiation has taken its TLS session.
+    fn clear_usurped(&mut self) {
+        let slot = self.active.as_ref().and_then(|active| active.next.as_ref()).map(|key| key.tls);
+        self.pending.take_if(|pending| slot.is_some_and(|slot| pending.uses_tls(slot)));
+    }
+
     /// Handles a control packet.
     ///
     /// # Errors
@@ -116,21 +125,24 @@ impl<P: Platform> TlsLink<P> {
         if head.opcode.is_hard_reset() && head.key_id != KeyId::FIRST {
             return Err(Discard::ControlMalformed);
         }
-        let free = self.free_tls();
+        let spare = self.spare_tls();
         let known = [&mut self.pending, &mut self.active].into_iter().flatten().find(|session| session.is_with(sid));
-        let Some(session) = known else {
-            return match head.opcode.is_hard_reset() {
-                true => self.hard_reset(cx, from, head, sid, datagram),
-                false => Err(Discard::UnknownSession),
-            };
-        };
-        let datagram = match head.opcode {
-            Opcode::HardResetClientV3 | Opcode::ControlWkc => self.protection.unwrap_client(datagram)?.1,
-            _ => datagram,
-        };
-        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
-        session.handle(cx, stack, from, head, datagram)?;
-        self.promote(cx);
+        match known {
+            Some(session) => {
+                let datagram = match head.opcode {
+                    Opcode::HardResetClientV3 | Opcode::ControlWkc => self.protection.unwrap_client(datagram)?.1,
+                    _ => datagram,
+                };
+                let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare };
+                session.handle(cx, stack, from, head, datagram)?;
+                self.clear_usurped();
+                self.promote(cx);
+            }
+            None if head.opcode.is_hard_reset() => self.hard_reset(cx, from, head, sid, datagram)?,
+            None => return Err(Discard::UnknownSession),
+        }
+        // As long as there is no live session, a peer that comes is not one that is silent.
+        cx.outcome.heard |= self.active.is_none();
         Ok(())
     }
 
@@ -147,7 +159,7 @@ impl<P: Platform> TlsLink<P> {
             return Err(Discard::SingleSession);
         }
         let busy = self.pending.as_ref().is_some_and(|pending| {
-            !pending.awaits_answer() && pending.heard().is_some_and(|heard| cx.now.since(heard) < PATIENCE)
+            !pending.awaits_answer() && pending.patience_ends().is_some_and(|at| cx.now < at)
         });
         if busy {
             return Err(Discard::Busy);
@@ -173,10 +185,9 @@ impl<P: Platform> TlsLink<P> {
                 self.pend(cx, from, false).ok_or(Discard::Busy)?;
             }
         }
-        let free = self.free_tls();
         let Some(session) = &mut self.pending else { return Err(Discard::Busy) };
         session.adopt(cx, sid, from, guard, own_protection);
-        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
+        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare: None };
         session.accepted(cx, stack, from, head, message)
     }
 
@@ -187,8 +198,8 @@ impl<P: Platform> TlsLink<P> {
         }
         let before = core::mem::replace(&mut self.active, self.pending.take());
         let expires = cx.now + seconds(cx.config.tls.tran_window);
-        if let Some(current) = before.and_then(|session| session.current) {
-            self.old = Some(DataKey { expires: Some(expires), ..current.data });
+        if let Some(data) = before.and_then(Session::into_data_key) {
+            self.old = Some(DataKey { expires: Some(expires), ..data });
         }
         self.retry = None;
     }
@@ -241,12 +252,13 @@ impl<P: Platform> TlsLink<P> {
         if self.pending.is_none() && self.retry.is_some_and(|at| at <= now) {
             self.retry = None;
             self.begin(cx, address);
-        } else if self.pending.is_none() && self.retry.is_none() && self.wants_renegotiation(now) {
-            let free = self.free_tls();
-            let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
+        } else if self.wants_renegotiation(now) {
+            let spare = self.spare_tls();
+            let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare };
             if let Some(active) = &mut self.active {
                 active.renegotiate(cx, stack, true);
             }
+            self.clear_usurped();
         }
     }
 
@@ -254,14 +266,18 @@ impl<P: Platform> TlsLink<P> {
         self.renegotiation().is_some_and(|at| at <= now)
     }
 
-    /// When the next key is to be negotiated.
+    /// When the next key is to be negotiated. Not as long as the peer lacks the current one: it could not follow.
     fn renegotiation(&self) -> Option<Instant> {
-        let active = self.active.as_ref().filter(|active| active.next.is_none())?;
-        let current = active.current.as_ref().filter(|current| !current.control.has_failed())?;
-        if current.data.is_worn_out() {
-            return Some(current.data.since);
+        let active = self.active.as_ref().filter(|active| active.next.is_none() && self.retry.is_none())?;
+        let is_ready = |current: &&Current<P>| current.data.confirmed && !current.control.has_failed();
+        let current = active.current.as_ref().filter(is_ready)?;
+        let due = if current.data.is_worn_out() { current.data.since } else { current.renewal? };
+        match &self.pending {
+            None => Some(due),
+            Some(pending) if pending.ours => None,
+            // A peer that has come back would not answer; somebody who repeats its resets gets no more time than that.
+            Some(pending) => pending.patience_ends().map(|at| due.max(at)),
         }
-        (!current.lifetime.is_zero()).then(|| current.data.since + current.lifetime)
     }
 
     /// The next time at which [`TlsLink::handle_timeout`] or [`TlsLink::next_datagram`] has work.
@@ -272,7 +288,7 @@ impl<P: Platform> TlsLink<P> {
         sessions
             .filter_map(|session| session.next_deadline(window))
             .chain(self.old.as_ref().and_then(expiry))
-            .chain(self.renegotiation().filter(|_| self.pending.is_none() && self.retry.is_none()))
+            .chain(self.renegotiation())
             .chain(self.retry.filter(|_| self.pending.is_none()))
             .min()
     }
@@ -295,7 +311,7 @@ impl<P: Platform> TlsLink<P> {
     /// Whether there is something to send or to do now.
     pub(crate) fn has_output(&self, now: Instant) -> bool {
         [&self.active, &self.pending].into_iter().flatten().any(|session| session.has_output(now))
-            || (self.pending.is_none() && self.retry.is_none() && self.wants_renegotiation(now))
+            || self.wants_renegotiation(now)
     }
 
     /// Opens a data packet in place.
@@ -310,12 +326,11 @@ impl<P: Platform> TlsLink<P> {
             _ => None,
         };
         let peer_id = peer_id.filter(|id| *id != NO_PEER_ID);
-        let active = self.active.as_mut();
-        let (current, lame_duck) = match active {
-            Some(active) => (active.current.as_mut().map(|current| &mut current.data), active.lame_duck.as_mut()),
+        let (mut current, lame_duck) = match &mut self.active {
+            Some(active) => (active.current.as_mut(), active.lame_duck.as_mut()),
             None => (None, None),
         };
-        let key = [current, lame_duck, self.old.as_mut()]
+        let key = [current.as_mut().map(|current| &mut current.data), lame_duck, self.old.as_mut()]
             .into_iter()
             .flatten()
             .find(|key| key.matches(key_id, peer_id))
@@ -326,6 +341,9 @@ impl<P: Platform> TlsLink<P> {
             key.sealer.raise_epoch(epoch);
         }
         key.budget.spend(payload.len());
+        if let Some(current) = current {
+            current.confirm(now);
+        }
         Ok(payload)
     }
 
@@ -343,14 +361,14 @@ impl<P: Platform> TlsLink<P> {
     ) -> Result<(), NotReady> {
         let active = self.active.as_mut().ok_or(NotReady::Negotiating)?;
         let current = active.current.as_mut().ok_or(NotReady::Negotiating)?;
-        let in_use = current.data.in_use;
-        current.data.confirmed |= in_use || current.control.reliability.is_all_acked();
+        let (confirmed, in_use) = (current.data.confirmed, current.data.in_use);
         let settled = |key: &Key<P>| now.since(key.since) > switch_after(config);
-        // Soon after a renegotiation the peer may not have the new key yet, but it has the old one. Once it uses the new
-        // one, it may forget the old one soon: it may renegotiate more often than this end would.
-        let key = match &mut active.lame_duck {
-            Some(old) if !current.data.confirmed || (!in_use && !settled(&current.data) && settled(old)) => old,
-            _ if current.data.confirmed => &mut current.data,
+        let key = match (&mut active.lame_duck, &mut self.old) {
+            // Soon after a renegotiation the peer may not have the new key yet, but it has the old one. Once it uses the
+            // new one, it may forget the old one soon: it may renegotiate more often than this end would.
+            (Some(old), _) if !confirmed || (!in_use && !settled(&current.data) && settled(old)) => old,
+            _ if confirmed => &mut current.data,
+            (_, Some(old)) => old,
             _ => return Err(NotReady::Negotiating),
         };
         let bytes = packet.len();
@@ -368,7 +386,7 @@ impl<P: Platform> TlsLink<P> {
 
     /// Tells the peer that this end exits, by the control channel if that was agreed on. True if it was told.
     pub(crate) fn say_exit(&mut self, cx: &mut Context<'_, P>) -> bool {
-        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free: None };
+        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare: None };
         self.active.as_mut().is_some_and(|active| active.say_exit(cx, stack))
     }
 }
