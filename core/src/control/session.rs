@@ -292,7 +292,6 @@ impl<P: Platform> Session<P> {
         if head.opcode == Opcode::SoftReset {
             self.soft_reset(cx, stack, head.key_id)?;
         }
-        self.address = from;
         cx.outcome.heard |= self.is_live();
         let negotiates = self.next.as_ref().is_some_and(|key| key.id == head.key_id);
         if let Some(current) = self.current.as_mut().filter(|_| negotiates) {
@@ -309,19 +308,26 @@ impl<P: Platform> Session<P> {
             }
         };
         key.heard = cx.now;
-        key.reliability.acked(&message.acks);
+        let mut is_fresh = key.reliability.acked(&message.acks);
         let session = stack.tls.get_mut(key.tls).ok_or(Discard::NotReady)?;
         let failed = key.has_failed();
         let (mut answered, mut resend_key, mut stuck) = (false, false, false);
         if let Some(id) = message.id {
-            key.reliability.receive(id, message.payload, &mut |id, payload| match id {
-                _ if failed => {}
-                0 => {
-                    answered = true;
-                    resend_key = EarlyNegotiation::parse(payload).is_ok_and(|early| early.resend_wkc);
+            key.reliability.receive(id, message.payload, &mut |id, payload| {
+                is_fresh = true;
+                match id {
+                    _ if failed => {}
+                    0 => {
+                        answered = true;
+                        resend_key = EarlyNegotiation::parse(payload).is_ok_and(|early| early.resend_wkc);
+                    }
+                    _ => stuck |= feed(session, payload).is_none(),
                 }
-                _ => stuck |= feed(session, payload).is_none(),
             });
+        }
+        // A repeated packet that was lost on its way may be anybody's recording.
+        if is_fresh {
+            self.address = from;
         }
         self.resend_key |= resend_key;
         match &mut key.stage {
