@@ -238,10 +238,9 @@ impl<P: Platform> Session<P> {
         }
     }
 
-    /// The key that data was sent with, for the time after this session.
+    /// The latest key that the peer is known to have, for the time after this session.
     pub(super) fn into_data_key(self) -> Option<Key<P>> {
-        let current = self.current?;
-        if current.data.confirmed { Some(current.data) } else { self.lame_duck.or(Some(current.data)) }
+        self.current.map(|current| current.data).filter(|key| key.confirmed).or(self.lame_duck)
     }
 
     pub(super) fn protection<'a>(&'a self, shared: &'a Protection<P::Crypto>) -> &'a Protection<P::Crypto> {
