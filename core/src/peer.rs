@@ -1,4 +1,4 @@
-//! One remote peer: the data channel, its keepalive and its options, towards one address.
+//! One remote peer: the data channel, the control channel if there is one, keepalive and options, towards one address.
 
 mod address;
 mod keepalive;
@@ -285,7 +285,7 @@ impl<'c, P: Platform> Peer<'c, P> {
         }
     }
 
-    /// Tells the time of day anew: `unix_now` seconds since 1970 at `now`. The next [`Peer::connect`] uses it.
+    /// Tells the time of day anew: `unix_now` seconds since 1970 at `now`. Negotiations and [`Peer::connect`] use it.
     pub fn set_unix_time(&mut self, now: Instant, unix_now: u64) {
         self.epoch = unix_now.saturating_sub(now.as_millis() / 1000);
     }
@@ -364,8 +364,8 @@ impl<'c, P: Platform> Peer<'c, P> {
         if !self.addresses.accepts(from) {
             return Err(Discard::Source);
         }
-        let payload = match &mut self.link {
-            Link::Static(link) => link.opener.open(now, datagram)?,
+        let (payload, is_live) = match &mut self.link {
+            Link::Static(link) => (link.opener.open(now, datagram)?, true),
             Link::Tls(link) => {
                 let head = datagram.first().copied().and_then(Head::parse).ok_or(Discard::ControlMalformed)?;
                 if !head.opcode.is_data() {
@@ -378,19 +378,12 @@ impl<'c, P: Platform> Peer<'c, P> {
         self.counters.authentic_read = self.counters.authentic_read.saturating_add(payload.len() as u64);
         let first = self.timers.get(Timer::Silence).is_some();
         let unframed = self.config.framing.open(payload);
-        if first && matches!(unframed.as_deref().map(Payload::parse), Ok(Payload::OccExit)) {
+        if (first || !is_live) && matches!(unframed.as_deref().map(Payload::parse), Ok(Payload::OccExit)) {
             // The rest of the farewell that caused this restart, or a recorded one.
             return Ok(None);
         }
-        self.keepalive.received(now);
-        if self.addresses.heard_from(from) {
-            self.timers.stop(Timer::Silence);
-            self.new_address = Some(from);
-            match &mut self.link {
-                Link::Static(_) if first => self.occ.ask_now(now, &mut self.timers),
-                Link::Static(_) => {}
-                Link::Tls(link) => link.follow(from),
-            }
+        if is_live {
+            self.heard(now, from, first);
         }
         let payload = unframed?;
         match Payload::parse(payload) {
@@ -422,6 +415,20 @@ impl<'c, P: Platform> Peer<'c, P> {
         }
         self.keepalive.active(now, payload.len());
         Ok(Some(payload))
+    }
+
+    /// Something authentic and new came from this address; `first` since the start.
+    fn heard(&mut self, now: Instant, from: SocketAddr, first: bool) {
+        self.keepalive.received(now);
+        if self.addresses.heard_from(from) {
+            self.timers.stop(Timer::Silence);
+            self.new_address = Some(from);
+            match &mut self.link {
+                Link::Static(_) if first => self.occ.ask_now(now, &mut self.timers),
+                Link::Static(_) => {}
+                Link::Tls(link) => link.follow(from),
+            }
+        }
     }
 
     /// Seals one packet from the tunnel device in place.
@@ -539,8 +546,8 @@ impl<'c, P: Platform> Peer<'c, P> {
             }
             return None;
         };
+        // It may be for anybody who asks for a session, so it does not take the place of a ping to the peer.
         self.counters.link_write = self.counters.link_write.saturating_add(datagram.len() as u64);
-        self.keepalive.sent(now);
         Some((to, datagram))
     }
 

@@ -25,6 +25,7 @@ use crate::crypto::{Fast, FastRng};
 use crate::failure::Fatal;
 use crate::link::udp::{self, Received, SendOutcome, UdpLink, UdpOptions};
 use crate::log::{self, Burst, Omitted};
+use crate::memory::OnDemand;
 use crate::replay_file::ReplayFile;
 use crate::resolver::{self, IpVersion, Resolver};
 use crate::signals::{Request, Signals};
@@ -54,12 +55,12 @@ impl Platform for Linux {
     type Crypto = Fast;
     type Rng = FastRng;
     /// Windows of up to 65,536 packets, as many as `replay-window` allows.
-    type ReplayBits = [u64; 1024];
+    type ReplayBits = OnDemand<u64, 1024>;
     type Tls = RustlsSession;
     type TlsSessions = [RustlsSession; 3];
     /// As many packets as a peer may send before it waits for an answer, and our own.
-    type ControlMemory = [u8; 18 * CELL];
-    const CONTROL_MEMORY: Self::ControlMemory = [0; 18 * CELL];
+    type ControlMemory = OnDemand<u8, { 18 * CELL }>;
+    const CONTROL_MEMORY: Self::ControlMemory = OnDemand::EMPTY;
 }
 
 /// What is done once, when the link is first set up: privileges are dropped then.
@@ -69,6 +70,9 @@ pub type Settle<'c> = Box<dyn FnOnce() -> Result<(), Fatal> + 'c>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Complaint {
     Discarded(Discriminant<Discard>),
+    /// A message of this kind on the control channel.
+    MessageIgnored(&'static str),
+    MessageRefused,
     NotSealed(NotReady),
     Socket(Errno),
     Device,
@@ -79,7 +83,8 @@ enum Complaint {
 pub struct EventLoop<'c> {
     config: &'c LinkConfig<'c>,
     host: &'c HostConfig,
-    gateway: Gateway<'c, Linux>,
+    /// On the heap: it is large, and whatever is moved on the way leaves its stack behind as used memory.
+    gateway: Box<Gateway<'c, Linux>>,
     started: Clock,
     tunnel: Tunnel<'c>,
     /// What all TLS sessions share; none with a static key.
@@ -135,6 +140,7 @@ impl<'c> EventLoop<'c> {
         let started = Clock::now();
         let now = Instant::from_millis(0);
         let mut gateway = Gateway::new(config, keys, FastRng::new(), now, unix_now())
+            .map(Box::new)
             .map_err(|error| Fatal::new(format!("Options error: {error}")))?;
         let replay_file = host.replay_persist.as_deref().map(|path| {
             ReplayFile::open(path)
@@ -219,6 +225,10 @@ impl<'c> EventLoop<'c> {
         }
         if ready.socket {
             self.receive();
+            // A key is known to the peer when its last message is acknowledged: that goes before data under this key.
+            if self.gateway.has_output(self.now()) {
+                self.drain()?;
+            }
         }
         if ready.device {
             self.transmit();
@@ -229,7 +239,10 @@ impl<'c> EventLoop<'c> {
             self.tunnel.open(self.remote)?;
             self.tunnel.add_routes(self.remote);
         }
-        self.gateway.handle_timeout(self.now());
+        // The clock may be set at any time, on a router long after the start.
+        let now = self.now();
+        self.gateway.peer_mut().set_unix_time(now, unix_now());
+        self.gateway.handle_timeout(now);
         self.housekeeping();
         Ok(())
     }
@@ -247,7 +260,19 @@ impl<'c> EventLoop<'c> {
                     }
                 }
                 Output::Event(event) => {
-                    log::line(event.level(), format_args!("{event}"));
+                    // What a peer can say without end.
+                    let complaint = match event {
+                        Event::MessageIgnored(kind) => Some(Complaint::MessageIgnored(kind)),
+                        Event::MessageRefused => Some(Complaint::MessageRefused),
+                        _ => None,
+                    };
+                    let level = event.level();
+                    match complaint {
+                        Some(complaint) => complain(&mut self.complaints, now, complaint, |omitted| {
+                            log::line(level, format_args!("{event}{omitted}"));
+                        }),
+                        None => log::line(level, format_args!("{event}")),
+                    }
                     if let (Event::InitialPacket { from, .. }, Some(tls)) = (&event, &self.tls) {
                         self.tunnel.set_untrusted(*from);
                         tls.set_environment(self.tunnel.environment().clone());

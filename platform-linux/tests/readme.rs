@@ -1,6 +1,12 @@
 //! The README says what the program says.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use longcable_core::error::Discard;
+use longcable_core::event::Event;
+use longcable_core::options::TlsOptions;
+use longcable_core::tls::TlsFailure;
+use longcable_core::x509::Reason;
 
 const BEGIN: &str = "<!-- options: begin -->\n";
 const END: &str = "<!-- options: end -->\n";
@@ -8,8 +14,7 @@ const END: &str = "<!-- options: end -->\n";
 /// The list of options comes from the table that the parser uses. `UPDATE_README=1` writes it anew.
 #[test]
 fn the_readme_lists_the_options_as_the_table_has_them() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = std::fs::read_to_string(&path).expect("the README is there");
+    let (path, readme) = readme();
     let (before, rest) = readme.split_once(BEGIN).expect("the README has the mark where the options begin");
     let (listed, after) = rest.split_once(END).expect("the README has the mark where the options end");
     let options = format!("{}\n", longcable::config::options_markdown().trim_end());
@@ -21,4 +26,50 @@ fn the_readme_lists_the_options_as_the_table_has_them() {
         listed == options,
         "the README's options are out of date: UPDATE_README=1 cargo test -p longcable --test readme"
     );
+}
+
+/// What the README explains about failing links is what the program says.
+#[test]
+fn the_readme_quotes_log_lines_that_exist() {
+    let reasons = [
+        Reason::Fingerprint,
+        Reason::UnknownIssuer,
+        Reason::ClockNotSet,
+        Reason::NotYetValid,
+        Reason::Expired,
+        Reason::ExtendedKeyUsage,
+        Reason::KeyUsage,
+        Reason::Name,
+        Reason::Revoked,
+        Reason::RevocationListExpired,
+    ];
+    let discards = [Discard::ControlAuthentication, Discard::ControlWrapping, Discard::Role(7)];
+    let events = [
+        Event::HandshakeTimeout(TlsOptions::default().hand_window),
+        Event::PeerSilent { address: None, seconds: 60, discarded: 0 },
+        Event::MessageIgnored("PUSH_REQUEST"),
+        Event::TlsFailed(TlsFailure::new("alert", true)),
+    ];
+    let mut said: Vec<String> = reasons.iter().map(Reason::to_string).collect();
+    said.extend(discards.iter().map(Discard::to_string));
+    said.extend(events.iter().map(Event::to_string));
+    // This one is made of two lists, which the interop tests look at.
+    said.push("ERROR: failed to negotiate cipher with peer".to_owned());
+
+    let (_, readme) = readme();
+    let (_, table) = readme.split_once("<!-- tls log: begin -->\n").expect("the README has the table");
+    let (table, _) = table.split_once("<!-- tls log: end -->").expect("the table has an end");
+    let lines = table.lines().skip(2).map(|row| row.split('|').nth(1).expect("a first column"));
+    let mut quoted = 0;
+    for quote in lines.flat_map(|column| column.split('`').skip(1).step_by(2)) {
+        assert!(said.iter().any(|line| line.contains(quote)), "nothing says '{quote}'");
+        quoted += 1;
+    }
+    assert!(quoted >= said.len(), "each of these has its row");
+}
+
+fn readme() -> (PathBuf, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let text = std::fs::read_to_string(&path).expect("the README is there");
+    (path, text)
 }

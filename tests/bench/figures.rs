@@ -51,7 +51,7 @@ impl Figure {
     /// What it is, with its unit.
     pub(crate) fn label(self) -> &'static str {
         match self {
-            Self::FirstPing => "start to first ping, ms",
+            Self::FirstPing => "start of A to first ping, ms",
             Self::PingMedian => "ping median, us",
             Self::PingP99 => "ping 99th percentile, us",
             Self::OneStreamAToB => "TCP, 1 stream, A to B, Mbit/s",

@@ -5,6 +5,7 @@
 
 mod figures;
 mod flood;
+mod kind;
 mod machine;
 mod pair;
 mod table;
@@ -17,21 +18,25 @@ use std::{env, fs};
 
 use longcable::demo::lab;
 
+use kind::{Kind, Protection};
 use machine::{Steal, load, unix_time};
 use pair::{Bench, Pair};
-use table::Round;
+use table::{Round, Study};
 
 const USAGE: &str = "\
 Usage: tests/bench/run [OPTION]...
 
-  --quick           under a minute, rougher
-  --rounds N        how often each pair has its turn (default: 4, quick: 2)
-  --longcable PATH  the program to measure (default: the one built beside this)
-  --openvpn PATH    what to measure it against (default: openvpn)
-  --cipher NAME     default: AES-256-CBC
-  --auth NAME       default: SHA1
-  --config LINE     one more config line for both ends; may be repeated
-  --no-mixed        without the pair of longcable and openvpn
+  --static            only links with a static key
+  --tls               only links with TLS
+  --quick             under two minutes for both, rougher
+  --rounds N          how often each pair has its turn (default: 4, quick: 2)
+  --longcable PATH    the program to measure (default: the one built beside this)
+  --openvpn PATH      what to measure it against (default: openvpn)
+  --cipher NAME       with a static key (default: AES-256-CBC)
+  --auth NAME         with a static key (default: SHA1)
+  --data-cipher NAME  with TLS (default: AES-256-GCM)
+  --config LINE       one more config line for all; may be repeated
+  --no-mixed          without the pair of longcable and openvpn
 ";
 
 /// A round in which the hypervisor took more than this share of the processors is not counted.
@@ -57,7 +62,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let iperf3 = installed(Path::new("iperf3"))?;
     lab::catch_interrupts()?;
     lab::leave_the_network().map_err(|error| format!("cannot leave the network, run this as root: {error}"))?;
-    let bench = Bench::new(iperf3, options.seconds, options.config)?;
+    let bench = Bench::new(iperf3, options.seconds)?;
 
     let mut pairs = vec![
         Pair { name: "openvpn", a: openvpn.clone(), b: openvpn.clone() },
@@ -70,29 +75,36 @@ fn run() -> Result<(), Box<dyn Error>> {
     if load > 0.3 {
         eprintln!("Other programs are busy (load {load:.1} a processor): the figures will be rough.");
     }
-    let mut rounds = Vec::new();
+    let mut studies: Vec<Study> = options.kinds.into_iter().map(|kind| Study { kind, rounds: Vec::new() }).collect();
     for number in 1..=options.rounds {
-        eprint!("round {number} of {}:", options.rounds);
-        let steal = Steal::start()?;
-        let mut samples = Vec::new();
-        for pair in &pairs {
-            eprint!(" {}", pair.name);
-            let sample = bench.measure(pair).map_err(|error| format!("{}: {error}", pair.name))?;
-            samples.push((pair.name, sample));
+        for Study { kind, rounds } in &mut studies {
+            eprint!("round {number} of {}, {}:", options.rounds, kind.protection.name());
+            let round = measure(&bench, kind, &pairs)?;
+            eprintln!(", steal {:.1} %{}", round.steal * 100.0, if round.clean { "" } else { ": dropped" });
+            rounds.push(round);
         }
-        let steal = steal.share()?;
-        let clean = steal <= MOST_STEAL;
-        eprintln!(", steal {:.1} %{}", steal * 100.0, if clean { "" } else { ": dropped" });
-        rounds.push(Round { steal, clean, samples });
     }
 
-    println!("{}", table::markdown(&rounds));
+    println!("{}", table::markdown(&studies));
     let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/results");
     fs::create_dir_all(&results)?;
     let file = results.join(format!("{}.json", unix_time()));
-    fs::write(&file, serde_json::to_vec_pretty(&table::json(&rounds, &bench.config))?)?;
+    fs::write(&file, serde_json::to_vec_pretty(&table::json(&studies))?)?;
     eprintln!("raw figures: {}", file.display());
     Ok(())
+}
+
+/// Each pair has its turn.
+fn measure(bench: &Bench, kind: &Kind, pairs: &[Pair]) -> Result<Round, Box<dyn Error>> {
+    let steal = Steal::start()?;
+    let mut samples = Vec::new();
+    for pair in pairs {
+        eprint!(" {}", pair.name);
+        let sample = bench.measure(kind, pair).map_err(|error| format!("{}: {error}", pair.name))?;
+        samples.push((pair.name, sample));
+    }
+    let steal = steal.share()?;
+    Ok(Round { steal, clean: steal <= MOST_STEAL, samples })
 }
 
 struct Options {
@@ -100,7 +112,7 @@ struct Options {
     seconds: Duration,
     openvpn: PathBuf,
     longcable: PathBuf,
-    config: String,
+    kinds: Vec<Kind>,
     mixed: bool,
 }
 
@@ -110,27 +122,42 @@ impl Options {
         let beside = env::current_exe()?.with_file_name("longcable");
         let (mut openvpn, mut longcable, mut mixed) = (PathBuf::from("openvpn"), beside, true);
         let (mut quick, mut rounds) = (false, None);
-        let (mut cipher, mut auth, mut config) = ("AES-256-CBC".to_owned(), "SHA1".to_owned(), String::new());
+        let mut wanted = [Protection::Static, Protection::Tls].to_vec();
+        let (mut cipher, mut auth) = ("AES-256-CBC".to_owned(), "SHA1".to_owned());
+        let (mut data_cipher, mut config) = ("AES-256-GCM".to_owned(), String::new());
         let mut arguments = env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
                 "--quick" => quick = true,
+                "--static" => wanted.retain(|protection| *protection == Protection::Static),
+                "--tls" => wanted.retain(|protection| *protection == Protection::Tls),
                 "--no-mixed" => mixed = false,
                 "--rounds" => rounds = Some(value()?.parse()?),
                 "--longcable" => longcable = value()?.into(),
                 "--openvpn" => openvpn = value()?.into(),
                 "--cipher" => cipher = value()?,
                 "--auth" => auth = value()?,
+                "--data-cipher" => data_cipher = value()?,
                 "--config" => config = format!("{config}{}\n", value()?),
                 "--help" | "-h" => return Ok(None),
                 _ => return Err(format!("{argument} is no option\n\n{USAGE}").into()),
             }
         }
+        if wanted.is_empty() {
+            return Err("--static and --tls exclude each other".into());
+        }
+        let kind = |protection| {
+            let lines = match protection {
+                Protection::Static => format!("cipher {cipher}\nauth {auth}\n{config}"),
+                Protection::Tls => format!("data-ciphers {data_cipher}\n{config}"),
+            };
+            Kind { protection, config: lines }
+        };
         Ok(Some(Self {
             rounds: rounds.unwrap_or(if quick { 2 } else { 4 }),
             seconds: Duration::from_secs(if quick { 1 } else { 2 }),
-            config: format!("cipher {cipher}\nauth {auth}\n{config}"),
+            kinds: wanted.into_iter().map(kind).collect(),
             openvpn,
             longcable,
             mixed,

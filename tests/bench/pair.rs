@@ -14,12 +14,16 @@ use longcable::demo::probe::Pinger;
 use longcable::net::InterfaceAddress;
 
 use crate::figures::{Figure, Sample, quantile};
-use crate::flood::flood;
+use crate::flood::{Flood, flood};
+use crate::kind::{End, Kind, Protection};
 use crate::machine::{cpu_seconds, memory};
 
 const PINGS: usize = 1500;
 const SMALL: usize = 64;
 const LARGE: usize = 1400;
+
+/// How long B runs before A is started.
+const LEAD: Duration = Duration::from_millis(300);
 
 /// Who runs at the two ends.
 pub(crate) struct Pair {
@@ -33,8 +37,6 @@ pub(crate) struct Bench {
     iperf3: PathBuf,
     /// How long a TCP measurement takes; one of packets takes half of it.
     length: Duration,
-    /// The config lines that both ends have in common.
-    pub(crate) config: String,
     scratch: Scratch,
     a: Namespace,
     b: Namespace,
@@ -53,15 +55,12 @@ enum Way {
     BToA,
 }
 
-const OUTER: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)];
-const INNER: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 1, 0, 1), Ipv4Addr::new(10, 1, 0, 2)];
-
 impl Bench {
     /// Lays the cable. To be called by a process that may change its network.
-    pub(crate) fn new(iperf3: PathBuf, length: Duration, config: String) -> io::Result<Self> {
+    pub(crate) fn new(iperf3: PathBuf, length: Duration) -> io::Result<Self> {
         let (a, b) = (Namespace::create()?, Namespace::create()?);
         lab::cable((&a, "wan-a"), (&b, "wan-b"))?;
-        for (namespace, device, address) in [(&a, "wan-a", OUTER[0]), (&b, "wan-b", OUTER[1])] {
+        for (namespace, device, address) in [(&a, "wan-a", End::A.outer()), (&b, "wan-b", End::B.outer())] {
             let netlink = namespace.netlink()?;
             let address = InterfaceAddress::Subnet { local: IpAddr::V4(address), prefix: 24 };
             netlink
@@ -71,29 +70,26 @@ impl Bench {
                 .and_then(|device| netlink.add_address(&device, address))
                 .map_err(io::Error::other)?;
         }
-        Ok(Self { iperf3, length, config, scratch: Scratch::create(false)?, a, b })
+        Ok(Self { iperf3, length, scratch: Scratch::create(false)?, a, b })
     }
 
-    /// Starts a pair, measures all there is, and ends it. With the log when something breaks.
-    pub(crate) fn measure(&self, pair: &Pair) -> Result<Sample, Box<dyn Error>> {
+    /// Starts a pair with a link of this kind, measures all there is, and ends it. With the log when something breaks.
+    pub(crate) fn measure(&self, kind: &Kind, pair: &Pair) -> Result<Sample, Box<dyn Error>> {
         let directory = self.scratch.path();
-        if !directory.join("static.key").exists() {
+        if kind.protection == Protection::Static && !directory.join("static.key").exists() {
             let mut genkey = Command::new(&pair.a);
             genkey.args(["--genkey", "secret", "static.key"]).current_dir(directory);
             if !genkey.stdout(Stdio::null()).status()?.success() {
                 return Err("--genkey secret FILE made no key".into());
             }
         }
-        for (name, here, there) in [("a", 0, 1), ("b", 1, 0)] {
-            let config = format!(
-                "dev tun\nproto udp\nremote {}\nifconfig {} {}\nsecret static.key {here}\nping 10\nverb 3\n{}",
-                OUTER[there], INNER[here], INNER[there], self.config
-            );
-            fs::write(directory.join(name).with_extension("conf"), config)?;
+        for end in [End::A, End::B] {
+            fs::write(directory.join(end.name()).with_extension("conf"), kind.config_of(end))?;
         }
+        let b = Daemon::start(&self.b, &pair.b, directory, End::B.name())?;
+        thread::sleep(LEAD);
         let start = Instant::now();
-        let b = Daemon::start(&self.b, &pair.b, directory, "b")?;
-        let a = Daemon::start(&self.a, &pair.a, directory, "a")?;
+        let a = Daemon::start(&self.a, &pair.a, directory, End::A.name())?;
         let mut running = Running { bench: self, a, b };
         running.measure(start).map_err(|error| {
             let log = |daemon: &Daemon| daemon.last_lines(8).join("\n    ");
@@ -105,7 +101,7 @@ impl Bench {
 impl Running<'_> {
     fn measure(&mut self, start: Instant) -> Result<Sample, Box<dyn Error>> {
         let mut sample = Sample::new();
-        let mut pinger = Pinger::new(&self.bench.a, Ipv4Addr::UNSPECIFIED, INNER[1])?;
+        let mut pinger = Pinger::new(&self.bench.a, Ipv4Addr::UNSPECIFIED, End::B.inner())?;
         let first = pinger.first_answer(start, Duration::from_secs(10), || self.check())?;
         sample.push((Figure::FirstPing, first.ok_or("no ping came through in ten seconds")?.as_secs_f64() * 1e3));
         thread::sleep(Duration::from_millis(200));
@@ -153,12 +149,12 @@ impl Running<'_> {
         Ok(sample)
     }
 
-    fn packets(&mut self, way: Way, size: usize) -> Result<crate::flood::Flood, Box<dyn Error>> {
+    fn packets(&mut self, way: Way, size: usize) -> Result<Flood, Box<dyn Error>> {
         self.check()?;
         let Bench { a, b, length, .. } = self.bench;
         let flood = match way {
-            Way::AToB => flood(a, b, INNER[1], size, *length / 2),
-            Way::BToA => flood(b, a, INNER[0], size, *length / 2),
+            Way::AToB => flood(a, b, End::B.inner(), size, *length / 2),
+            Way::BToA => flood(b, a, End::A.inner(), size, *length / 2),
         }?;
         if flood.packets == 0.0 { Err("no packet came through".into()) } else { Ok(flood) }
     }
@@ -171,7 +167,7 @@ impl Running<'_> {
         server.args(["--server", "--one-off"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut server = b.spawn(&mut server)?;
         let mut client = Command::new(iperf3);
-        client.args(["--json", "--client"]).arg(INNER[1].to_string());
+        client.args(["--json", "--client"]).arg(End::B.inner().to_string());
         client.arg("--time").arg(length.as_secs().to_string()).arg("--parallel").arg(streams.to_string());
         if let Way::BToA = way {
             client.arg("--reverse");

@@ -5,7 +5,14 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::figures::{Figure, Sample, median};
+use crate::kind::Kind;
 use crate::machine::{description, unix_time};
+
+/// What was measured of one kind of link.
+pub(crate) struct Study {
+    pub(crate) kind: Kind,
+    pub(crate) rounds: Vec<Round>,
+}
 
 /// Each pair's turn, in one stretch of time.
 pub(crate) struct Round {
@@ -29,8 +36,15 @@ impl Round {
     }
 }
 
+/// A table for each kind of link.
+pub(crate) fn markdown(studies: &[Study]) -> String {
+    let tables: Vec<String> =
+        studies.iter().map(|study| format!("{}:\n\n{}", study.kind.title(), medians(&study.rounds))).collect();
+    format!("{}\n\n{}", description(), tables.join("\n\n"))
+}
+
 /// Medians over the rounds that count, and the medians of the ratios within each of them.
-pub(crate) fn markdown(rounds: &[Round]) -> String {
+fn medians(rounds: &[Round]) -> String {
     let clean: Vec<&Round> = rounds.iter().filter(|round| round.clean).collect();
     let (counted, note) = match (clean.len(), rounds.len() - clean.len()) {
         (0, dropped) => {
@@ -60,11 +74,11 @@ pub(crate) fn markdown(rounds: &[Round]) -> String {
         }
         rows.push(row);
     }
-    format!("{}\n\n{}\n{note}; a ratio is that to openvpn in the same round.", description(), aligned(&rows))
+    format!("{}\n{note}; a ratio is that to openvpn in the same round.", aligned(&rows))
 }
 
 /// Everything, for whoever wants to compute something else.
-pub(crate) fn json(rounds: &[Round], config: &str) -> Value {
+pub(crate) fn json(studies: &[Study]) -> Value {
     let sample = |sample: &Sample| -> Value {
         sample.iter().map(|(figure, value)| (figure.label().to_owned(), json!(value))).collect()
     };
@@ -72,11 +86,17 @@ pub(crate) fn json(rounds: &[Round], config: &str) -> Value {
         let pairs: Value = round.samples.iter().map(|(name, values)| ((*name).to_owned(), sample(values))).collect();
         json!({ "steal": round.steal, "counted": round.clean, "pairs": pairs })
     };
+    let link = |study: &Study| {
+        json!({
+            "protection": study.kind.protection.name(),
+            "config": study.kind.config,
+            "rounds": study.rounds.iter().map(round).collect::<Vec<_>>(),
+        })
+    };
     json!({
         "unix_time": unix_time(),
         "machine": description(),
-        "config": config,
-        "rounds": rounds.iter().map(round).collect::<Vec<_>>(),
+        "links": studies.iter().map(link).collect::<Vec<_>>(),
     })
 }
 

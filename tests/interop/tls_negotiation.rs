@@ -112,7 +112,7 @@ const EXPORTER: u32 = 8;
 const NEGOTIATION: u32 = 32;
 const ALL: u32 = 0xffff;
 
-const OLDER: [Older; 6] = [
+const OLDER: [Older; 7] = [
     // A TLS library without an exporter.
     Older { announces: Some(ALL & !EXPORTER), more: "", exports: false, data_v2: true, cipher: "AES-256-GCM" },
     Older {
@@ -132,6 +132,13 @@ const OLDER: [Older; 6] = [
     },
     Older { announces: Some(ALL & !DATA_V2), more: "", exports: true, data_v2: false, cipher: "AES-256-GCM" },
     // 2.3 to 2.5.
+    Older {
+        announces: None,
+        more: "data-ciphers-fallback AES-256-GCM",
+        exports: false,
+        data_v2: false,
+        cipher: "AES-256-GCM",
+    },
     Older { announces: None, more: "cipher AES-256-CBC", exports: false, data_v2: false, cipher: "AES-256-CBC" },
     Older {
         announces: None,

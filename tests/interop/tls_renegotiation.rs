@@ -41,10 +41,12 @@ fn renegotiated(link: &Link<'_>, programs: [Program; 2], wanted: usize) {
     for (end, program) in [&link.left, &link.right].into_iter().zip(programs) {
         let count = keys(end, program);
         assert!(count >= wanted, "{count} keys, not {wanted}");
-        for trouble in ["TLS Error", "packet error", "restarting", "VERIFY ERROR", "out of sync"] {
-            assert_eq!(end.count(trouble), 0, "'{trouble}'");
+        let log = end.log();
+        // Before that, packets of a peer that was not ready yet may have been in the way.
+        let (_, since) = log.split_once("Initialization Sequence Completed").expect("the link stands");
+        for trouble in ["TLS Error", "packet error", "restarting", "VERIFY ERROR", "out of sync", "not initialized"] {
+            assert!(!since.contains(trouble), "'{trouble}'");
         }
-        assert_eq!(end.count("Initialization Sequence Completed"), 1);
     }
 }
 
@@ -115,7 +117,7 @@ for_each_pair! {
     /// Seven key ids are used up and the first of them comes again.
     fn key_ids_come_round(programs) {
         let lab = Lab::new();
-        let link = Link::tls(&lab, programs, Role::Server, ["reneg-pkts 60\nreneg-sec 0", "reneg-sec 0"]);
+        let link = Link::tls(&lab, programs, Role::Server, ["reneg-pkts 200\nreneg-sec 0", "reneg-sec 0"]);
         let start = Instant::now();
         let mut pinger = link.pinger();
         while keys(&link.left, programs[0]) < 10 {

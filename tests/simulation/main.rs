@@ -27,7 +27,8 @@ fn seeds() -> Range<u64> {
 /// Runs `scenario` for each seed, on all processors, and gives what it says of each; a failure names its seed.
 fn for_each_seed<T: Send>(scenario: impl Fn(u64) -> T + Sync + RefUnwindSafe) -> Vec<T> {
     let (left, results, failed) = (Mutex::new(seeds()), Mutex::new(Vec::new()), Mutex::new(Vec::new()));
-    let next = || left.lock().expect("no one panics here").next().filter(|_| failed.lock().expect("nor here").is_empty());
+    let next =
+        || left.lock().expect("no one panics here").next().filter(|_| failed.lock().expect("nor here").is_empty());
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, |count| count.get()) {
             scope.spawn(|| {

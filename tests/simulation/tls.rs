@@ -29,17 +29,21 @@ fn handshakes_complete_on_a_terrible_network() {
     /// One handshake in several fails; so many in a row do not.
     const ATTEMPTS: u64 = 8;
     let attempts = for_each_seed(|seed| {
-        with_link(seed, |_| format!("ping-restart 120\nhand-window {HAND_WINDOW}\n"), |mut world| {
-            world.set_faults(TERRIBLE);
-            let begin = world.now();
-            let most = ATTEMPTS * (HAND_WINDOW + 1);
-            assert!(world.run_until(most, World::is_up), "the link is not up after {most} s");
-            let attempts = world.now().since(begin).as_secs() / HAND_WINDOW;
-            world.run_seconds(10);
-            world.check_deliveries();
-            world.expect_traffic_both_ways();
-            attempts
-        })
+        with_link(
+            seed,
+            |_| format!("ping-restart 120\nhand-window {HAND_WINDOW}\n"),
+            |mut world| {
+                world.set_faults(TERRIBLE);
+                let begin = world.now();
+                let most = ATTEMPTS * (HAND_WINDOW + 1);
+                assert!(world.run_until(most, World::is_up), "the link is not up after {most} s");
+                let attempts = world.now().since(begin).as_secs() / HAND_WINDOW;
+                world.run_seconds(10);
+                world.check_deliveries();
+                world.expect_traffic_both_ways();
+                attempts
+            },
+        )
     });
     let at_once = attempts.iter().filter(|attempts| **attempts == 0).count();
     assert!(at_once * 10 >= attempts.len() * 8, "of {} handshakes only {at_once} fit into a window", attempts.len());

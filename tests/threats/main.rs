@@ -3,6 +3,7 @@
 //! "Dropped" means: an error and one count, no reply, no state changed.
 
 mod link;
+mod tls;
 
 use std::net::SocketAddr;
 

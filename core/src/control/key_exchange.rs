@@ -5,8 +5,8 @@ use zeroize::Zeroizing;
 
 use crate::control::key_state::{Identity, KeyState, Stage};
 use crate::control::negotiation::{self, Agreed, PeerId};
-use crate::control::protection::Protection;
-use crate::control::session::{Context, Current, Key, Session, seconds};
+use crate::control::protection::{Guard, Protection};
+use crate::control::session::{Context, Current, Key, Session, expiry, seconds};
 use crate::control::wrapping::Wrapping;
 use crate::crypto::key_derivation::KeyMaterial;
 use crate::crypto::replay::{ReplayBits, ReplayWindow};
@@ -42,7 +42,16 @@ impl<P: Platform> Session<P> {
             let known = self.identity;
             let Some(key) = self.key(negotiates && self.next.is_some()) else { return Ok(()) };
             match &mut key.stage {
-                Stage::Reset { answered: true } if key.reliability.is_all_acked() => key.stage = Stage::Handshake,
+                Stage::Reset { answered: true } if key.reliability.is_all_acked() => {
+                    key.stage = Stage::Handshake;
+                    if let Some(current) = self.current.as_mut().filter(|_| negotiates) {
+                        // A peer that is refused now cannot put this off by asking again.
+                        current.data.expires.get_or_insert(cx.now + expiry(cx.config));
+                    }
+                    if let (true, Some(session)) = (core::mem::take(&mut self.displaced), self.peer) {
+                        cx.notify(Event::InitialPacket { from: self.address, session });
+                    }
+                }
                 Stage::Reset { .. } | Stage::Failed { .. } | Stage::Dead => return Ok(()),
                 Stage::Handshake => match tls.step()? {
                     TlsProgress::Handshaking => return Ok(()),
@@ -105,6 +114,9 @@ impl<P: Platform> Session<P> {
         record: &[u8],
     ) -> Result<(), TlsFailure> {
         let message = KeyMessage::parse(record, cx.role.other()).map_err(|error| TlsFailure::new(error, false))?;
+        if message.has_long_credentials() {
+            return Err(TlsFailure::new("the peer's user name or password is too long", false));
+        }
         let Some(KeyState { id, started, stage: Stage::Exchange { peer: verified, sent }, .. }) = &mut self.next else {
             return Ok(());
         };
@@ -142,8 +154,6 @@ impl<P: Platform> Session<P> {
             .data_key(cx, id, started, &verified, agreed, &material)
             .map_err(|_| TlsFailure::new("this cipher or digest is not supported here", false))?;
         let lifetime = lifetime(cx);
-        // Counted from now: a negotiation may take longer than its key is to live.
-        let renewal = (!lifetime.is_zero()).then(|| cx.now + lifetime);
         cx.notify(Event::DataChannel {
             cipher: agreed.suite.cipher,
             key_id: id.get(),
@@ -152,8 +162,8 @@ impl<P: Platform> Session<P> {
         });
         let Some(mut control) = self.next.take() else { return Ok(()) };
         control.stage = Stage::Established;
-        if let Some(before) = self.current.replace(Current { control, data, renewal }) {
-            let expires = before.data.expires.unwrap_or(cx.now + seconds(cx.config.tls.tran_window));
+        if let Some(before) = self.current.replace(Current { control, data, lifetime }) {
+            let expires = before.data.expires.unwrap_or(cx.now + expiry(cx.config));
             self.lame_duck = Some(DataKey { expires: Some(expires), ..before.data });
         } else {
             cx.outcome.connected = Some((self.address, agreed));
@@ -185,7 +195,7 @@ impl<P: Platform> Session<P> {
             let original = self.protection(shared).original_key();
             let wrapping = Wrapping::dynamic(&bytes, original, cx.role)
                 .map_err(|_| TlsFailure::new("tls-crypt is not supported here", false))?;
-            self.dynamic = Some((wrapping, shared.guard(cx.config, cx.unix_now)));
+            self.dynamic = Some((wrapping, Guard::new(cx.config, cx.unix_now, 0)));
         }
         Ok(())
     }

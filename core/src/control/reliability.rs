@@ -99,6 +99,11 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> Reliability<M> {
         self.settled.clear();
     }
 
+    /// How many sent packets are not acknowledged.
+    pub fn under_way(&self) -> usize {
+        self.sent.len()
+    }
+
     /// Forgets what has been received: another peer begins with its id 0. What was sent still waits.
     pub fn forget_received(&mut self) {
         self.next_receive = 0;

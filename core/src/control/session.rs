@@ -28,10 +28,8 @@ const ACKS_WITH_PAYLOAD: usize = 4;
 const ACKS_ALONE: usize = 8;
 /// Bytes of a control packet besides its wrapping and payload.
 const PLAIN_OVERHEAD: usize = 1 + ACKS_WITH_PAYLOAD * 4 + SessionId::LEN + 4;
-/// A first negotiation that the peer has not moved on for so long gives way to another one.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// A new key is asked for this long after the peer has the last one.
-const SETTLING: Duration = Duration::from_secs(1);
+/// Bytes of TLS that a packet carries at least, however small `max-packet-size` is.
+const PAYLOAD_MIN: usize = 16;
 /// The peer may ask for a new key this often.
 const RENEGOTIATION_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -58,8 +56,8 @@ impl<P: Platform> Context<'_, P> {
 pub(super) struct Stack<'x, P: Platform> {
     pub(super) protection: &'x Protection<P::Crypto>,
     pub(super) tls: &'x mut [P::Tls],
-    /// The TLS session that a renegotiation may use, if there is one.
-    pub(super) spare: Option<usize>,
+    /// The TLS session that nobody uses, if there is one.
+    pub(super) free: Option<usize>,
 }
 
 /// What an input has led to, for the peer that owns the sessions.
@@ -73,7 +71,7 @@ pub(crate) struct Outcome {
     pub(crate) peer_left: bool,
     /// The session can neither go on nor be replaced.
     pub(crate) failed: bool,
-    /// A packet of the live session was accepted.
+    /// A packet of the live session was accepted that nobody else can have made.
     pub(crate) heard: bool,
 }
 
@@ -83,23 +81,15 @@ pub(super) type Key<P> = DataKey<<P as Platform>::Crypto, <P as Platform>::Repla
 pub(super) struct Current<P: Platform> {
     pub(super) control: KeyState<P::ControlMemory>,
     pub(super) data: Key<P>,
-    /// When a new key is to be negotiated, if there is a time for that.
-    pub(super) renewal: Option<Instant>,
-}
-
-impl<P: Platform> Current<P> {
-    /// Notes if the peer has turned out to have the key. Packets under the one before may still be under way then.
-    pub(super) fn confirm(&mut self, now: Instant) {
-        if !self.data.confirmed && (self.data.in_use || self.control.reliability.is_all_acked()) {
-            self.data.confirmed = true;
-            self.renewal = self.renewal.map(|at| at.max(now + SETTLING));
-        }
-    }
+    /// How long the key is used before a new one is negotiated; zero is for ever.
+    pub(super) lifetime: Duration,
 }
 
 pub(super) struct Session<P: Platform> {
     pub(super) own: SessionId,
     pub(super) peer: Option<SessionId>,
+    /// `peer` is not the first that greeted, and the host has not been told of it.
+    pub(super) displaced: bool,
     pub(super) address: SocketAddr,
     /// This end has begun it.
     pub(super) ours: bool,
@@ -139,6 +129,7 @@ impl<P: Platform> Session<P> {
         Self {
             own: SessionId::generate(cx.rng),
             peer: None,
+            displaced: false,
             address,
             ours,
             guard: protection.guard(cx.config, cx.unix_now),
@@ -165,10 +156,9 @@ impl<P: Platform> Session<P> {
         self.next.as_ref().is_some_and(|key| matches!(key.stage, Stage::Reset { .. })) && self.current.is_none()
     }
 
-    /// Until when its negotiation is not to be disturbed. Resets alone do not move it on.
-    pub(super) fn patience_ends(&self) -> Option<Instant> {
-        let key = self.next.as_ref()?;
-        Some(if key.is_open() { key.heard } else { key.started } + PATIENCE)
+    /// When the peer last moved the negotiation on.
+    pub(super) fn heard(&self) -> Option<Instant> {
+        self.next.as_ref().map(|key| key.heard)
     }
 
     /// Whether this is our id.
@@ -213,7 +203,13 @@ impl<P: Platform> Session<P> {
         self.current.is_some()
     }
 
-    /// Takes the peer's hard reset. `guard` has seen it already.
+    /// Whether its newest key began to be negotiated less than `age` ago.
+    pub(super) fn is_younger(&self, age: Duration, now: Instant) -> bool {
+        self.current.as_ref().is_some_and(|current| now.since(current.data.since) < age)
+    }
+
+    /// Takes a peer's first packet that counts; unless it is a reset, that has come before. `guard` has seen it
+    /// already.
     pub(super) fn adopt(
         &mut self,
         cx: &mut Context<'_, P>,
@@ -221,26 +217,31 @@ impl<P: Platform> Session<P> {
         from: SocketAddr,
         guard: Guard,
         own_protection: Option<Protection<P::Crypto>>,
+        is_reset: bool,
     ) {
         if self.peer.is_some() {
-            // Another peer than the one that answered first: what that one sent is forgotten.
+            // Another peer than the one that answered first: what that one sent is forgotten. A stranger can send
+            // thousands of greetings, so this is told when there is an answer to ours.
+            self.displaced = true;
             if let Some(key) = &mut self.next {
                 key.reliability.forget_received();
             }
+        } else {
+            cx.notify(Event::InitialPacket { from, session: peer });
         }
         self.peer = Some(peer);
         self.address = from;
         self.guard.window = guard.window;
-        self.own_protection = own_protection;
-        cx.notify(Event::InitialPacket { from, session: peer });
         if let Some(key) = &mut self.next {
             key.reliability.resend_now();
+            if !is_reset {
+                key.stage = Stage::Reset { answered: true };
+                key.reliability.receive(0, &[], &mut |_, _| {});
+            }
         }
-    }
-
-    /// The latest key that the peer is known to have, for the time after this session.
-    pub(super) fn into_data_key(self) -> Option<Key<P>> {
-        self.current.map(|current| current.data).filter(|key| key.confirmed).or(self.lame_duck)
+        if is_reset || own_protection.is_some() {
+            self.own_protection = own_protection;
+        }
     }
 
     pub(super) fn protection<'a>(&'a self, shared: &'a Protection<P::Crypto>) -> &'a Protection<P::Crypto> {
@@ -269,7 +270,10 @@ impl<P: Platform> Session<P> {
         };
         let opened = wrapping.open(datagram)?;
         guard.accept(opened.packet_id, cx.now)?;
-        self.accepted(cx, stack, from, head, Message::parse(head.opcode, opened.body)?)
+        let is_authentic = opened.packet_id.is_some();
+        self.accepted(cx, stack, from, head, Message::parse(head.opcode, opened.body)?)?;
+        cx.outcome.heard |= is_authentic && self.is_live();
+        Ok(())
     }
 
     /// Handles what an authentic packet says.
@@ -291,7 +295,8 @@ impl<P: Platform> Session<P> {
         if head.opcode == Opcode::SoftReset {
             self.soft_reset(cx, stack, head.key_id)?;
         }
-        cx.outcome.heard |= self.is_live();
+        self.address = from;
+        let is_first = self.current.is_none();
         let negotiates = self.next.as_ref().is_some_and(|key| key.id == head.key_id);
         if let Some(current) = self.current.as_mut().filter(|_| negotiates) {
             current.data.in_use = true;
@@ -299,21 +304,27 @@ impl<P: Platform> Session<P> {
         let key = match (&mut self.next, &mut self.current) {
             (Some(next), _) if negotiates => next,
             (_, Some(current)) if current.control.id == head.key_id => &mut current.control,
-            (_, current) => {
-                // What belongs to a negotiation that has failed is not acknowledged: the peer would think it had not.
-                let is_gone = current.as_ref().is_some_and(|current| head.key_id != current.control.id.next());
-                self.stray = message.id.filter(|_| is_gone).map(|id| (head.key_id, id));
+            _ => {
+                self.stray = message.id.map(|id| (head.key_id, id));
                 return if self.stray.is_some() { Ok(()) } else { Err(Discard::UnknownKey(head.key_id.get())) };
             }
         };
-        key.heard = cx.now;
-        let mut is_fresh = key.reliability.acked(&message.acks);
+        let under_way = key.reliability.under_way();
+        key.reliability.acked(&message.acks);
+        if key.reliability.under_way() < under_way {
+            key.heard = cx.now;
+        }
+        // Who has not seen our reset yet may be anybody, at anybody's address: TLS does not listen to that.
+        let is_known = !is_first || key.reliability.is_all_acked() || !matches!(key.stage, Stage::Reset { .. });
+        if !is_known && message.id.is_some_and(|id| id > 0) {
+            return Err(Discard::UnknownSession);
+        }
         let session = stack.tls.get_mut(key.tls).ok_or(Discard::NotReady)?;
         let failed = key.has_failed();
-        let (mut answered, mut resend_key, mut stuck) = (false, false, false);
+        let (mut news, mut answered, mut resend_key, mut stuck) = (false, false, false, false);
         if let Some(id) = message.id {
             key.reliability.receive(id, message.payload, &mut |id, payload| {
-                is_fresh = true;
+                news = true;
                 match id {
                     _ if failed => {}
                     0 => {
@@ -324,14 +335,17 @@ impl<P: Platform> Session<P> {
                 }
             });
         }
-        // A repeated packet that was lost on its way may be anybody's recording.
-        if is_fresh {
-            self.address = from;
+        if news {
+            key.heard = cx.now;
         }
         self.resend_key |= resend_key;
         match &mut key.stage {
             Stage::Reset { answered: before } => *before |= answered,
-            Stage::Failed { .. } | Stage::Dead => return Ok(()),
+            Stage::Failed { .. } => {
+                self.flush(cx, stack, negotiates);
+                return Ok(());
+            }
+            Stage::Dead => return Ok(()),
             _ => {}
         }
         if stuck {
@@ -339,9 +353,6 @@ impl<P: Platform> Session<P> {
             return Ok(());
         }
         self.advance(cx, stack, negotiates);
-        if let Some(current) = &mut self.current {
-            current.confirm(cx.now);
-        }
         Ok(())
     }
 
@@ -363,11 +374,13 @@ impl<P: Platform> Session<P> {
     /// Starts to negotiate the next key; `None` if there is no TLS session to spare.
     pub(super) fn renegotiate(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, ours: bool) -> Option<()> {
         let current = self.current.as_mut()?;
-        let slot = stack.spare?;
+        let slot = stack.free?;
         let session = stack.tls.get_mut(slot)?;
         let id = current.control.id.next();
         cx.notify(Event::Renegotiating { ours });
-        current.data.expires = Some(cx.now + seconds(cx.config.tls.tran_window));
+        if ours {
+            current.data.expires.get_or_insert(cx.now + expiry(cx.config));
+        }
         let mut key = KeyState::start(id, Opcode::SoftReset, ours, slot, P::CONTROL_MEMORY, timeout(cx.config), cx.now);
         if let Err(failure) = session.start(cx.role, cx.unix_now) {
             cx.notify(Event::TlsFailed(failure));
@@ -379,13 +392,19 @@ impl<P: Platform> Session<P> {
 
     /// Lets one key's TLS move on as far as it can, and takes what it has to send.
     pub(super) fn advance(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, negotiates: bool) {
-        let Some((slot, id)) = self.key(negotiates).map(|key| (key.tls, key.id)) else { return };
+        let Some(slot) = self.key(negotiates).map(|key| key.tls) else { return };
         let Some(session) = stack.tls.get_mut(slot) else { return };
         if let Err(failure) = self.negotiate(cx, stack.protection, session, negotiates) {
             self.fail(cx, negotiates, failure);
         }
         // The negotiated key may have become the current one.
-        let negotiates = negotiates && self.next.is_some();
+        self.flush(cx, stack, negotiates && self.next.is_some());
+    }
+
+    /// Takes what one key's TLS has to send, as far as there is room.
+    fn flush(&mut self, cx: &Context<'_, P>, stack: &mut Stack<'_, P>, negotiates: bool) {
+        let Some((slot, id)) = self.key(negotiates).map(|key| (key.tls, key.id)) else { return };
+        let Some(session) = stack.tls.get_mut(slot) else { return };
         let v6 = self.address.is_ipv6();
         let protection = self.own_protection.as_ref().unwrap_or(stack.protection);
         let overhead = match &self.dynamic {
@@ -399,6 +418,7 @@ impl<P: Platform> Session<P> {
                 .saturating_sub(PLAIN_OVERHEAD)
                 .saturating_sub(overhead)
                 .saturating_sub(wkc)
+                .max(PAYLOAD_MIN)
         };
         let resend_key = core::mem::take(&mut self.resend_key);
         let wkc = if resend_key { protection.client_key().map_or(0, <[u8]>::len) } else { 0 };
@@ -442,7 +462,11 @@ impl<P: Platform> Session<P> {
                 let payload = out.get_mut(HEADROOM..)?.get_mut(..outgoing.payload.len())?;
                 payload.copy_from_slice(outgoing.payload);
                 (opcode, id, len) = (outgoing.opcode, Some(outgoing.id), outgoing.payload.len());
-                acks = key.reliability.take_acks(ACKS_WITH_PAYLOAD);
+                // A client's greeting is for any server: an acknowledgement of what another one may have forged
+                // would make it worthless. It follows on its own.
+                if !matches!(opcode, Opcode::HardResetClientV2 | Opcode::HardResetClientV3) {
+                    acks = key.reliability.take_acks(ACKS_WITH_PAYLOAD);
+                }
             } else if key.reliability.has_pending_acks() && self.peer.is_some() {
                 acks = key.reliability.take_acks(ACKS_ALONE);
             } else {
@@ -518,6 +542,11 @@ fn feed(tls: &mut impl TlsSession, mut bytes: &[u8]) -> Option<()> {
 
 fn timeout(config: &LinkConfig<'_>) -> Duration {
     seconds(config.tls.timeout)
+}
+
+/// How long a key may still be used once its successor is negotiated: long enough for that.
+pub(super) fn expiry(config: &LinkConfig<'_>) -> Duration {
+    seconds(config.tls.tran_window.max(config.tls.hand_window))
 }
 
 pub(super) fn seconds(n: u32) -> Duration {

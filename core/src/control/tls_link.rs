@@ -27,6 +27,12 @@ use crate::wire::opcode::{Head, KeyId, Opcode};
 /// A long header without a peer id.
 const NO_PEER_ID: u32 = 0x00ff_ffff;
 
+/// A negotiation that the peer has not moved on for so long gives way to another one.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A live session is replaced this often at most: a forged greeting is enough to make two ends begin another one.
+const SESSION_INTERVAL: Duration = Duration::from_secs(2);
+
 type Key<P> = DataKey<<P as Platform>::Crypto, <P as Platform>::ReplayBits>;
 
 /// The control channel of one link.
@@ -91,18 +97,6 @@ impl<P: Platform> TlsLink<P> {
         Some(slot)
     }
 
-    /// The TLS session for a renegotiation: a free one, or that of a peer that is still to prove itself.
-    fn spare_tls(&mut self) -> Option<usize> {
-        let free = self.free_tls();
-        free.or_else(|| self.pending.as_ref().filter(|pending| !pending.ours)?.next.as_ref().map(|key| key.tls))
-    }
-
-    /// Forgets the pending session if a renegotiation has taken its TLS session.
-    fn clear_usurped(&mut self) {
-        let slot = self.active.as_ref().and_then(|active| active.next.as_ref()).map(|key| key.tls);
-        self.pending.take_if(|pending| slot.is_some_and(|slot| pending.uses_tls(slot)));
-    }
-
     /// Handles a control packet.
     ///
     /// # Errors
@@ -125,29 +119,22 @@ impl<P: Platform> TlsLink<P> {
         if head.opcode.is_hard_reset() && head.key_id != KeyId::FIRST {
             return Err(Discard::ControlMalformed);
         }
-        let spare = self.spare_tls();
+        let free = self.free_tls();
         let known = [&mut self.pending, &mut self.active].into_iter().flatten().find(|session| session.is_with(sid));
-        match known {
-            Some(session) => {
-                let datagram = match head.opcode {
-                    Opcode::HardResetClientV3 | Opcode::ControlWkc => self.protection.unwrap_client(datagram)?.1,
-                    _ => datagram,
-                };
-                let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare };
-                session.handle(cx, stack, from, head, datagram)?;
-                self.clear_usurped();
-                self.promote(cx);
-            }
-            None if head.opcode.is_hard_reset() => self.hard_reset(cx, from, head, sid, datagram)?,
-            None => return Err(Discard::UnknownSession),
-        }
-        // As long as there is no live session, a peer that comes is not one that is silent.
-        cx.outcome.heard |= self.active.is_none();
+        let Some(session) = known else { return self.newcomer(cx, from, head, sid, datagram) };
+        let datagram = match head.opcode {
+            Opcode::HardResetClientV3 | Opcode::ControlWkc => self.protection.unwrap_client(datagram)?.1,
+            _ => datagram,
+        };
+        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
+        session.handle(cx, stack, from, head, datagram)?;
+        self.promote(cx);
         Ok(())
     }
 
-    /// A peer that is not known yet, or not any more, wants a session.
-    fn hard_reset(
+    /// A peer that is not known yet, or not any more, wants a session; or one that wanted it, and was displaced by
+    /// others who wanted one as well, shows that it has seen our answer.
+    fn newcomer(
         &mut self,
         cx: &mut Context<'_, P>,
         from: SocketAddr,
@@ -155,39 +142,51 @@ impl<P: Platform> TlsLink<P> {
         sid: SessionId,
         datagram: &mut [u8],
     ) -> Result<(), Discard> {
-        if self.active.is_some() && cx.config.tls.single_session {
-            return Err(Discard::SingleSession);
-        }
-        let busy = self.pending.as_ref().is_some_and(|pending| {
-            !pending.awaits_answer() && pending.patience_ends().is_some_and(|at| cx.now < at)
-        });
-        if busy {
-            return Err(Discard::Busy);
+        let is_reset = head.opcode.is_hard_reset();
+        let awaited = self.pending.as_ref().filter(|pending| pending.awaits_answer());
+        match &self.pending {
+            _ if !is_reset && (awaited.is_none() || head.key_id != KeyId::FIRST) => {
+                return Err(Discard::UnknownSession);
+            }
+            _ if awaited.is_none() && self.active.is_some() && cx.config.tls.single_session => {
+                return Err(Discard::SingleSession);
+            }
+            Some(pending)
+                if awaited.is_none() && pending.heard().is_some_and(|heard| cx.now.since(heard) < PATIENCE) =>
+            {
+                return Err(Discard::Busy);
+            }
+            None if self.active.as_ref().is_some_and(|active| active.is_younger(SESSION_INTERVAL, cx.now)) => {
+                return Err(Discard::TooOften);
+            }
+            _ => {}
         }
         let (own_protection, datagram) = match head.opcode {
-            Opcode::HardResetClientV3 => self.protection.unwrap_client(datagram)?,
+            Opcode::HardResetClientV3 | Opcode::ControlWkc => self.protection.unwrap_client(datagram)?,
             _ => (None, datagram),
         };
-        let protection = own_protection.as_ref().unwrap_or(&self.protection);
+        let protection = match (&own_protection, awaited) {
+            (Some(protection), _) => protection,
+            (None, Some(pending)) if !is_reset => pending.protection(&self.protection),
+            _ => &self.protection,
+        };
         let opened = protection.wrapping().ok_or(Discard::ControlAuthentication)?.open(datagram)?;
         let mut guard = self.protection.guard(cx.config, cx.unix_now);
         guard.accept(opened.packet_id, cx.now)?;
         let message = Message::parse(head.opcode, opened.body)?;
-        if message.id != Some(0) {
-            return Err(Discard::ControlMalformed);
-        }
-        match self.pending.as_mut().filter(|pending| pending.awaits_answer()) {
-            // An answer to somebody else.
-            Some(pending) if message.peer.is_some_and(|peer| !pending.is(peer)) => return Err(Discard::UnknownSession),
-            Some(_) => {}
-            None if message.peer.is_some() => return Err(Discard::UnknownSession),
-            None => {
+        match awaited {
+            Some(pending) if message.peer.is_some_and(|peer| pending.is(peer)) => {}
+            Some(_) if is_reset && message.peer.is_none() => {}
+            None if is_reset && message.peer.is_none() => {
                 self.pend(cx, from, false).ok_or(Discard::Busy)?;
             }
+            // An answer to somebody else.
+            _ => return Err(Discard::UnknownSession),
         }
+        let free = self.free_tls();
         let Some(session) = &mut self.pending else { return Err(Discard::Busy) };
-        session.adopt(cx, sid, from, guard, own_protection);
-        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare: None };
+        session.adopt(cx, sid, from, guard, own_protection, is_reset);
+        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
         session.accepted(cx, stack, from, head, message)
     }
 
@@ -198,8 +197,8 @@ impl<P: Platform> TlsLink<P> {
         }
         let before = core::mem::replace(&mut self.active, self.pending.take());
         let expires = cx.now + seconds(cx.config.tls.tran_window);
-        if let Some(data) = before.and_then(Session::into_data_key) {
-            self.old = Some(DataKey { expires: Some(expires), ..data });
+        if let Some(current) = before.and_then(|session| session.current) {
+            self.old = Some(DataKey { expires: Some(expires), ..current.data });
         }
         self.retry = None;
     }
@@ -236,8 +235,6 @@ impl<P: Platform> TlsLink<P> {
             // Somebody who only asked for a key and then said nothing may not be the peer.
             if next.ours || next.is_open() {
                 self.retry = Some(if next.has_failed() { now + window } else { now });
-            } else if let Some(current) = &mut active.current {
-                current.data.expires = None;
             }
         }
         // The key still serves, but there can be no next one: only a new session helps.
@@ -249,35 +246,41 @@ impl<P: Platform> TlsLink<P> {
             self.retry = Some(now);
         }
         let address = active.address;
-        if self.pending.is_none() && self.retry.is_some_and(|at| at <= now) {
-            self.retry = None;
+        if self.next_session().is_some_and(|at| at <= now) {
+            // A tls-crypt-v2 server cannot begin one; the time-out of the key ends the link then.
+            self.retry = self.protection.is_v2_server().then(|| now + window);
             self.begin(cx, address);
-        } else if self.wants_renegotiation(now) {
-            let spare = self.spare_tls();
-            let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare };
-            if let Some(active) = &mut self.active {
-                active.renegotiate(cx, stack, true);
+        } else if self.renegotiation().is_some_and(|at| at <= now) {
+            if self.free_tls().is_none() {
+                // The peer that is known goes before one that is not.
+                self.pending = None;
             }
-            self.clear_usurped();
+            let free = self.free_tls();
+            let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
+            if let Some(active) = &mut self.active
+                && active.renegotiate(cx, stack, true).is_none()
+            {
+                self.retry = Some(now + window);
+            }
         }
     }
 
-    fn wants_renegotiation(&self, now: Instant) -> bool {
-        self.renegotiation().is_some_and(|at| at <= now)
+    /// When the next own session is to be begun. Somebody who only said hello does not hinder it.
+    fn next_session(&self) -> Option<Instant> {
+        self.retry.filter(|_| self.pending.as_ref().is_none_or(|pending| !pending.ours && pending.awaits_answer()))
     }
 
-    /// When the next key is to be negotiated. Not as long as the peer lacks the current one: it could not follow.
+    /// When the next key is to be negotiated, whoever wants a session beside the live one.
     fn renegotiation(&self) -> Option<Instant> {
-        let active = self.active.as_ref().filter(|active| active.next.is_none() && self.retry.is_none())?;
-        let is_ready = |current: &&Current<P>| current.data.confirmed && !current.control.has_failed();
-        let current = active.current.as_ref().filter(is_ready)?;
-        let due = if current.data.is_worn_out() { current.data.since } else { current.renewal? };
-        match &self.pending {
-            None => Some(due),
-            Some(pending) if pending.ours => None,
-            // A peer that has come back would not answer; somebody who repeats its resets gets no more time than that.
-            Some(pending) => pending.patience_ends().map(|at| due.max(at)),
+        if self.retry.is_some() || self.pending.as_ref().is_some_and(|pending| pending.ours) {
+            return None;
         }
+        let active = self.active.as_ref().filter(|active| active.next.is_none())?;
+        let current = active.current.as_ref().filter(|current| !current.control.has_failed())?;
+        if current.data.is_worn_out() {
+            return Some(current.data.since);
+        }
+        (!current.lifetime.is_zero()).then(|| current.data.since + current.lifetime)
     }
 
     /// The next time at which [`TlsLink::handle_timeout`] or [`TlsLink::next_datagram`] has work.
@@ -289,7 +292,7 @@ impl<P: Platform> TlsLink<P> {
             .filter_map(|session| session.next_deadline(window))
             .chain(self.old.as_ref().and_then(expiry))
             .chain(self.renegotiation())
-            .chain(self.retry.filter(|_| self.pending.is_none()))
+            .chain(self.next_session())
             .min()
     }
 
@@ -311,14 +314,14 @@ impl<P: Platform> TlsLink<P> {
     /// Whether there is something to send or to do now.
     pub(crate) fn has_output(&self, now: Instant) -> bool {
         [&self.active, &self.pending].into_iter().flatten().any(|session| session.has_output(now))
-            || self.wants_renegotiation(now)
+            || self.renegotiation().is_some_and(|at| at <= now)
     }
 
-    /// Opens a data packet in place.
+    /// Opens a data packet in place. Also says whether it is of the live session, and not of the one before.
     ///
     /// # Errors
     /// Why it was dropped.
-    pub(crate) fn open<'b>(&mut self, now: Instant, datagram: &'b mut [u8]) -> Result<&'b mut [u8], Discard> {
+    pub(crate) fn open<'b>(&mut self, now: Instant, datagram: &'b mut [u8]) -> Result<(&'b mut [u8], bool), Discard> {
         let head = datagram.first().copied().and_then(Head::parse).ok_or(Discard::TooShort)?;
         let key_id = head.key_id.get();
         let peer_id = match (head.opcode, &*datagram) {
@@ -326,14 +329,14 @@ impl<P: Platform> TlsLink<P> {
             _ => None,
         };
         let peer_id = peer_id.filter(|id| *id != NO_PEER_ID);
-        let (mut current, lame_duck) = match &mut self.active {
-            Some(active) => (active.current.as_mut(), active.lame_duck.as_mut()),
+        let active = self.active.as_mut();
+        let (current, lame_duck) = match active {
+            Some(active) => (active.current.as_mut().map(|current| &mut current.data), active.lame_duck.as_mut()),
             None => (None, None),
         };
-        let key = [current.as_mut().map(|current| &mut current.data), lame_duck, self.old.as_mut()]
+        let (key, is_live) = [(current, true), (lame_duck, true), (self.old.as_mut(), false)]
             .into_iter()
-            .flatten()
-            .find(|key| key.matches(key_id, peer_id))
+            .find_map(|(key, is_live)| Some((key.filter(|key| key.matches(key_id, peer_id))?, is_live)))
             .ok_or(Discard::UnknownKey(key_id))?;
         let payload = key.opener.open(now, datagram)?;
         key.in_use = true;
@@ -341,10 +344,7 @@ impl<P: Platform> TlsLink<P> {
             key.sealer.raise_epoch(epoch);
         }
         key.budget.spend(payload.len());
-        if let Some(current) = current {
-            current.confirm(now);
-        }
-        Ok(payload)
+        Ok((payload, is_live))
     }
 
     /// Seals a payload in place with the key that the peer expects (protocol section 3.13).
@@ -361,15 +361,18 @@ impl<P: Platform> TlsLink<P> {
     ) -> Result<(), NotReady> {
         let active = self.active.as_mut().ok_or(NotReady::Negotiating)?;
         let current = active.current.as_mut().ok_or(NotReady::Negotiating)?;
-        let (confirmed, in_use) = (current.data.confirmed, current.data.in_use);
+        let in_use = current.data.in_use;
+        // Whoever sent the last key message learns by our acknowledgement that the key is to be used.
+        let reliability = &current.control.reliability;
+        current.data.confirmed |= in_use || (reliability.is_all_acked() && !reliability.has_pending_acks());
         let settled = |key: &Key<P>| now.since(key.since) > switch_after(config);
-        let key = match (&mut active.lame_duck, &mut self.old) {
-            // Soon after a renegotiation the peer may not have the new key yet, but it has the old one. Once it uses the
-            // new one, it may forget the old one soon: it may renegotiate more often than this end would.
-            (Some(old), _) if !confirmed || (!in_use && !settled(&current.data) && settled(old)) => old,
-            _ if confirmed => &mut current.data,
-            (_, Some(old)) => old,
-            _ => return Err(NotReady::Negotiating),
+        // Soon after a renegotiation the peer may not have the new key yet, but it has the old one. Once it uses the new
+        // one, it may forget the old one soon: it may renegotiate more often than this end would.
+        let key = match &mut active.lame_duck {
+            Some(old) if !current.data.confirmed || (!in_use && !settled(&current.data) && settled(old)) => old,
+            _ if current.data.confirmed => &mut current.data,
+            // A session has just taken over from another one.
+            _ => self.old.as_mut().ok_or(NotReady::Negotiating)?,
         };
         let bytes = packet.len();
         key.sealer.seal(unix_now, rng, packet)?;
@@ -386,7 +389,7 @@ impl<P: Platform> TlsLink<P> {
 
     /// Tells the peer that this end exits, by the control channel if that was agreed on. True if it was told.
     pub(crate) fn say_exit(&mut self, cx: &mut Context<'_, P>) -> bool {
-        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare: None };
+        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free: None };
         self.active.as_mut().is_some_and(|active| active.say_exit(cx, stack))
     }
 }

@@ -52,6 +52,9 @@ impl fmt::Debug for SessionId {
 /// How many acknowledgements one packet can carry.
 pub const ACKS_MAX: usize = 8;
 
+/// Longest payload that is read, in bytes: the longest whole packet of openvpn (`max-packet-size`).
+pub const PAYLOAD_MAX: usize = 2048;
+
 const ID_LEN: usize = 4;
 
 /// Most bytes that [`write_header`] prepends.
@@ -74,8 +77,9 @@ impl<'a> Message<'a> {
     /// Reads `body`, which starts with the number of acknowledgements.
     ///
     /// # Errors
-    /// [`Discard::ControlMalformed`]: the packet is cut off, carries too many acknowledgements, is no control packet
-    /// of key method 2, or is a reset that is not its key's first packet.
+    /// [`Discard::ControlMalformed`]: the packet is cut off or too long, carries too many acknowledgements, is no
+    /// control packet of key method 2, or is a reset that is not its key's first packet or has something else than
+    /// early negotiation in it.
     pub fn parse(opcode: Opcode, body: &'a [u8]) -> Result<Self, Discard> {
         Self::parts(opcode, body).ok_or(Discard::ControlMalformed)
     }
@@ -98,7 +102,11 @@ impl<'a> Message<'a> {
             rest = after;
         }
         let id = if opcode == Opcode::Ack { None } else { Some(take_u32(&mut rest)?) };
-        (!is_reset || id == Some(0)).then_some(Self { acks, peer, id, payload: rest })
+        let is_whole = match is_reset {
+            true => id == Some(0) && EarlyNegotiation::parse(rest).is_ok(),
+            false => true,
+        };
+        (is_whole && rest.len() <= PAYLOAD_MAX).then_some(Self { acks, peer, id, payload: rest })
     }
 }
 

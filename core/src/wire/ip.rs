@@ -75,7 +75,8 @@ fn clamp_segment(segment: &mut [u8], max: u16) {
     let mut options = tcp.options_mut();
     // A 16-bit word that starts at an odd offset enters the checksum with its bytes swapped.
     let mut odd = false;
-    let mut change = None;
+    let mut differences = 0_u32;
+    // To the end: of several sizes a receiver may believe any.
     loop {
         let len = match options {
             [] | [OPTION_END, ..] => break,
@@ -84,8 +85,8 @@ fn clamp_segment(segment: &mut [u8], max: u16) {
                 let old = u16::from_be_bytes([*high, *low]);
                 if old > max {
                     [*high, *low] = max.to_be_bytes();
-                    change = Some(if odd { (old.swap_bytes(), max.swap_bytes()) } else { (old, max) });
-                    break;
+                    let [old, new] = [old, max].map(|size| if odd { size.swap_bytes() } else { size });
+                    differences = differences.wrapping_add(difference(old, new));
                 }
                 OPTION_MSS_LEN
             }
@@ -98,14 +99,17 @@ fn clamp_segment(segment: &mut [u8], max: u16) {
             None => break,
         }
     }
-    if let Some((old, new)) = change {
-        tcp.set_checksum(updated_checksum(tcp.checksum(), old, new));
-    }
+    tcp.set_checksum(updated_checksum(tcp.checksum(), differences));
 }
 
-/// The Internet checksum after one 16-bit word went from `old` to `new` (RFC 1624, equation 3).
-fn updated_checksum(checksum: u16, old: u16, new: u16) -> u16 {
-    let sum = u32::from(!checksum).wrapping_add(u32::from(!old)).wrapping_add(u32::from(new));
+/// What an Internet checksum must take in when one 16-bit word goes from `old` to `new` (RFC 1624, equation 3).
+fn difference(old: u16, new: u16) -> u32 {
+    u32::from(!old).wrapping_add(u32::from(new))
+}
+
+/// The Internet checksum after these [`difference`]s, together.
+fn updated_checksum(checksum: u16, differences: u32) -> u16 {
+    let sum = u32::from(!checksum).wrapping_add(differences);
     let folded = (sum & 0xffff).wrapping_add(sum >> 16);
     let folded = (folded & 0xffff).wrapping_add(folded >> 16);
     !(folded as u16)
@@ -189,6 +193,9 @@ mod tests {
         assert_eq!(mss_after(false, &[1, 2, 4, 0xff, 0x01, 3, 3, 7], 0x0102)[..5], [1, 2, 4, 0x01, 0x02]);
         assert_eq!(mss_after(false, &[4, 2, 1, 1, 2, 4, 0x05, 0xb4], 1400)[4..], [2, 4, 0x05, 0x78]);
         assert_eq!(mss_after(false, &[2, 4, 0x02, 0x00], 1400), [2, 4, 0x02, 0x00]);
+        // Found by fuzzing: of two sizes only the first was lowered, and a receiver may believe the second.
+        let twice = mss_after(false, &[2, 4, 0x05, 0xb4, 1, 2, 4, 0x05, 0xb4, 0, 0, 0], 1400);
+        assert_eq!(twice[..9], [2, 4, 0x05, 0x78, 1, 2, 4, 0x05, 0x78]);
     }
 
     #[test]

@@ -233,6 +233,13 @@ impl Daemon {
         lines[lines.len().saturating_sub(count)..].to_vec()
     }
 
+    /// The lines of its log that contain `text`.
+    pub fn lines_with(&self, text: &str) -> Vec<String> {
+        let mut lines = lines_of(&fs::read(&self.log).unwrap_or_default());
+        lines.retain(|line| line.contains(text));
+        lines
+    }
+
     /// The lines of its log since the last call.
     pub fn new_lines(&mut self) -> Vec<String> {
         let mut text = Vec::new();

@@ -1,4 +1,4 @@
-//! `longcable demo`: a static-key link between two gateways on this machine, alive for a few seconds.
+//! `longcable demo`: a link between two gateways on this machine, alive for a few seconds, with a static key or TLS.
 //!
 //! Two gateways live in network namespaces of their own, an "internet" that routes between them in a third. All of it
 //! belongs to this process and vanishes with it; the machine's own network is not touched.
@@ -18,16 +18,19 @@ mod trouble;
 use screen::Screen;
 
 const USAGE: &str = "\
-Usage: longcable demo [--peer PROGRAM] [--program PROGRAM] [--keep] [--verbose]
+Usage: longcable demo [--tls] [--peer PROGRAM] [--program PROGRAM] [--keep]
+                      [--verbose]
 
 Two gateways, a small internet between them and a static-key link, all inside
 this process: pings, a TCP transfer, and a gateway whose address changes.
-Takes about three seconds and leaves nothing behind.
+Takes about three seconds, five with --tls, and leaves nothing behind.
 
+  --tls              a TLS link, with certificates made for it and a new key
+                     while it is in use
   --peer PROGRAM     the program at the office end, for instance openvpn
   --program PROGRAM  the program at home, and at the office without --peer
                      (default: this one)
-  --keep             keep the directory with the key, the configs and the logs
+  --keep             keep the directory with the keys, the configs and the logs
   --verbose          show what the gateways log
 ";
 
@@ -59,6 +62,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 struct Options {
     home: PathBuf,
     office: PathBuf,
+    tls: bool,
     keep: bool,
     verbose: bool,
 }
@@ -70,7 +74,8 @@ enum Request {
 
 impl Options {
     fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Request> {
-        let (mut home, mut office, mut keep, mut verbose) = (None, None, false, false);
+        let (mut home, mut office) = (None, None);
+        let (mut tls, mut keep, mut verbose) = (false, false, false);
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             let mut program = || match arguments.next().map(PathBuf::from) {
@@ -82,6 +87,7 @@ impl Options {
             match argument.to_str() {
                 Some("--program") => home = program()?,
                 Some("--peer") => office = program()?,
+                Some("--tls") => tls = true,
                 Some("--keep") => keep = true,
                 Some("--verbose") => verbose = true,
                 Some("--help" | "-h") => return Err(Request::Help),
@@ -92,7 +98,7 @@ impl Options {
             Some(home) => home,
             None => std::env::current_exe().map_err(|error| Request::Wrong(format!("cannot find myself: {error}")))?,
         };
-        Ok(Self { office: office.unwrap_or_else(|| home.clone()), home, keep, verbose })
+        Ok(Self { office: office.unwrap_or_else(|| home.clone()), home, tls, keep, verbose })
     }
 }
 
@@ -113,8 +119,15 @@ mod tests {
         assert_eq!((&alone.home, &alone.office), (&std::env::current_exe().unwrap(), &alone.home));
         let other = parse(&["--program", "sh"]).unwrap();
         assert_eq!((other.home.file_name(), &other.office), (Some("sh".as_ref()), &other.home));
-        let mixed = parse(&["--keep", "--peer", "sh"]).unwrap();
-        assert!(mixed.keep && !mixed.verbose && mixed.home == alone.home && mixed.office == other.office);
+        let mixed = parse(&["--keep", "--peer", "sh", "--tls"]).unwrap();
+        assert!(
+            mixed.keep
+                && mixed.tls
+                && !alone.tls
+                && !mixed.verbose
+                && mixed.home == alone.home
+                && mixed.office == other.office
+        );
     }
 
     #[test]

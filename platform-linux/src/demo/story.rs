@@ -6,17 +6,25 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use longcable_core::tls::Role;
+
 use super::Options;
 use super::lab::{self, Daemon, Scratch, interrupted};
 use super::probe::{self, Pinger, median};
 use super::screen::Screen;
 use super::topology::{HOME, HOME_MOVED, OFFICE, Site, Topology};
 use super::trouble::Trouble;
+use crate::credentials::Credentials;
 
-/// What a gateway may take for anything that it should do at once.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// What a gateway may take for anything that it should do at once. With TLS, openvpn follows a peer to another address
+/// only after that one has restarted.
+const PATIENCE: Duration = Duration::from_secs(15);
 const PINGS: usize = 100;
 const TRANSFER: Duration = Duration::from_secs(2);
+/// After this time a TLS key is replaced: when the transfer is over.
+const KEY_AGE: Duration = Duration::from_secs(4);
+/// Pings under the new key.
+const PINGS_AFTER: usize = 20;
 
 pub(super) fn play(options: &Options, screen: &mut Screen) -> Result<(), Trouble> {
     lab::catch_interrupts()?;
@@ -27,9 +35,15 @@ pub(super) fn play(options: &Options, screen: &mut Screen) -> Result<(), Trouble
     let topology = Topology::build().map_err(Trouble::building)?;
     screen.done();
 
-    screen.step("A fresh static key and two config files");
+    screen.step(match options.tls {
+        true => "Two fresh certificates, each pinned at the other end",
+        false => "A fresh static key and two config files",
+    });
     let scratch = Scratch::create(options.keep)?;
-    write_files(options, scratch.path())?;
+    match options.tls {
+        true => write_tls_files(scratch.path())?,
+        false => write_files(options, scratch.path())?,
+    }
     screen.done();
 
     screen.step("Both gateways start; first ping from LAN to LAN");
@@ -59,6 +73,14 @@ pub(super) fn play(options: &Options, screen: &mut Screen) -> Result<(), Trouble
     screen.done();
     gateways.show_logs(screen);
 
+    let mut new_key = None;
+    if options.tls {
+        screen.step("A new key is negotiated while pings go on");
+        new_key = Some(gateways.await_new_key(&mut pinger)?);
+        screen.done();
+        gateways.show_logs(screen);
+    }
+
     screen.step(&format!("Home moves to {HOME_MOVED}; the link comes back"));
     let moved = Instant::now();
     topology.move_home().map_err(Trouble::building)?;
@@ -73,6 +95,14 @@ pub(super) fn play(options: &Options, screen: &mut Screen) -> Result<(), Trouble
 
     let megabytes = transfer.bytes / 1_000_000;
     screen.line("");
+    if let Some(Renegotiation { tls, cipher, pings, lost }) = new_key {
+        screen.line(format_args!("    {:<11} {tls:<45} {cipher:>12}", "Encryption"));
+        screen.line(format_args!(
+            "    {:<11} {:<45} {lost:>12}",
+            "New key",
+            format!("of {pings} pings, lost meanwhile")
+        ));
+    }
     for (name, how, value) in [
         ("Handshake", "from start to the first ping".to_owned(), milliseconds(handshake)),
         ("Round trip", format!("ICMP echo, median of {answered} answers to {PINGS}"), milliseconds(round_trip)),
@@ -83,14 +113,15 @@ pub(super) fn play(options: &Options, screen: &mut Screen) -> Result<(), Trouble
     }
     screen.line("");
     match options.keep {
-        true => screen.line(format_args!("Key, configs and logs are in {}", scratch.path().display())),
+        true => screen.line(format_args!("Keys, configs and logs are in {}", scratch.path().display())),
         false => screen.line("Nothing is left behind."),
     }
     Ok(())
 }
 
 fn introduce(options: &Options, screen: &Screen) {
-    screen.title("A static-key link between two gateways, on this machine alone");
+    let kind = if options.tls { "TLS" } else { "static-key" };
+    screen.title(&format!("A {kind} link between two gateways, on this machine alone"));
     screen.line("");
     for (name, site, program) in [("home", HOME, &options.home), ("office", OFFICE, &options.office)] {
         let [address, lan, tunnel] = [site.address, site.lan, site.tunnel].map(|address| address.to_string());
@@ -112,13 +143,22 @@ fn write_files(options: &Options, directory: &Path) -> Result<(), Trouble> {
             String::from_utf8_lossy(&[stdout, stderr].concat()).lines().map(|line| format!("    {line}")).collect();
         return Err(Trouble::with_log(format!("{program} --genkey secret FILE has made no key"), said));
     }
-    fs::write(directory.join("home.conf"), config(&HOME, &OFFICE))?;
-    fs::write(directory.join("office.conf"), config(&OFFICE, &HOME))?;
+    let key = |site: &Site| format!("secret static.key {}\ncipher AES-256-CBC\nauth SHA256\n", site.direction);
+    fs::write(directory.join("home.conf"), config(&HOME, &OFFICE, &key(&HOME)))?;
+    fs::write(directory.join("office.conf"), config(&OFFICE, &HOME, &key(&OFFICE)))?;
     Ok(())
 }
 
-/// A config as either program has read it for twenty years.
-fn config(here: &Site, there: &Site) -> String {
+fn write_tls_files(directory: &Path) -> Result<(), Trouble> {
+    let credentials = Credentials::generate("home", "office").map_err(io::Error::other)?;
+    let renegotiating = format!("reneg-sec {}\n{}", KEY_AGE.as_secs(), &*credentials.options(Role::Client));
+    fs::write(directory.join("home.conf"), config(&HOME, &OFFICE, &renegotiating))?;
+    fs::write(directory.join("office.conf"), config(&OFFICE, &HOME, &credentials.options(Role::Server)))?;
+    Ok(())
+}
+
+/// A config as either program has read it for twenty years, and what is particular to the keys.
+fn config(here: &Site, there: &Site, keys: &str) -> String {
     format!(
         "dev tun\n\
          proto udp\n\
@@ -126,14 +166,22 @@ fn config(here: &Site, there: &Site) -> String {
          float\n\
          ifconfig {} {}\n\
          route {} 255.255.255.255\n\
-         secret static.key {}\n\
-         cipher AES-256-CBC\n\
-         auth SHA256\n\
          ping 1\n\
-         ping-restart 5\n\
-         verb 3\n",
-        there.address, here.tunnel, there.tunnel, there.lan, here.direction
+         ping-restart 3\n\
+         verb 3\n\
+         {keys}",
+        there.address, here.tunnel, there.tunnel, there.lan
     )
+}
+
+/// What a renegotiation was like.
+struct Renegotiation {
+    /// Version and cipher suite of TLS.
+    tls: String,
+    /// What encrypts the packets of the tunnel.
+    cipher: String,
+    pings: usize,
+    lost: usize,
 }
 
 /// The two programs.
@@ -141,6 +189,9 @@ struct Gateways {
     ends: [Daemon; 2],
     verbose: bool,
 }
+
+/// Which of the ends is home.
+const HOME_END: usize = 1;
 
 impl Gateways {
     fn start(options: &Options, topology: &Topology, directory: &Path) -> io::Result<Self> {
@@ -169,6 +220,28 @@ impl Gateways {
             .ok_or_else(|| self.trouble(format!("No ping has come through the link for {PATIENCE:?}")))
     }
 
+    /// Pings until home has got its next key, and a little longer.
+    fn await_new_key(&mut self, pinger: &mut Pinger) -> Result<Renegotiation, Trouble> {
+        let negotiations = |gateways: &Self| gateways.ends[HOME_END].lines_with("Control Channel: TLSv");
+        let (start, before) = (Instant::now(), negotiations(self).len());
+        let (mut pings, mut lost, mut left) = (0, 0, PINGS_AFTER);
+        while left > 0 {
+            self.check()?;
+            pings += 1;
+            lost += usize::from(pinger.ping(Duration::from_millis(500))?.is_none());
+            std::thread::sleep(Duration::from_millis(5));
+            if negotiations(self).len() > before {
+                left -= 1;
+            } else if start.elapsed() > 2 * KEY_AGE + PATIENCE {
+                return Err(self.trouble("Home has negotiated no new key".to_owned()));
+            }
+        }
+        let established = negotiations(self).pop().unwrap_or_default();
+        let data = self.ends[HOME_END].lines_with("Data Channel: cipher '").pop().unwrap_or_default();
+        let cipher = data.split('\'').nth(1).unwrap_or_default().to_owned();
+        Ok(Renegotiation { tls: tls_in(&established), cipher, pings, lost })
+    }
+
     fn stop(&mut self) -> Result<(), Trouble> {
         for place in 0..self.ends.len() {
             let daemon = &mut self.ends[place];
@@ -195,6 +268,14 @@ impl Gateways {
             labelled(daemon.name(), lines).iter().for_each(|line| screen.line(line));
         }
     }
+}
+
+/// As in `TLSv1.3, TLS_AES_256_GCM_SHA384`, from a line such as `Control Channel: TLSv1.3, cipher TLSv1.3
+/// TLS_AES_256_GCM_SHA384, peer certificate: ...`.
+fn tls_in(line: &str) -> String {
+    let text = line.split_once("Control Channel: ").map_or("", |(_, text)| text);
+    let mut parts = text.split(", ").map(|part| part.split(' ').next_back().unwrap_or_default());
+    format!("{}, {}", parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
 fn labelled(name: &str, lines: Vec<String>) -> Vec<String> {
