@@ -176,9 +176,13 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> Reliability<M> {
 
     /// The peer has the packets with these ids; unknown ones are passed over. A packet that several later ones have
     /// overtaken is to leave again at once.
-    pub fn acked(&mut self, ids: &[u32]) {
+    ///
+    /// True if that was news.
+    pub fn acked(&mut self, ids: &[u32]) -> bool {
+        let mut is_news = false;
         for id in ids {
             let Some(position) = self.sent.iter().position(|sent| sent.id == *id) else { continue };
+            is_news = true;
             self.sent.remove(position);
             for earlier in self.sent.iter_mut().take(position) {
                 earlier.overtaken = earlier.overtaken.saturating_add(1);
@@ -187,6 +191,7 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> Reliability<M> {
                 }
             }
         }
+        is_news
     }
 
     /// Takes a received packet, and hands it and whatever waited for it to `deliver`, in order and with their ids.
