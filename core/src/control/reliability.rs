@@ -569,7 +569,7 @@ mod tests {
             let mut next = 0;
             for (now, (step, id, len)) in (0..).zip(steps) {
                 match step {
-                    0 => end.acked(&[id, id]),
+                    0 => _ = end.acked(&[id, id]),
                     1 => {
                         let payload = std::vec![0; len];
                         end.receive(id, &payload, &mut |id, _| {
