@@ -295,7 +295,11 @@ impl Attacker {
 
     /// A data packet under the key that the victim has if keys were exported.
     fn data(&mut self, kind: u8, payload: &[u8]) -> Option<Vec<u8>> {
-        let material = KeyMaterial::from_export(|label, out| Ok::<_, ()>(self.export(label, out))).expect("exported");
+        let material = KeyMaterial::from_export(|label, out| {
+            self.export(label, out);
+            Ok::<_, ()>(())
+        })
+        .expect("exported");
         let mut id = [0; 4];
         self.export("EXPORTER-OpenVPN-p2p-peerid", &mut id[1..]);
         let (key_id, peer_id) = (kind % 8, u32::from_be_bytes(id));
