@@ -16,7 +16,7 @@ impl Pair {
     fn key(&mut self, end: usize) -> &mut DataKey<RustCrypto, [u64; 1]> {
         match &mut self.ends[end].peer.link {
             Link::Tls(link) => link.data_key().expect("the link stands"),
-            Link::Static(_) => unreachable!(),
+            Link::Static(_) => panic!("the link is one with TLS"),
         }
     }
 
