@@ -261,7 +261,13 @@ impl Hostile {
     /// the key is a guess.
     pub fn sealer(&self, has_peer_id: bool) -> Sealer<Fast> {
         let key = self.keys.last().expect("a key");
-        let guess = || KeyMaterial::from_export(|_, out| Ok::<_, ()>(out.fill(7))).expect("bytes");
+        let guess = || {
+            let fill = |_: &str, out: &mut [u8]| {
+                out.fill(7);
+                Ok::<_, ()>(())
+            };
+            KeyMaterial::from_export(fill).expect("bytes")
+        };
         let material = key.material.clone().unwrap_or_else(guess);
         let format = match has_peer_id {
             true => Format::V2 { key_id: key.id, peer_id: self.peer_id },

@@ -122,10 +122,6 @@ impl End {
         self.collected = 0;
     }
 
-    pub fn gateway(&mut self) -> &mut Gateway<'static, Linux<RustlsSession>> {
-        &mut self.gateway
-    }
-
     pub fn peer_address(&self) -> Option<SocketAddr> {
         self.gateway.peer().address()
     }
