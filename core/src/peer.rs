@@ -1,4 +1,4 @@
-//! One remote peer: the data channel, its keepalive and its options, towards one address.
+//! One remote peer: the data channel, the control channel if there is one, keepalive and options, towards one address.
 
 mod address;
 mod keepalive;
@@ -285,7 +285,7 @@ impl<'c, P: Platform> Peer<'c, P> {
         }
     }
 
-    /// Tells the time of day anew: `unix_now` seconds since 1970 at `now`. The next [`Peer::connect`] uses it.
+    /// Tells the time of day anew: `unix_now` seconds since 1970 at `now`. Negotiations and [`Peer::connect`] use it.
     pub fn set_unix_time(&mut self, now: Instant, unix_now: u64) {
         self.epoch = unix_now.saturating_sub(now.as_millis() / 1000);
     }

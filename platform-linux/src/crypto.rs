@@ -1,7 +1,9 @@
 //! Cryptography and randomness for the engine.
 
 use longcable_core::crypto::rustcrypto;
-use longcable_core::crypto::{AEAD_TAG_LEN, Aead, Cipher, NONCE_LEN, Provider, Rng, RustCrypto, Unsupported};
+use longcable_core::crypto::{
+    AEAD_TAG_LEN, Aead, CbcDecrypt, CbcEncrypt, Cipher, NONCE_LEN, Provider, Rng, RustCrypto, Unsupported,
+};
 use rand::rngs::StdRng;
 use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 
@@ -12,9 +14,32 @@ pub struct Fast;
 impl Provider for Fast {
     type Aead = AeadKey;
     type KeyStream = <RustCrypto as Provider>::KeyStream;
-    type Encrypt = <RustCrypto as Provider>::Encrypt;
-    type Decrypt = <RustCrypto as Provider>::Decrypt;
+    type Encrypt = Boxed<<RustCrypto as Provider>::Encrypt>;
+    type Decrypt = Boxed<<RustCrypto as Provider>::Decrypt>;
     type Mac = <RustCrypto as Provider>::Mac;
+}
+
+/// A key on the heap. Blowfish's schedule has 4 KB, and without this every key of every cipher would have room for it.
+pub struct Boxed<K>(Box<K>);
+
+impl<K: CbcEncrypt> CbcEncrypt for Boxed<K> {
+    fn new(cipher: Cipher, key: &[u8]) -> Result<Self, Unsupported> {
+        K::new(cipher, key).map(|key| Self(Box::new(key)))
+    }
+
+    fn encrypt(&self, iv: &[u8], blocks: &mut [u8]) {
+        self.0.encrypt(iv, blocks);
+    }
+}
+
+impl<K: CbcDecrypt> CbcDecrypt for Boxed<K> {
+    fn new(cipher: Cipher, key: &[u8]) -> Result<Self, Unsupported> {
+        K::new(cipher, key).map(|key| Self(Box::new(key)))
+    }
+
+    fn decrypt(&self, iv: &[u8], blocks: &mut [u8]) {
+        self.0.decrypt(iv, blocks);
+    }
 }
 
 /// An AEAD key.

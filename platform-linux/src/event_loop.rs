@@ -27,6 +27,7 @@ use crate::crypto::{Fast, FastRng};
 use crate::failure::Fatal;
 use crate::link::udp::{self, Received, SendOutcome, UdpLink, UdpOptions};
 use crate::log::{self, Burst, Omitted};
+use crate::memory::OnDemand;
 use crate::replay_file::ReplayFile;
 use crate::resolver::{self, IpVersion, Resolver};
 use crate::signals::{Request, Signals};
@@ -56,12 +57,12 @@ impl<T: TlsSession> Platform for Linux<T> {
     type Crypto = Fast;
     type Rng = FastRng;
     /// Windows of up to 65,536 packets, as many as `replay-window` allows.
-    type ReplayBits = [u64; 1024];
+    type ReplayBits = OnDemand<u64, 1024>;
     type Tls = T;
     type TlsSessions = [T; SESSIONS];
     /// As many packets as a peer may send before it waits for an answer, and our own.
-    type ControlMemory = [u8; 18 * CELL];
-    const CONTROL_MEMORY: Self::ControlMemory = [0; 18 * CELL];
+    type ControlMemory = OnDemand<u8, { 18 * CELL }>;
+    const CONTROL_MEMORY: Self::ControlMemory = OnDemand::EMPTY;
 }
 
 /// What is done once, when the link is first set up: privileges are dropped then.
@@ -84,7 +85,8 @@ enum Complaint {
 pub struct EventLoop<'c, S: TlsStack> {
     config: &'c LinkConfig<'c>,
     host: &'c HostConfig,
-    gateway: Gateway<'c, Linux<S::Session<'c>>>,
+    /// On the heap: it is large, and whatever is moved on the way leaves its stack behind as used memory.
+    gateway: Box<Gateway<'c, Linux<S::Session<'c>>>>,
     started: Clock,
     tunnel: Tunnel<'c>,
     /// What all TLS sessions share; none with a static key.
@@ -140,6 +142,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         let started = Clock::now();
         let now = Instant::from_millis(0);
         let mut gateway = Gateway::new(config, keys, FastRng::new(), now, unix_now())
+            .map(Box::new)
             .map_err(|error| Fatal::new(format!("Options error: {error}")))?;
         let replay_file = host.replay_persist.as_deref().map(|path| {
             ReplayFile::open(path)
@@ -238,7 +241,10 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             self.tunnel.open(self.remote)?;
             self.tunnel.add_routes(self.remote);
         }
-        self.gateway.handle_timeout(self.now());
+        // The clock may be set at any time, on a router long after the start.
+        let now = self.now();
+        self.gateway.peer_mut().set_unix_time(now, unix_now());
+        self.gateway.handle_timeout(now);
         self.housekeeping();
         Ok(())
     }

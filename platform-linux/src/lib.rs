@@ -13,6 +13,7 @@ pub mod failure;
 pub mod link;
 pub mod local_time;
 pub mod log;
+pub mod memory;
 pub mod migrate;
 pub mod net;
 pub mod privileges;

@@ -5,8 +5,8 @@ use zeroize::Zeroizing;
 
 use crate::control::key_state::{Identity, KeyState, Stage};
 use crate::control::negotiation::{self, Agreed, PeerId};
-use crate::control::protection::Protection;
-use crate::control::session::{Context, Current, Key, Session, seconds};
+use crate::control::protection::{Guard, Protection};
+use crate::control::session::{Context, Current, Key, Session, expiry, seconds};
 use crate::control::wrapping::Wrapping;
 use crate::crypto::key_derivation::KeyMaterial;
 use crate::crypto::replay::{ReplayBits, ReplayWindow};
@@ -44,6 +44,10 @@ impl<P: Platform> Session<P> {
             match &mut key.stage {
                 Stage::Reset { answered: true } if key.reliability.is_all_acked() => {
                     key.stage = Stage::Handshake;
+                    if let Some(current) = self.current.as_mut().filter(|_| negotiates) {
+                        // A peer that is refused now cannot put this off by asking again.
+                        current.data.expires.get_or_insert(cx.now + expiry(cx.config));
+                    }
                     if let (true, Some(session)) = (core::mem::take(&mut self.displaced), self.peer) {
                         cx.notify(Event::InitialPacket { from: self.address, session });
                     }
@@ -159,7 +163,7 @@ impl<P: Platform> Session<P> {
         let Some(mut control) = self.next.take() else { return Ok(()) };
         control.stage = Stage::Established;
         if let Some(before) = self.current.replace(Current { control, data, lifetime }) {
-            let expires = before.data.expires.unwrap_or(cx.now + seconds(cx.config.tls.tran_window));
+            let expires = before.data.expires.unwrap_or(cx.now + expiry(cx.config));
             self.lame_duck = Some(DataKey { expires: Some(expires), ..before.data });
         } else {
             cx.outcome.connected = Some((self.address, agreed));
@@ -191,7 +195,7 @@ impl<P: Platform> Session<P> {
             let original = self.protection(shared).original_key();
             let wrapping = Wrapping::dynamic(&bytes, original, cx.role)
                 .map_err(|_| TlsFailure::new("tls-crypt is not supported here", false))?;
-            self.dynamic = Some((wrapping, shared.guard(cx.config, cx.unix_now)));
+            self.dynamic = Some((wrapping, Guard::new(cx.config, cx.unix_now, 0)));
         }
         Ok(())
     }

@@ -14,9 +14,7 @@ use crate::error::Discard;
 use crate::options::{ControlKey, KeySource, LinkConfig};
 use crate::time::{Duration, Instant};
 use crate::tls::Role;
-
-/// Packet ids of a tls-crypt-v2 client start here: it knows of early negotiation (protocol section 3.5).
-const EARLY_NEGOTIATION: u32 = 0x0f00_0000;
+use crate::wire::control::EarlyNegotiation;
 
 /// What all sessions of a link are protected with.
 pub struct Protection<C: Provider> {
@@ -39,6 +37,15 @@ pub(super) struct Guard {
 }
 
 impl Guard {
+    /// Sent packet ids go on after `last`; received ones may begin anywhere.
+    pub(super) fn new(config: &LinkConfig<'_>, unix_now: u64, last: u32) -> Self {
+        let (size, seconds) = config.replay_window;
+        Self {
+            ids: PacketIdSender::after(last, u32::try_from(unix_now).unwrap_or(u32::MAX)),
+            window: ReplayWindow::new([0], size, Duration::from_secs(seconds.into())),
+        }
+    }
+
     /// Refuses a packet that was seen before.
     pub(super) fn accept(&mut self, packet_id: Option<(u32, u32)>, now: Instant) -> Result<(), Discard> {
         match packet_id {
@@ -166,12 +173,6 @@ impl<C: Provider> Protection<C> {
 
     /// Packet ids for a new session.
     pub(super) fn guard(&self, config: &LinkConfig<'_>, unix_now: u64) -> Guard {
-        let time = u32::try_from(unix_now).unwrap_or(u32::MAX);
-        let (size, seconds) = config.replay_window;
-        let last = if self.is_v2_client() { EARLY_NEGOTIATION } else { 0 };
-        Guard {
-            ids: PacketIdSender::after(last, time),
-            window: ReplayWindow::new([0], size, Duration::from_secs(seconds.into())),
-        }
+        Guard::new(config, unix_now, if self.is_v2_client() { EarlyNegotiation::PACKET_ID_BASE } else { 0 })
     }
 }

@@ -28,6 +28,8 @@ const ACKS_WITH_PAYLOAD: usize = 4;
 const ACKS_ALONE: usize = 8;
 /// Bytes of a control packet besides its wrapping and payload.
 const PLAIN_OVERHEAD: usize = 1 + ACKS_WITH_PAYLOAD * 4 + SessionId::LEN + 4;
+/// Bytes of TLS that a packet carries at least, however small `max-packet-size` is.
+const PAYLOAD_MIN: usize = 16;
 /// The peer may ask for a new key this often.
 const RENEGOTIATION_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -286,10 +288,6 @@ impl<P: Platform> Session<P> {
         if message.peer.is_some_and(|peer| peer != self.own) {
             return Err(Discard::UnknownSession);
         }
-        let is_reset = head.opcode.is_hard_reset() || head.opcode == Opcode::SoftReset;
-        if message.id.is_some_and(|id| (id == 0) != is_reset) {
-            return Err(Discard::ControlMalformed);
-        }
         if head.opcode == Opcode::SoftReset {
             self.soft_reset(cx, stack, head.key_id)?;
         }
@@ -307,8 +305,11 @@ impl<P: Platform> Session<P> {
                 return if self.stray.is_some() { Ok(()) } else { Err(Discard::UnknownKey(head.key_id.get())) };
             }
         };
-        key.heard = cx.now;
+        let under_way = key.reliability.under_way();
         key.reliability.acked(&message.acks);
+        if key.reliability.under_way() < under_way {
+            key.heard = cx.now;
+        }
         // Who has not seen our reset yet may be anybody, at anybody's address: TLS does not listen to that.
         let is_known = !is_first || key.reliability.is_all_acked() || !matches!(key.stage, Stage::Reset { .. });
         if !is_known && message.id.is_some_and(|id| id > 0) {
@@ -316,21 +317,31 @@ impl<P: Platform> Session<P> {
         }
         let session = stack.tls.get_mut(key.tls).ok_or(Discard::NotReady)?;
         let failed = key.has_failed();
-        let (mut answered, mut resend_key, mut stuck) = (false, false, false);
+        let (mut news, mut answered, mut resend_key, mut stuck) = (false, false, false, false);
         if let Some(id) = message.id {
-            key.reliability.receive(id, message.payload, &mut |id, payload| match id {
-                _ if failed => {}
-                0 => {
-                    answered = true;
-                    resend_key = EarlyNegotiation::parse(payload).is_ok_and(|early| early.resend_wkc);
+            key.reliability.receive(id, message.payload, &mut |id, payload| {
+                news = true;
+                match id {
+                    _ if failed => {}
+                    0 => {
+                        answered = true;
+                        resend_key = EarlyNegotiation::parse(payload).is_ok_and(|early| early.resend_wkc);
+                    }
+                    _ => stuck |= feed(session, payload).is_none(),
                 }
-                _ => stuck |= feed(session, payload).is_none(),
             });
+        }
+        if news {
+            key.heard = cx.now;
         }
         self.resend_key |= resend_key;
         match &mut key.stage {
             Stage::Reset { answered: before } => *before |= answered,
-            Stage::Failed { .. } | Stage::Dead => return Ok(()),
+            Stage::Failed { .. } => {
+                self.flush(cx, stack, negotiates);
+                return Ok(());
+            }
+            Stage::Dead => return Ok(()),
             _ => {}
         }
         if stuck {
@@ -363,7 +374,9 @@ impl<P: Platform> Session<P> {
         let session = stack.tls.get_mut(slot)?;
         let id = current.control.id.next();
         cx.notify(Event::Renegotiating { ours });
-        current.data.expires = Some(cx.now + seconds(cx.config.tls.tran_window));
+        if ours {
+            current.data.expires.get_or_insert(cx.now + expiry(cx.config));
+        }
         let mut key = KeyState::start(id, Opcode::SoftReset, ours, slot, P::CONTROL_MEMORY, timeout(cx.config), cx.now);
         if let Err(failure) = session.start(cx.role, cx.unix_now) {
             cx.notify(Event::TlsFailed(failure));
@@ -375,13 +388,19 @@ impl<P: Platform> Session<P> {
 
     /// Lets one key's TLS move on as far as it can, and takes what it has to send.
     pub(super) fn advance(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, negotiates: bool) {
-        let Some((slot, id)) = self.key(negotiates).map(|key| (key.tls, key.id)) else { return };
+        let Some(slot) = self.key(negotiates).map(|key| key.tls) else { return };
         let Some(session) = stack.tls.get_mut(slot) else { return };
         if let Err(failure) = self.negotiate(cx, stack.protection, session, negotiates) {
             self.fail(cx, negotiates, failure);
         }
         // The negotiated key may have become the current one.
-        let negotiates = negotiates && self.next.is_some();
+        self.flush(cx, stack, negotiates && self.next.is_some());
+    }
+
+    /// Takes what one key's TLS has to send, as far as there is room.
+    fn flush(&mut self, cx: &Context<'_, P>, stack: &mut Stack<'_, P>, negotiates: bool) {
+        let Some((slot, id)) = self.key(negotiates).map(|key| (key.tls, key.id)) else { return };
+        let Some(session) = stack.tls.get_mut(slot) else { return };
         let v6 = self.address.is_ipv6();
         let protection = self.own_protection.as_ref().unwrap_or(stack.protection);
         let overhead = match &self.dynamic {
@@ -395,6 +414,7 @@ impl<P: Platform> Session<P> {
                 .saturating_sub(PLAIN_OVERHEAD)
                 .saturating_sub(overhead)
                 .saturating_sub(wkc)
+                .max(PAYLOAD_MIN)
         };
         let resend_key = core::mem::take(&mut self.resend_key);
         let wkc = if resend_key { protection.client_key().map_or(0, <[u8]>::len) } else { 0 };
@@ -518,6 +538,11 @@ fn feed(tls: &mut impl TlsSession, mut bytes: &[u8]) -> Option<()> {
 
 fn timeout(config: &LinkConfig<'_>) -> Duration {
     seconds(config.tls.timeout)
+}
+
+/// How long a key may still be used once its successor is negotiated: long enough for that.
+pub(super) fn expiry(config: &LinkConfig<'_>) -> Duration {
+    seconds(config.tls.tran_window.max(config.tls.hand_window))
 }
 
 pub(super) fn seconds(n: u32) -> Duration {

@@ -144,11 +144,12 @@ impl<P: Platform> TlsLink<P> {
     ) -> Result<(), Discard> {
         let is_reset = head.opcode.is_hard_reset();
         let awaited = self.pending.as_ref().filter(|pending| pending.awaits_answer());
+        let may_answer = awaited.is_some() && head.key_id == KeyId::FIRST && head.opcode != Opcode::SoftReset;
         match &self.pending {
-            _ if !is_reset && (awaited.is_none() || head.key_id != KeyId::FIRST) => {
-                return Err(Discard::UnknownSession);
+            _ if !is_reset && !may_answer => return Err(Discard::UnknownSession),
+            _ if awaited.is_none() && self.active.is_some() && cx.config.tls.single_session => {
+                return Err(Discard::SingleSession);
             }
-            _ if self.active.is_some() && cx.config.tls.single_session => return Err(Discard::SingleSession),
             Some(pending)
                 if awaited.is_none() && pending.heard().is_some_and(|heard| cx.now.since(heard) < PATIENCE) =>
             {
@@ -173,7 +174,8 @@ impl<P: Platform> TlsLink<P> {
         guard.accept(opened.packet_id, cx.now)?;
         let message = Message::parse(head.opcode, opened.body)?;
         match awaited {
-            Some(pending) if message.peer.is_some_and(|peer| pending.is(peer)) => {}
+            Some(pending)
+                if message.peer.is_some_and(|peer| pending.is(peer)) && (is_reset || message.acks.contains(&0)) => {}
             Some(_) if is_reset && message.peer.is_none() => {}
             None if is_reset && message.peer.is_none() => {
                 self.pend(cx, from, false).ok_or(Discard::Busy)?;
@@ -233,8 +235,6 @@ impl<P: Platform> TlsLink<P> {
             // Somebody who only asked for a key and then said nothing may not be the peer.
             if next.ours || next.is_open() {
                 self.retry = Some(if next.has_failed() { now + window } else { now });
-            } else if let Some(current) = &mut active.current {
-                current.data.expires = None;
             }
         }
         // The key still serves, but there can be no next one: only a new session helps.
@@ -247,7 +247,8 @@ impl<P: Platform> TlsLink<P> {
         }
         let address = active.address;
         if self.next_session().is_some_and(|at| at <= now) {
-            self.retry = None;
+            // A tls-crypt-v2 server cannot begin one; the time-out of the key ends the link then.
+            self.retry = self.protection.is_v2_server().then(|| now + window);
             self.begin(cx, address);
         } else if self.renegotiation().is_some_and(|at| at <= now) {
             if self.free_tls().is_none() {
@@ -256,8 +257,10 @@ impl<P: Platform> TlsLink<P> {
             }
             let free = self.free_tls();
             let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
-            if let Some(active) = &mut self.active {
-                active.renegotiate(cx, stack, true);
+            if let Some(active) = &mut self.active
+                && active.renegotiate(cx, stack, true).is_none()
+            {
+                self.retry = Some(now + window);
             }
         }
     }
@@ -368,7 +371,8 @@ impl<P: Platform> TlsLink<P> {
         let key = match &mut active.lame_duck {
             Some(old) if !current.data.confirmed || (!in_use && !settled(&current.data) && settled(old)) => old,
             _ if current.data.confirmed => &mut current.data,
-            _ => return Err(NotReady::Negotiating),
+            // A session has just taken over from another one.
+            _ => self.old.as_mut().ok_or(NotReady::Negotiating)?,
         };
         let bytes = packet.len();
         key.sealer.seal(unix_now, rng, packet)?;
@@ -381,6 +385,12 @@ impl<P: Platform> TlsLink<P> {
         if let Some(active) = &mut self.active {
             active.address = address;
         }
+    }
+
+    /// The key that data is sealed with.
+    #[cfg(test)]
+    pub(crate) fn data_key(&mut self) -> Option<&mut Key<P>> {
+        Some(&mut self.active.as_mut()?.current.as_mut()?.data)
     }
 
     /// Tells the peer that this end exits, by the control channel if that was agreed on. True if it was told.

@@ -48,6 +48,16 @@ impl<C: Provider> AeadSealer<C> {
         *tag = self.key.aead.seal(&self.key.nonce(id), aad, payload).ok_or(NotReady::NoRoom)?;
         Ok(())
     }
+
+    #[cfg(test)]
+    pub(super) fn continue_after(&mut self, id: u32) {
+        self.ids = PacketIdSender::after(id, 0);
+    }
+
+    #[cfg(test)]
+    pub(super) fn wear(&mut self, left: u64) {
+        self.key.usage.wear(left);
+    }
 }
 
 impl<C: Provider> AeadOpener<C> {
@@ -80,6 +90,11 @@ impl<C: Provider> AeadOpener<C> {
             Some(Err(_)) => Err(Discard::Replay { id, time: 0 }),
             Some(Ok(())) | None => Ok(payload),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn wear(&mut self, left: u64) {
+        self.key.usage.wear(left);
     }
 }
 
@@ -172,12 +187,12 @@ mod tests {
     #[test]
     fn packet_ids_wear_out_and_never_wrap() {
         let mut sealer = sealer(Cipher::ChaCha20Poly1305);
-        sealer.ids = PacketIdSender::after(0xfeff_fffe, 0);
+        sealer.continue_after(0xfeff_fffe);
         assert_eq!(seal(&mut sealer, 1), Ok(()));
         assert!(!sealer.is_worn_out());
         assert_eq!(seal(&mut sealer, 1), Ok(()));
         assert!(sealer.is_worn_out());
-        sealer.ids = PacketIdSender::after(u32::MAX - 1, 0);
+        sealer.continue_after(u32::MAX - 1);
         assert_eq!(seal(&mut sealer, 1), Ok(()));
         for _ in 0..3 {
             assert_eq!(seal(&mut sealer, 1), Err(NotReady::PacketIdsExhausted));
@@ -187,7 +202,7 @@ mod tests {
     #[test]
     fn gcm_wears_out_with_blocks_and_packets() {
         let mut sealer = sealer(Cipher::Aes192Gcm);
-        sealer.key.usage.wear(9);
+        sealer.wear(9);
         // Three blocks and one packet, one block and one packet, and so on.
         for (len, worn_out) in [(33, false), (16, false), (1, false), (1, true)] {
             assert_eq!(seal(&mut sealer, len), Ok(()));
@@ -205,7 +220,7 @@ mod tests {
         let suite = Suite::new(Cipher::Aes128Gcm, Digest::None);
         let mut sealer = AeadSealer::<RustCrypto>::new(suite, keys.keys(Role::Client).send).unwrap();
         let mut opener = AeadOpener::<RustCrypto>::new(suite, keys.keys(Role::Server).receive).unwrap();
-        opener.key.usage.wear(2);
+        opener.wear(2);
         let mut buffer = [0; HEADROOM + 10 + TAILROOM];
         let mut packet = PacketBuf::new(&mut buffer, HEADROOM, 10).unwrap();
         sealer.seal(&Header::new(Format::V1 { key_id: 0 }), &mut packet).unwrap();

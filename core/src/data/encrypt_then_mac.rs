@@ -75,6 +75,15 @@ impl<C: Provider> MacSealer<C> {
         Ok(Self { cipher, mac: mac_key(suite, key)?, suite, ids })
     }
 
+    #[cfg(test)]
+    pub(super) fn continue_after(&mut self, id: u32) {
+        match &mut self.ids {
+            Ids::Absent => {}
+            Ids::Short(sender) => *sender = PacketIdSender::after(id, 0),
+            Ids::Long(sender) => *sender = sender.as_ref().map(|sender| PacketIdSender::after(id, sender.time())),
+        }
+    }
+
     pub(super) fn sequence_time(&self) -> Option<u32> {
         match &self.ids {
             Ids::Long(sender) => sender.as_ref().map(PacketIdSender::time),

@@ -94,4 +94,22 @@ impl<C: Provider> Sealer<C> {
             Sealing::Epoch(sealer) => sealer.seal(&self.header, packet),
         }
     }
+
+    /// Goes on after this packet id.
+    #[cfg(test)]
+    pub(crate) fn continue_after(&mut self, id: u32) {
+        match &mut self.sealing {
+            Sealing::Mac(sealer) => sealer.continue_after(id),
+            Sealing::Aead(sealer) => sealer.continue_after(id),
+            Sealing::Epoch(_) => {}
+        }
+    }
+
+    /// Leaves so many blocks and packets of AES-GCM.
+    #[cfg(test)]
+    pub(crate) fn wear(&mut self, left: u64) {
+        if let Sealing::Aead(sealer) = &mut self.sealing {
+            sealer.wear(left);
+        }
+    }
 }

@@ -60,8 +60,8 @@ pub trait TlsStack: Sized {
     }
 }
 
-/// What all rustls sessions of a link share. Everything that is needed later is in memory, so privileges may be dropped;
-/// only the list of `crl-verify` is read again.
+/// What all rustls sessions of a link share. Certificates and keys are in memory, so privileges may be dropped; what
+/// `crl-verify` names is read again and the script of `tls-verify` is run later, with the privileges left then.
 #[derive(Clone, Debug)]
 pub struct TlsContext {
     shared: Arc<Shared>,

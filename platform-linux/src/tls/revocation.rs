@@ -84,11 +84,17 @@ impl Revocation {
     }
 
     /// Whether the directory has a file for this serial number.
-    pub(super) fn is_in_directory(&self, serial: Serial<'_>) -> bool {
+    ///
+    /// # Errors
+    /// The directory cannot be looked into (any more): nobody can say then who is revoked.
+    pub(super) fn is_in_directory(&self, serial: Serial<'_>) -> io::Result<bool> {
         match self {
-            // A number too long to be shown is no name of a file.
-            Self::Directory(directory) => decimal(serial).is_none_or(|name| directory.join(name).exists()),
-            _ => false,
+            Self::Directory(directory) => {
+                fs::read_dir(directory)?;
+                // A number too long to be shown is no name of a file.
+                decimal(serial).map_or(Ok(true), |name| directory.join(name).try_exists())
+            }
+            _ => Ok(false),
         }
     }
 }

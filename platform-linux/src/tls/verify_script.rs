@@ -74,8 +74,13 @@ impl Observer for Witness<'_> {
             }
             log::line(1, format_args!("VERIFY SCRIPT OK: depth={depth}, {subject}"));
         }
-        if self.revocation.is_in_directory(certificate.serial()) {
-            return Err(Reason::Revoked);
+        match self.revocation.is_in_directory(certificate.serial()) {
+            Ok(false) => {}
+            Ok(true) => return Err(Reason::Revoked),
+            Err(error) => {
+                log::warning(format_args!("WARNING: option 'crl-verify': the directory cannot be read: {error}"));
+                return Err(Reason::RevocationListUnusable);
+            }
         }
         log::line(1, format_args!("VERIFY OK: depth={depth}, {subject}"));
         Ok(())

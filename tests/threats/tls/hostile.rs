@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use longcable::crypto::{Fast, FastRng};
-use longcable::tls::RustlsSession;
 use longcable_core::control::{CELL, HEADROOM, Opened, Reliability, Wrapping};
 use longcable_core::crypto::replay::PacketIdSender;
 use longcable_core::crypto::{Cipher, Digest, KeyMaterial, Suite};
@@ -11,13 +10,16 @@ use longcable_core::data::{Format, Sealer};
 use longcable_core::error::Discard;
 use longcable_core::packet::{PacketBuf, TAILROOM};
 use longcable_core::time::{Duration, Instant};
-use longcable_core::tls::{Role, TlsFailure, TlsProgress, TlsSession};
+use longcable_core::tls::Role;
 use longcable_core::wire::control::{Message, SessionId, write_header};
 use longcable_core::wire::key_method2::{KeyMessage, KeySource};
 use longcable_core::wire::opcode::{Head, Opcode};
 
+use rustls::{ALL_VERSIONS, SupportedProtocolVersion};
+
+use super::careless::CarelessTls;
 use super::pki::Issued;
-use super::world::{ADDRESSES, EPOCH, World, address, config, context};
+use super::world::{ADDRESSES, EPOCH, World, address};
 
 /// `IV_PROTO` of openvpn 2.6 in a link of two equal peers, without dynamic tls-crypt.
 pub const PEER_INFO: &str = "IV_CIPHERS=AES-256-GCM\nIV_PROTO=234\n";
@@ -77,9 +79,11 @@ pub fn hard_reset(role: Role) -> Opcode {
 struct Key {
     id: u8,
     reliability: Reliability<Vec<u8>>,
-    tls: RustlsSession,
+    tls: CarelessTls,
     /// The peer's reset has come.
     open: bool,
+    /// What data keys would be made of, from the moment when TLS stands for this end.
+    material: Option<KeyMaterial>,
 }
 
 pub struct Hostile {
@@ -89,7 +93,10 @@ pub struct Hostile {
     pub peer: Option<SessionId>,
     keys: Vec<Key>,
     /// Makes TLS sessions.
-    session: Box<dyn Fn() -> RustlsSession>,
+    session: Box<dyn Fn() -> CarelessTls>,
+    peer_id: u32,
+    /// What is said as soon as TLS stands for this end, whatever the victim thinks of it.
+    pub eager: Vec<u8>,
     /// What the victim has sent inside TLS.
     pub heard: Vec<Vec<u8>>,
     source: KeySource,
@@ -97,8 +104,7 @@ pub struct Hostile {
 
 impl Hostile {
     /// The end with this role and certificate, at its usual address.
-    pub fn new(role: Role, identity: &Issued, lines: &str) -> Self {
-        let context = context(config(role, identity, lines));
+    pub fn new(role: Role, identity: &Issued) -> Self {
         let mut rng = FastRng::new();
         Self {
             role,
@@ -106,15 +112,17 @@ impl Hostile {
             forger: Forger::plain(*SessionId::generate(&mut rng).as_bytes()),
             peer: None,
             keys: Vec::new(),
-            session: Box::new(move || context.session()),
+            session: sessions(role, identity, ALL_VERSIONS),
+            peer_id: 0,
+            eager: Vec::new(),
             heard: Vec::new(),
             source: KeySource::generate(&mut rng),
         }
     }
 
     /// With its hard reset sent, TLS up if the victim goes along; no key messages yet.
-    pub fn greeted(role: Role, identity: &Issued, lines: &str, world: &mut World) -> Self {
-        let mut hostile = Self::new(role, identity, lines);
+    pub fn greeted(role: Role, identity: &Issued, world: &mut World) -> Self {
+        let mut hostile = Self::new(role, identity);
         hostile.start_key(0, hard_reset(role));
         hostile.run(world, 100);
         hostile
@@ -122,7 +130,7 @@ impl Hostile {
 
     /// With data keys; what it tells the victim about itself is `info`.
     pub fn connected(role: Role, identity: &Issued, info: &str, world: &mut World) -> Self {
-        let mut hostile = Self::greeted(role, identity, "", world);
+        let mut hostile = Self::greeted(role, identity, world);
         hostile.say(&hostile.key_message(OPTIONS, "", "", info));
         hostile.run(world, 100);
         hostile
@@ -130,11 +138,11 @@ impl Hostile {
 
     /// Begins the negotiation of a key.
     pub fn start_key(&mut self, id: u8, reset: Opcode) {
-        let mut tls = (self.session)();
-        tls.start(self.role, EPOCH).expect("TLS starts");
+        let tls = (self.session)();
+        self.keys.retain(|key| key.id != id);
         let mut reliability = Reliability::new(vec![0; 30 * CELL], Duration::from_secs(2));
         assert!(reliability.send(reset, 0, |_| 0));
-        self.keys.push(Key { id, reliability, tls, open: false });
+        self.keys.push(Key { id, reliability, tls, open: false, material: None });
     }
 
     /// Exchanges packets with the victim for this long, in ms.
@@ -175,22 +183,27 @@ impl Hostile {
         self.peer = Some(sid);
         let Some(key) = self.keys.iter_mut().find(|key| key.id == head.key_id.get()) else { return };
         key.reliability.acked(&message.acks);
-        let Key { reliability, tls, open, .. } = key;
+        let Key { reliability, tls, open, material, .. } = key;
+        let mut said = Vec::new();
         if let Some(id) = message.id {
             reliability.receive(id, message.payload, &mut |id, payload| match id {
                 0 => *open = true,
-                _ => {
-                    let mut payload = payload;
-                    while !payload.is_empty() {
-                        let taken = tls.read_tls(payload);
-                        payload = &payload[taken..];
-                    }
-                }
+                _ => said = tls.read_tls(payload),
             });
         }
-        let mut record = vec![0; 1 << 14];
-        while let len @ 1.. = tls.read_plain(&mut record) {
-            self.heard.push(record[..len].to_vec());
+        if material.is_none() && tls.stands() {
+            *material = KeyMaterial::from_export(|label, out| tls.export(label, out)).ok();
+            let mut id = [0; 3];
+            tls.export("EXPORTER-OpenVPN-p2p-peerid", &mut id).expect("TLS stands");
+            if key.id == 0 {
+                self.peer_id = u32::from_be_bytes([0, id[0], id[1], id[2]]);
+            }
+            if !self.eager.is_empty() {
+                tls.write_plain(&self.eager);
+            }
+        }
+        if !said.is_empty() {
+            self.heard.push(said);
         }
     }
 
@@ -213,16 +226,27 @@ impl Hostile {
         datagrams
     }
 
-    /// What TLS of the newest key says about the victim.
-    pub fn tls(&mut self) -> Result<bool, TlsFailure> {
-        let key = self.keys.last_mut().expect("a key");
-        key.tls.step().map(|progress| matches!(progress, TlsProgress::Established(_)))
+    /// Does not wait for acknowledgements.
+    pub fn resend(&mut self) {
+        for key in &mut self.keys {
+            key.reliability.resend_now();
+        }
+    }
+
+    /// Goes on with this certificate and these versions of TLS.
+    pub fn pose_as(&mut self, identity: &Issued, versions: &'static [&'static SupportedProtocolVersion]) {
+        self.session = sessions(self.role, identity, versions);
+    }
+
+    /// Whether TLS of the newest key stands or has stood for this end.
+    pub fn had_tls(&self) -> bool {
+        self.keys.last().is_some_and(|key| key.material.is_some())
     }
 
     /// Says something inside the newest key's TLS, as one record.
     pub fn say(&mut self, record: &[u8]) {
         let key = self.keys.last_mut().expect("a key");
-        assert_eq!(key.tls.write_plain(record), record.len(), "TLS stands");
+        key.tls.write_plain(record);
     }
 
     /// A well-formed key message with any texts.
@@ -233,26 +257,28 @@ impl Hostile {
         record
     }
 
-    /// Seals data under the newest key as if everything had been agreed on.
-    pub fn sealer(&self, peer_id: Option<u32>) -> Result<Sealer<Fast>, &'static str> {
+    /// Seals data under the newest key as if everything had been agreed on, with a short or a long header. Without TLS
+    /// the key is a guess.
+    pub fn sealer(&self, has_peer_id: bool) -> Sealer<Fast> {
         let key = self.keys.last().expect("a key");
-        let material =
-            KeyMaterial::from_export(|label, out| key.tls.export(label, out)).map_err(|_| "there is no TLS session")?;
-        let format = match peer_id {
-            Some(peer_id) => Format::V2 { key_id: key.id, peer_id },
-            None => Format::V1 { key_id: key.id },
+        let guess = || KeyMaterial::from_export(|_, out| Ok::<_, ()>(out.fill(7))).expect("bytes");
+        let material = key.material.clone().unwrap_or_else(guess);
+        let format = match has_peer_id {
+            true => Format::V2 { key_id: key.id, peer_id: self.peer_id },
+            false => Format::V1 { key_id: key.id },
         };
         let suite = Suite::new(Cipher::Aes256Gcm, Digest::Sha1);
-        Sealer::for_tls(suite, material.keys(self.role).send, format, true).map_err(|_| "no such cipher")
+        Sealer::for_tls(suite, material.keys(self.role).send, format, true).expect("a known cipher")
     }
+}
 
-    /// The peer id of a link with a TLS exporter.
-    pub fn peer_id(&self) -> u32 {
-        let mut id = [0; 3];
-        let key = self.keys.first().expect("a key");
-        key.tls.export("EXPORTER-OpenVPN-p2p-peerid", &mut id).expect("TLS stands");
-        u32::from_be_bytes([0, id[0], id[1], id[2]])
-    }
+fn sessions(
+    role: Role,
+    identity: &Issued,
+    versions: &'static [&'static SupportedProtocolVersion],
+) -> Box<dyn Fn() -> CarelessTls> {
+    let identity = identity.clone();
+    Box::new(move || CarelessTls::start(role, &identity, versions))
 }
 
 /// Seals one packet.

@@ -25,6 +25,7 @@ pub fn good(role: Role) -> &'static Issued {
 }
 
 /// A certificate and its key, as text.
+#[derive(Clone)]
 pub struct Issued {
     pub cert: String,
     pub key: String,

@@ -37,21 +37,26 @@ pub static ALL: LazyLock<Vec<Lines>> = LazyLock::new(|| {
     let same = |name, lines: String| Lines { name, client: lines.clone(), server: lines };
     let auth = format!("<tls-auth>\n{KEY}</tls-auth>");
     let directed = |direction| format!("{auth}\nkey-direction {direction}");
+    vec![
+        same("none", String::new()),
+        same("tls-auth", auth.clone()),
+        Lines { name: "tls-auth with direction", client: directed(1), server: directed(0) },
+        same("tls-crypt", format!("<tls-crypt>\n{KEY}</tls-crypt>")),
+        v2(),
+    ]
+});
+
+/// `tls-crypt-v2` with new keys.
+pub fn v2() -> Lines {
     let mut rng = FastRng::new();
     let server = ServerKey::generate(&mut rng);
     let client = server.issue(&mut rng, &Metadata::timestamp(EPOCH)).expect("a key");
     let (mut server_text, mut client_text) = (String::new(), String::new());
     server.write_to(&mut server_text).expect("a text");
     client.write_to(&mut client_text).expect("a text");
-    let v2 = |text| format!("<tls-crypt-v2>\n{text}</tls-crypt-v2>");
-    vec![
-        same("none", String::new()),
-        same("tls-auth", auth.clone()),
-        Lines { name: "tls-auth with direction", client: directed(1), server: directed(0) },
-        same("tls-crypt", format!("<tls-crypt>\n{KEY}</tls-crypt>")),
-        Lines { name: "tls-crypt-v2", client: v2(client_text), server: v2(server_text) },
-    ]
-});
+    let block = |text| format!("<tls-crypt-v2>\n{text}</tls-crypt-v2>");
+    Lines { name: "tls-crypt-v2", client: block(client_text), server: block(server_text) }
+}
 
 /// With a key that a stranger does not have.
 pub fn keyed() -> impl Iterator<Item = &'static Lines> {
