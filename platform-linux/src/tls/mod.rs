@@ -1,4 +1,5 @@
-//! TLS for the control channel: rustls behind the engine's seam, with the engine's verifier of certificates.
+//! TLS for the control channel: any stack that is a [`TlsStack`]; and rustls as the usual one, with the verifier of the
+//! engine.
 //!
 //! ```text
 //! options, files --TlsContext::load--> TlsContext --session--> RustlsSession (one at a time, again and again)
