@@ -100,7 +100,9 @@ fn an_end_that_starts_anew_is_taken_back() {
         })
     });
     let mut h = std::collections::BTreeMap::new();
-    for s in &seconds { *h.entry(*s).or_insert(0)+=1; }
+    for s in &seconds {
+        *h.entry(*s).or_insert(0) += 1;
+    }
     println!("{h:?}");
 }
 
