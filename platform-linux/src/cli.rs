@@ -23,7 +23,7 @@ use crate::log::{self, Destination};
 use crate::privileges::{self, Identity};
 use crate::scripts::Scripts;
 use crate::signals::Signals;
-use crate::tls::TlsContext;
+use crate::tls::{TlsContext, TlsStack};
 use crate::tun::{Tun, TunOptions};
 use crate::tunnel::{Plan, Tunnel};
 use crate::{demo, migrate, standalone};
@@ -33,6 +33,11 @@ pub const VERSION: &str = concat!("longcable ", env!("CARGO_PKG_VERSION"), " (sp
 
 /// Runs the program with these arguments (without its name).
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    run_with::<TlsContext>(arguments)
+}
+
+/// As [`run`], with another TLS stack for links.
+pub fn run_with<S: TlsStack>(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     if arguments == ["-h"] {
         arguments = vec!["--help".into()];
@@ -45,7 +50,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Without a current directory only absolute paths work, and errors say what is missing.
     let mut process = Process { directory: env::current_dir().unwrap_or_default(), ..Process::default() };
     loop {
-        match start(&arguments, &mut process) {
+        match start::<S>(&arguments, &mut process) {
             Ok(Next::ReadConfigurationAnew) => {}
             Ok(Next::Exit(code)) => {
                 log::flush();
@@ -79,7 +84,7 @@ enum Next {
     Exit(ExitCode),
 }
 
-fn start(arguments: &[OsString], process: &mut Process) -> Result<Next, Fatal> {
+fn start<S: TlsStack>(arguments: &[OsString], process: &mut Process) -> Result<Next, Fatal> {
     let sources = Sources::load(arguments.iter().cloned(), &process.directory).map_err(Fatal::new)?;
     let Loaded { mode, link, host, warnings, notes } = sources.parse().map_err(Fatal::new)?;
     let done = |result: io::Result<()>| result.map(|()| Next::Exit(ExitCode::SUCCESS)).map_err(Fatal::new);
@@ -113,10 +118,10 @@ fn start(arguments: &[OsString], process: &mut Process) -> Result<Next, Fatal> {
         Mode::MakeTun | Mode::RemoveTun => return persistent_device(&link, &host, mode == Mode::MakeTun),
     }
     drop(out);
-    run_link(&link, &host, &warnings, &notes, process)
+    run_link::<S>(&link, &host, &warnings, &notes, process)
 }
 
-fn run_link(
+fn run_link<S: TlsStack>(
     link: &LinkConfig<'_>,
     host: &HostConfig,
     warnings: &[String],
@@ -136,7 +141,7 @@ fn run_link(
         log::warning(format_args!("{warning}"));
     }
     log::line(1, format_args!("{VERSION}"));
-    let (keys, tls) = keys(link, host)?;
+    let (keys, tls) = keys::<S>(link, host)?;
     for (side, whose) in [(Side::Local, "Local"), (Side::Remote, "Expected Remote")] {
         let mut options = String::new();
         // A String takes any text.
@@ -222,8 +227,10 @@ fn run_link(
     })
 }
 
+type KeysWith<'c, S> = (Keys<Linux<<S as TlsStack>::Session<'c>>>, Option<S>);
+
 /// What authenticates the link.
-fn keys(link: &LinkConfig<'_>, host: &HostConfig) -> Result<(Keys<Linux>, Option<TlsContext>), Fatal> {
+fn keys<'c, S: TlsStack>(link: &'c LinkConfig<'c>, host: &'c HostConfig) -> Result<KeysWith<'c, S>, Fatal> {
     let Some(role) = link.tls.role else {
         let key = key(link, host)?;
         for (level, line) in standalone::key_listing(link.suite(), &key, link.direction()) {
@@ -231,13 +238,12 @@ fn keys(link: &LinkConfig<'_>, host: &HostConfig) -> Result<(Keys<Linux>, Option
         }
         return Ok((Keys::Static(key), None));
     };
-    let context = TlsContext::load(link, host)?;
+    let (stack, sessions) = S::open(link, host)?;
     let protection = Protection::new(link, role).map_err(|error| match &host.wrapping_file {
         Some(file) => Fatal::new(format!("Options error: the key file '{}': {error}", file.display())),
         None => Fatal::new(format!("Options error: {error}")),
     })?;
-    let sessions = [context.session(), context.session(), context.session()];
-    Ok((Keys::Tls { protection, sessions }, Some(context)))
+    Ok((Keys::Tls { protection, sessions }, Some(stack)))
 }
 
 /// The static key; the text of a key file has been read by now.

@@ -2,6 +2,7 @@
 //!
 //! One turn: do what the engine asks, sleep until something is ready, move a burst of packets each way.
 
+use std::marker::PhantomData;
 use std::mem::{Discriminant, discriminant};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -16,6 +17,7 @@ use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
 use longcable_core::peer::{Keys, OUTPUT_MAX, Sealed};
 use longcable_core::platform::Platform;
 use longcable_core::time::Instant;
+use longcable_core::tls::TlsSession;
 use longcable_core::wire::compress::Framing;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -30,7 +32,7 @@ use crate::replay_file::ReplayFile;
 use crate::resolver::{self, IpVersion, Resolver};
 use crate::signals::{Request, Signals};
 use crate::status::{Compression, Counters, Statistics, StatusFile};
-use crate::tls::{RustlsSession, TlsContext};
+use crate::tls::{SESSIONS, TlsStack};
 use crate::tunnel::Tunnel;
 
 /// Packets that one direction may move before the other gets its turn.
@@ -48,16 +50,16 @@ const LOOKUP_LOG_INTERVAL: Duration = Duration::from_secs(300);
 /// How often the replay state is saved.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What Linux brings to the engine.
-pub struct Linux;
+/// What Linux brings to the engine, with TLS sessions of this kind.
+pub struct Linux<T>(PhantomData<T>);
 
-impl Platform for Linux {
+impl<T: TlsSession> Platform for Linux<T> {
     type Crypto = Fast;
     type Rng = FastRng;
     /// Windows of up to 65,536 packets, as many as `replay-window` allows.
     type ReplayBits = OnDemand<u64, 1024>;
-    type Tls = RustlsSession;
-    type TlsSessions = [RustlsSession; 3];
+    type Tls = T;
+    type TlsSessions = [T; SESSIONS];
     /// As many packets as a peer may send before it waits for an answer, and our own.
     type ControlMemory = OnDemand<u8, { 18 * CELL }>;
     const CONTROL_MEMORY: Self::ControlMemory = OnDemand::EMPTY;
@@ -80,15 +82,15 @@ enum Complaint {
 }
 
 /// One link and its descriptors.
-pub struct EventLoop<'c> {
+pub struct EventLoop<'c, S: TlsStack> {
     config: &'c LinkConfig<'c>,
     host: &'c HostConfig,
     /// On the heap: it is large, and whatever is moved on the way leaves its stack behind as used memory.
-    gateway: Box<Gateway<'c, Linux>>,
+    gateway: Box<Gateway<'c, Linux<S::Session<'c>>>>,
     started: Clock,
     tunnel: Tunnel<'c>,
     /// What all TLS sessions share; none with a static key.
-    tls: Option<TlsContext>,
+    tls: Option<S>,
     settle: Option<Settle<'c>>,
     socket: Option<UdpLink>,
     /// Where the socket was bound last.
@@ -124,7 +126,7 @@ impl From<Fatal> for Stop {
     }
 }
 
-impl<'c> EventLoop<'c> {
+impl<'c, S: TlsStack> EventLoop<'c, S> {
     /// A link that is not started yet; `settle` is called once, when its tunnel is open.
     ///
     /// # Errors
@@ -132,8 +134,8 @@ impl<'c> EventLoop<'c> {
     pub fn new(
         config: &'c LinkConfig<'c>,
         host: &'c HostConfig,
-        keys: Keys<Linux>,
-        tls: Option<TlsContext>,
+        keys: Keys<Linux<S::Session<'c>>>,
+        tls: Option<S>,
         tunnel: Tunnel<'c>,
         settle: Settle<'c>,
     ) -> Result<Self, Fatal> {
@@ -307,7 +309,7 @@ impl<'c> EventLoop<'c> {
                 Output::CloseTunnel(reason) => self.tunnel.close(&reason),
                 Output::PeerAddress(address) => {
                     self.remote = Some(address);
-                    if let Some(variables) = self.tls.as_ref().and_then(TlsContext::take_variables) {
+                    if let Some(variables) = self.tls.as_ref().and_then(TlsStack::take_variables) {
                         self.tunnel.set_variables(variables);
                     }
                     self.tunnel.keep_path_to(address);

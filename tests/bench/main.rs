@@ -79,7 +79,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     for number in 1..=options.rounds {
         for Study { kind, rounds } in &mut studies {
             eprint!("round {number} of {}, {}:", options.rounds, kind.protection.name());
-            let round = measure(&bench, kind, &pairs)?;
+            let round = measure(&bench, kind, &pairs, lead(number))?;
             eprintln!(", steal {:.1} %{}", round.steal * 100.0, if round.clean { "" } else { ": dropped" });
             rounds.push(round);
         }
@@ -94,13 +94,19 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// How long B runs before A is started. openvpn has a timer of a second, and when A comes decides how much of it must
+/// pass: rounds are spread evenly over that second, by the golden ratio.
+fn lead(round: u32) -> Duration {
+    Duration::from_millis(300) + Duration::from_secs_f64((f64::from(round) * 0.618_034).fract())
+}
+
 /// Each pair has its turn.
-fn measure(bench: &Bench, kind: &Kind, pairs: &[Pair]) -> Result<Round, Box<dyn Error>> {
+fn measure(bench: &Bench, kind: &Kind, pairs: &[Pair], lead: Duration) -> Result<Round, Box<dyn Error>> {
     let steal = Steal::start()?;
     let mut samples = Vec::new();
     for pair in pairs {
         eprint!(" {}", pair.name);
-        let sample = bench.measure(kind, pair).map_err(|error| format!("{}: {error}", pair.name))?;
+        let sample = bench.measure(kind, pair, lead).map_err(|error| format!("{}: {error}", pair.name))?;
         samples.push((pair.name, sample));
     }
     let steal = steal.share()?;

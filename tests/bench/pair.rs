@@ -22,9 +22,6 @@ const PINGS: usize = 1500;
 const SMALL: usize = 64;
 const LARGE: usize = 1400;
 
-/// How long B runs before A is started.
-const LEAD: Duration = Duration::from_millis(300);
-
 /// Who runs at the two ends.
 pub(crate) struct Pair {
     pub(crate) name: &'static str,
@@ -73,8 +70,9 @@ impl Bench {
         Ok(Self { iperf3, length, scratch: Scratch::create(false)?, a, b })
     }
 
-    /// Starts a pair with a link of this kind, measures all there is, and ends it. With the log when something breaks.
-    pub(crate) fn measure(&self, kind: &Kind, pair: &Pair) -> Result<Sample, Box<dyn Error>> {
+    /// Starts a pair with a link of this kind, A so long after B, measures all there is, and ends it. With the log when
+    /// something breaks.
+    pub(crate) fn measure(&self, kind: &Kind, pair: &Pair, lead: Duration) -> Result<Sample, Box<dyn Error>> {
         let directory = self.scratch.path();
         if kind.protection == Protection::Static && !directory.join("static.key").exists() {
             let mut genkey = Command::new(&pair.a);
@@ -87,7 +85,7 @@ impl Bench {
             fs::write(directory.join(end.name()).with_extension("conf"), kind.config_of(end))?;
         }
         let b = Daemon::start(&self.b, &pair.b, directory, End::B.name())?;
-        thread::sleep(LEAD);
+        thread::sleep(lead);
         let start = Instant::now();
         let a = Daemon::start(&self.a, &pair.a, directory, End::A.name())?;
         let mut running = Running { bench: self, a, b };

@@ -48,6 +48,7 @@ mod standalone;
 mod timers;
 mod tls_accepted;
 mod tls_address;
+mod tls_embedded;
 mod tls_matrix;
 mod tls_negotiation;
 mod tls_refused;

@@ -6,14 +6,14 @@
 use std::fs;
 
 use longcable_core::tls::Role;
-use longcable_tests::support::{Filling, Lab, Link, Program, baseline, pki};
+use longcable_tests::support::{Filling, Lab, Link, Program, pki};
 
 /// A peer that is not let in.
-struct Refusal {
+pub(super) struct Refusal {
     /// Lines of the end that refuses. THERE is the peer's role, HERE its own.
-    verifier: &'static str,
+    pub(super) verifier: &'static str,
     /// Lines of the peer; THERE is its role.
-    presenter: &'static str,
+    pub(super) presenter: &'static str,
     /// What is said about it; longcable puts it after `VERIFY ERROR: `.
     openvpn: &'static str,
     longcable: &'static str,
@@ -34,7 +34,7 @@ const OTHER_FINGERPRINT: &str = "error=the fingerprint is not in 'peer-fingerpri
 const NO_NAME: &str = "depth=0, error=it has no usable name";
 
 /// What is wrong with a certificate whoever looks at it.
-const CERTIFICATES: [Refusal; 12] = [
+pub(super) const CERTIFICATES: [Refusal; 12] = [
     refusal(
         "",
         "cert THERE-expired.crt",
@@ -75,7 +75,7 @@ const CERTIFICATES: [Refusal; 12] = [
 ];
 
 /// What somebody demands that the usual certificate has not.
-const RULES: [Refusal; 12] = [
+pub(super) const RULES: [Refusal; 12] = [
     refusal("crl-verify crl-expired.pem", "", "error=CRL has expired", "error=CRL has expired"),
     refusal(
         "crl-verify revoked dir",
@@ -113,7 +113,13 @@ fn name(role: Role) -> &'static str {
     }
 }
 
-fn refused(programs: [Program; 2], left: Role, refusals: &[Refusal]) {
+/// The left end lets none of these in; `both` are lines of both ends.
+pub(super) fn refused<'r>(
+    programs: [Program; 2],
+    left: Role,
+    both: &str,
+    refusals: impl IntoIterator<Item = &'r Refusal>,
+) {
     let lab = Lab::new();
     pki::write(&lab);
     lab.write_script("refuse", "#!/bin/sh\nexit 1\n");
@@ -123,12 +129,12 @@ fn refused(programs: [Program; 2], left: Role, refusals: &[Refusal]) {
     let fingerprint = pki::fingerprint(&format!("{here}.crt"), "sha256");
     let adapt = |text: &str| text.replace("THERE", there).replace("HERE", here).replace("FINGERPRINT", &fingerprint);
     for refusal in refusals {
-        let more = [adapt(refusal.verifier), adapt(refusal.presenter)];
+        let more = [refusal.verifier, refusal.presenter].map(|lines| adapt(&format!("{lines}\n{both}")));
         println!("the TLS {left:?} refuses: {more:?}");
         let link = Link::start_tls(&lab, programs, left, [&more[0], &more[1]]);
         match programs[0] {
             Program::Openvpn => link.left.wait_for(&adapt(refusal.openvpn)),
-            Program::Longcable => {
+            Program::Longcable | Program::Embedded => {
                 link.left.wait_for_all(&["VERIFY ERROR: ", refusal.longcable]);
                 link.right.wait_for(programs[1].words("Received fatal SSL alert", "the peer refused the TLS handshake"))
             }
@@ -137,7 +143,7 @@ fn refused(programs: [Program; 2], left: Role, refusals: &[Refusal]) {
         for end in [&link.left, &link.right] {
             assert_eq!(end.count("Initialization Sequence Completed"), 0);
         }
-        if programs[0] == Program::tested() && !baseline() {
+        if programs[0] != Program::Openvpn {
             assert_eq!(link.left.count("Control Channel: TLSv1"), 0, "no session is established");
         }
         link.stop();
@@ -146,25 +152,25 @@ fn refused(programs: [Program; 2], left: Role, refusals: &[Refusal]) {
 
 for_each_pair! {
     fn by_the_server(programs) {
-        refused(programs, Role::Server, &CERTIFICATES);
+        refused(programs, Role::Server, "", &CERTIFICATES);
     }
 }
 
 for_each_pair! {
     fn by_the_client(programs) {
-        refused(programs, Role::Client, &CERTIFICATES);
+        refused(programs, Role::Client, "", &CERTIFICATES);
     }
 }
 
 for_each_pair! {
     fn by_a_rule_of_the_server(programs) {
-        refused(programs, Role::Server, &RULES);
+        refused(programs, Role::Server, "", &RULES);
     }
 }
 
 for_each_pair! {
     fn by_a_rule_of_the_client(programs) {
-        refused(programs, Role::Client, &RULES);
+        refused(programs, Role::Client, "", &RULES);
     }
 }
 
@@ -175,7 +181,7 @@ for_each_pair! {
             verifier: "tls-version-max 1.2\ncrl-verify crl.pem",
             ..refusal
         });
-        refused(programs, Role::Server, &refusals);
+        refused(programs, Role::Server, "", &refusals);
     }
 }
 

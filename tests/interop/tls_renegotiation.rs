@@ -56,7 +56,8 @@ fn initiators(link: &Link<'_>, programs: [Program; 2]) -> [bool; 2] {
     [link.left.count(asked[0]) > 0, link.right.count(asked[1]) > 0]
 }
 
-fn under_traffic(programs: [Program; 2], left: Role, more: [&str; 2]) {
+/// Echoes both ways while new keys are negotiated, at the wish of each end that has `reneg-sec 5`.
+pub(super) fn under_traffic(programs: [Program; 2], left: Role, more: [&str; 2]) {
     let lab = Lab::new();
     let link = Link::tls(&lab, programs, left, more);
     traffic(&link, A_WHILE);

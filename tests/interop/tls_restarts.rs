@@ -13,22 +13,27 @@ fn start_right(lab: &Lab, program: Program, left: Role, more: &str) -> Daemon {
     Daemon::start(lab, &lab.right, program, &tls_end(&lab.right, &lab.left, left.other(), more))
 }
 
+/// The right end comes back from nothing, at once.
+pub(super) fn killed(programs: [Program; 2], left: Role) {
+    let lab = Lab::new();
+    let mut link = Link::tls(&lab, programs, left, ["tls-crypt ta.key", "tls-crypt ta.key"]);
+    for _ in 0..3 {
+        link.right.signal(Signal::SIGKILL);
+        link.right.wait();
+        link.right = start_right(&lab, programs[1], left, "tls-crypt ta.key");
+        println!("back after {:?}", link.pinger_back().back_within(Duration::from_secs(8)));
+        assert_eq!(link.left.count("process restarting"), 0, "the left end goes on");
+    }
+    link.check_pings();
+    link.check_tcp(100_000);
+    link.stop();
+}
+
 for_each_pair! {
     /// The new session stands beside the live one until it is proved, and then takes its place: no timer is needed.
     fn killed_and_started_again(programs) {
         for left in ROLES {
-            let lab = Lab::new();
-            let mut link = Link::tls(&lab, programs, left, ["tls-crypt ta.key", "tls-crypt ta.key"]);
-            for _ in 0..3 {
-                link.right.signal(Signal::SIGKILL);
-                link.right.wait();
-                link.right = start_right(&lab, programs[1], left, "tls-crypt ta.key");
-                println!("back after {:?}", link.pinger_back().back_within(Duration::from_secs(8)));
-                assert_eq!(link.left.count("process restarting"), 0, "the left end goes on");
-            }
-            link.check_pings();
-            link.check_tcp(100_000);
-            link.stop();
+            killed(programs, left);
         }
     }
 }
@@ -48,43 +53,54 @@ for_each_pair! {
     }
 }
 
+/// Signals restart the left end and then the right one; `both` are lines of both.
+pub(super) fn signalled(programs: [Program; 2], left: Role, both: &str) {
+    let lab = Lab::new();
+    let mut link = Link::tls(&lab, programs, left, [both, &format!("persist-tun\npersist-key\n{both}")]);
+    for (signal, sessions) in [(Signal::SIGUSR1, 2), (Signal::SIGHUP, 3)] {
+        link.left.signal(signal);
+        link.left.wait_for(&format!("{}[hard,] received, process restarting", signal.as_str()));
+        link.left.wait_for_count("Control Channel: TLSv1", sessions);
+        link.pinger().back_within(Duration::from_secs(10));
+        link.check_pings();
+    }
+    link.right.signal(Signal::SIGUSR1);
+    link.right.wait_for("SIGUSR1[hard,] received, process restarting");
+    link.right.wait_for_count("Initialization Sequence Completed", 2);
+    link.pinger_back().back_within(Duration::from_secs(10));
+    link.check_pings();
+    link.stop();
+}
+
 for_each_pair! {
     fn signals_restart_either_end(programs) {
         for left in ROLES {
-            let lab = Lab::new();
-            let mut link = Link::tls(&lab, programs, left, ["", "persist-tun\npersist-key"]);
-            for signal in [Signal::SIGUSR1, Signal::SIGHUP] {
-                link.left.signal(signal);
-                link.left.wait_for(&format!("{}[hard,] received, process restarting", signal.as_str()));
-                link.left.wait_for_count("Control Channel: TLSv1", if signal == Signal::SIGUSR1 { 2 } else { 3 });
-                link.pinger().back_within(Duration::from_secs(10));
-                link.check_pings();
-            }
-            link.right.signal(Signal::SIGUSR1);
-            link.right.wait_for("SIGUSR1[hard,] received, process restarting");
-            link.right.wait_for_count("Initialization Sequence Completed", 2);
-            link.pinger_back().back_within(Duration::from_secs(10));
-            link.check_pings();
-            link.stop();
+            signalled(programs, left, "");
         }
     }
+}
+
+/// Each end in turn leaves and says so; `both` are lines of both.
+pub(super) fn notified(programs: [Program; 2], left: Role, both: &str) {
+    let lab = Lab::new();
+    let more = format!("explicit-exit-notify 1\n{both}");
+    let mut link = Link::tls(&lab, programs, left, [&more, &more]);
+    link.right.signal(Signal::SIGTERM);
+    assert_eq!(link.right.wait().code(), Some(0));
+    link.right.wait_for("SIGTERM[soft,exit-with-notification] received, process exiting");
+    link.left.wait_for("SIGUSR1[soft,remote-exit] received, process restarting");
+    link.right = start_right(&lab, programs[1], left, &more);
+    link.pinger().back_within(Duration::from_secs(12));
+    link.check_pings();
+    link.left.stop();
+    link.right.wait_for("SIGUSR1[soft,remote-exit] received, process restarting");
+    assert!(link.right.stop().success());
 }
 
 for_each_pair! {
     fn explicit_exit_notify(programs) {
         for left in ROLES {
-            let lab = Lab::new();
-            let mut link = Link::tls(&lab, programs, left, ["explicit-exit-notify 1", "explicit-exit-notify 1"]);
-            link.right.signal(Signal::SIGTERM);
-            assert_eq!(link.right.wait().code(), Some(0));
-            link.right.wait_for("SIGTERM[soft,exit-with-notification] received, process exiting");
-            link.left.wait_for("SIGUSR1[soft,remote-exit] received, process restarting");
-            link.right = start_right(&lab, programs[1], left, "explicit-exit-notify 1");
-            link.pinger().back_within(Duration::from_secs(12));
-            link.check_pings();
-            link.left.stop();
-            link.right.wait_for("SIGUSR1[soft,remote-exit] received, process restarting");
-            assert!(link.right.stop().success());
+            notified(programs, left, "");
         }
     }
 }

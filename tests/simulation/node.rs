@@ -47,6 +47,9 @@ pub struct Node<'c> {
     pub restarts: usize,
     /// How many data keys were negotiated.
     pub keys: usize,
+    /// How often a session took over from another, whose packets looked the same or not.
+    pub takeovers: usize,
+    pub is_ambiguous: bool,
     pub renegotiations: usize,
     pub log: Vec<(Instant, String)>,
     /// Everything that came out, for comparison.
@@ -70,6 +73,8 @@ impl<'c> Node<'c> {
             refused: 0,
             restarts: 0,
             keys: 0,
+            takeovers: 0,
+            is_ambiguous: false,
             renegotiations: 0,
             log: Vec::new(),
             trace: Vec::new(),
@@ -105,7 +110,12 @@ impl<'c> Node<'c> {
                 }
                 Output::Event(event) => {
                     self.is_up |= event == Event::Initialized;
-                    self.keys += usize::from(matches!(event, Event::DataChannel { .. }));
+                    if let Event::DataChannel { key_id, exported, .. } = event {
+                        let takes_over = key_id == 0 && self.is_up;
+                        self.takeovers += usize::from(takes_over);
+                        self.is_ambiguous |= takes_over && !exported;
+                        self.keys += 1;
+                    }
                     self.renegotiations += usize::from(matches!(event, Event::Renegotiating { .. }));
                     if let Event::Restarting(_) = event {
                         self.restarts += 1;
@@ -173,8 +183,14 @@ impl<'c> Node<'c> {
                 }
             }
             Ok(None) => {}
-            Err(discard) if datagram.number.is_some() => self.log.push((now, format!("! {discard}"))),
-            Err(_) => {}
+            Err(discard) => {
+                // A duplicate is refused, of course.
+                let number = datagram.number.filter(|number| !self.received.contains(number));
+                let is_news = self.log.last().is_none_or(|(_, line)| !line.starts_with('!'));
+                if let Some(number) = number.filter(|_| is_news) {
+                    self.log.push((now, format!("! packet {number}: {discard}")));
+                }
+            }
         }
         self.drain(now, dice, network);
     }

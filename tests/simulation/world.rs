@@ -14,6 +14,9 @@ const EPOCH: u64 = 1_795_000_000;
 /// A packet through the tunnel each way, this often.
 const TRAFFIC_INTERVAL: Duration = Duration::from_millis(100);
 
+/// The most packets one way that the network delays at once.
+const PACKETS_UNDER_WAY: usize = 5;
+
 /// The time of day, in seconds since 1970.
 pub fn unix_time(now: Instant) -> u64 {
     EPOCH + now.as_millis() / 1000
@@ -267,7 +270,7 @@ impl<'c> World<'c> {
     pub fn forget_losses(&mut self) {
         for node in &mut self.nodes {
             node.arrived.clear();
-            node.refused = 0;
+            (node.refused, node.takeovers, node.is_ambiguous) = (0, 0, false);
         }
     }
 
@@ -296,7 +299,9 @@ impl<'c> World<'c> {
         }
     }
 
-    /// Each packet was taken since the link is up, and accepted if its datagram arrived.
+    /// Each packet was taken since the link is up, and accepted if its datagram arrived. Only when a session takes over
+    /// from another, what is under way may be lost, for its key may be forgotten; and without an exporter more may be
+    /// lost, for nothing but the first packet under the new key tells the two sessions apart.
     pub fn expect_losses_by_the_network_only(&self) {
         self.check_deliveries();
         for node in &self.nodes {
@@ -304,7 +309,8 @@ impl<'c> World<'c> {
             let received: HashSet<u64> = node.received.iter().copied().collect();
             let mut missing: Vec<&u64> = node.arrived.difference(&received).collect();
             missing.sort_unstable();
-            assert!(missing.is_empty(), "packets arrived and were not accepted: {missing:?}");
+            let tolerable = node.is_ambiguous || missing.len() <= PACKETS_UNDER_WAY * node.takeovers;
+            assert!(tolerable, "packets arrived and were not accepted: {missing:?}");
         }
     }
 

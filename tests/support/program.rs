@@ -12,6 +12,8 @@ pub enum Program {
     Openvpn,
     /// Ours.
     Longcable,
+    /// Ours with the TLS stack of boards, which is a TLS client and needs a key for the control channel.
+    Embedded,
 }
 
 impl Program {
@@ -24,7 +26,7 @@ impl Program {
     pub fn words<'t>(self, openvpn: &'t str, longcable: &'t str) -> &'t str {
         match self {
             Self::Openvpn => openvpn,
-            Self::Longcable => longcable,
+            Self::Longcable | Self::Embedded => longcable,
         }
     }
 
@@ -36,6 +38,7 @@ impl Program {
         let (name, remedy) = match self {
             Self::Openvpn => ("openvpn".into(), "apt-get install openvpn"),
             Self::Longcable => (longcable(), "cargo build --release -p longcable"),
+            Self::Embedded => (embedded(), "cargo build -p longcable-tests"),
         };
         find_program(&name).unwrap_or_else(|| panic!("no program {}: {remedy}", name.display()))
     }
@@ -58,4 +61,10 @@ fn longcable() -> PathBuf {
         },
         PathBuf::from,
     )
+}
+
+/// Cargo builds it for the tests, beside the directory of theirs.
+fn embedded() -> PathBuf {
+    let test = env::current_exe().expect("we run");
+    test.ancestors().nth(2).unwrap_or(&test).join("longcable-embedded")
 }

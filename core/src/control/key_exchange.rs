@@ -154,6 +154,8 @@ impl<P: Platform> Session<P> {
             .data_key(cx, id, started, &verified, agreed, &material)
             .map_err(|_| TlsFailure::new("this cipher or digest is not supported here", false))?;
         let lifetime = lifetime(cx);
+        // Counted from now: a negotiation may take longer than its key is to live.
+        let renewal = (!lifetime.is_zero()).then(|| cx.now + lifetime);
         cx.notify(Event::DataChannel {
             cipher: agreed.suite.cipher,
             key_id: id.get(),
@@ -162,7 +164,7 @@ impl<P: Platform> Session<P> {
         });
         let Some(mut control) = self.next.take() else { return Ok(()) };
         control.stage = Stage::Established;
-        if let Some(before) = self.current.replace(Current { control, data, lifetime }) {
+        if let Some(before) = self.current.replace(Current { control, data, renewal }) {
             let expires = before.data.expires.unwrap_or(cx.now + expiry(cx.config));
             self.lame_duck = Some(DataKey { expires: Some(expires), ..before.data });
         } else {

@@ -176,9 +176,13 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> Reliability<M> {
 
     /// The peer has the packets with these ids; unknown ones are passed over. A packet that several later ones have
     /// overtaken is to leave again at once.
-    pub fn acked(&mut self, ids: &[u32]) {
+    ///
+    /// True if that was news.
+    pub fn acked(&mut self, ids: &[u32]) -> bool {
+        let mut is_news = false;
         for id in ids {
             let Some(position) = self.sent.iter().position(|sent| sent.id == *id) else { continue };
+            is_news = true;
             self.sent.remove(position);
             for earlier in self.sent.iter_mut().take(position) {
                 earlier.overtaken = earlier.overtaken.saturating_add(1);
@@ -187,6 +191,7 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> Reliability<M> {
                 }
             }
         }
+        is_news
     }
 
     /// Takes a received packet, and hands it and whatever waited for it to `deliver`, in order and with their ids.
@@ -564,7 +569,7 @@ mod tests {
             let mut next = 0;
             for (now, (step, id, len)) in (0..).zip(steps) {
                 match step {
-                    0 => end.acked(&[id, id]),
+                    0 => _ = end.acked(&[id, id]),
                     1 => {
                         let payload = std::vec![0; len];
                         end.receive(id, &payload, &mut |id, _| {

@@ -30,6 +30,10 @@ const ACKS_ALONE: usize = 8;
 const PLAIN_OVERHEAD: usize = 1 + ACKS_WITH_PAYLOAD * 4 + SessionId::LEN + 4;
 /// Bytes of TLS that a packet carries at least, however small `max-packet-size` is.
 const PAYLOAD_MIN: usize = 16;
+/// A first negotiation that the peer has not moved on for so long gives way to others.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// A new key is asked for this long after the peer has the last one.
+const SETTLING: Duration = Duration::from_secs(1);
 /// The peer may ask for a new key this often.
 const RENEGOTIATION_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -56,8 +60,8 @@ impl<P: Platform> Context<'_, P> {
 pub(super) struct Stack<'x, P: Platform> {
     pub(super) protection: &'x Protection<P::Crypto>,
     pub(super) tls: &'x mut [P::Tls],
-    /// The TLS session that nobody uses, if there is one.
-    pub(super) free: Option<usize>,
+    /// The TLS session that a renegotiation may use, if there is one.
+    pub(super) spare: Option<usize>,
 }
 
 /// What an input has led to, for the peer that owns the sessions.
@@ -81,8 +85,21 @@ pub(super) type Key<P> = DataKey<<P as Platform>::Crypto, <P as Platform>::Repla
 pub(super) struct Current<P: Platform> {
     pub(super) control: KeyState<P::ControlMemory>,
     pub(super) data: Key<P>,
-    /// How long the key is used before a new one is negotiated; zero is for ever.
-    pub(super) lifetime: Duration,
+    /// When a new key is to be negotiated, if there is a time for that.
+    pub(super) renewal: Option<Instant>,
+}
+
+impl<P: Platform> Current<P> {
+    /// Notes if the peer has turned out to have the key. Packets under the one before may still be under way then.
+    pub(super) fn confirm(&mut self, now: Instant) {
+        let reliability = &self.control.reliability;
+        // Whoever sent the last key message learns by our acknowledgement that the key is to be used.
+        let is_agreed = reliability.is_all_acked() && !reliability.has_pending_acks();
+        if !self.data.confirmed && (self.data.in_use || is_agreed) {
+            self.data.confirmed = true;
+            self.renewal = self.renewal.map(|at| at.max(now + SETTLING));
+        }
+    }
 }
 
 pub(super) struct Session<P: Platform> {
@@ -156,9 +173,12 @@ impl<P: Platform> Session<P> {
         self.next.as_ref().is_some_and(|key| matches!(key.stage, Stage::Reset { .. })) && self.current.is_none()
     }
 
-    /// When the peer last moved the negotiation on.
-    pub(super) fn heard(&self) -> Option<Instant> {
-        self.next.as_ref().map(|key| key.heard)
+    /// Until when its first negotiation goes before others, and whether the peer has answered our reset: without that
+    /// it may be a recording, and more recordings give it no more time.
+    pub(super) fn patience_ends(&self) -> Option<(Instant, bool)> {
+        let key = self.next.as_ref()?;
+        let is_open = key.is_open();
+        Some((if is_open { key.heard } else { key.started } + PATIENCE, is_open))
     }
 
     /// Whether this is our id.
@@ -244,6 +264,11 @@ impl<P: Platform> Session<P> {
         }
     }
 
+    /// The latest key that the peer is known to have, for the time after this session.
+    pub(super) fn into_data_key(self) -> Option<Key<P>> {
+        self.current.map(|current| current.data).filter(|key| key.confirmed).or(self.lame_duck)
+    }
+
     pub(super) fn protection<'a>(&'a self, shared: &'a Protection<P::Crypto>) -> &'a Protection<P::Crypto> {
         self.own_protection.as_ref().unwrap_or(shared)
     }
@@ -288,14 +313,9 @@ impl<P: Platform> Session<P> {
         if message.peer.is_some_and(|peer| peer != self.own) {
             return Err(Discard::UnknownSession);
         }
-        let is_reset = head.opcode.is_hard_reset() || head.opcode == Opcode::SoftReset;
-        if message.id.is_some_and(|id| (id == 0) != is_reset) {
-            return Err(Discard::ControlMalformed);
-        }
         if head.opcode == Opcode::SoftReset {
             self.soft_reset(cx, stack, head.key_id)?;
         }
-        self.address = from;
         let is_first = self.current.is_none();
         let negotiates = self.next.as_ref().is_some_and(|key| key.id == head.key_id);
         if let Some(current) = self.current.as_mut().filter(|_| negotiates) {
@@ -304,16 +324,16 @@ impl<P: Platform> Session<P> {
         let key = match (&mut self.next, &mut self.current) {
             (Some(next), _) if negotiates => next,
             (_, Some(current)) if current.control.id == head.key_id => &mut current.control,
-            _ => {
-                self.stray = message.id.map(|id| (head.key_id, id));
+            (_, current) => {
+                // What belongs to a negotiation that has failed is not acknowledged: the peer would think it had not.
+                let is_gone = current.as_ref().is_some_and(|current| head.key_id != current.control.id.next());
+                self.stray = message.id.filter(|_| is_gone).map(|id| (head.key_id, id));
                 return if self.stray.is_some() { Ok(()) } else { Err(Discard::UnknownKey(head.key_id.get())) };
             }
         };
         let under_way = key.reliability.under_way();
         key.reliability.acked(&message.acks);
-        if key.reliability.under_way() < under_way {
-            key.heard = cx.now;
-        }
+        let mut news = key.reliability.under_way() < under_way;
         // Who has not seen our reset yet may be anybody, at anybody's address: TLS does not listen to that.
         let is_known = !is_first || key.reliability.is_all_acked() || !matches!(key.stage, Stage::Reset { .. });
         if !is_known && message.id.is_some_and(|id| id > 0) {
@@ -321,7 +341,7 @@ impl<P: Platform> Session<P> {
         }
         let session = stack.tls.get_mut(key.tls).ok_or(Discard::NotReady)?;
         let failed = key.has_failed();
-        let (mut news, mut answered, mut resend_key, mut stuck) = (false, false, false, false);
+        let (mut answered, mut resend_key, mut stuck) = (false, false, false);
         if let Some(id) = message.id {
             key.reliability.receive(id, message.payload, &mut |id, payload| {
                 news = true;
@@ -335,8 +355,10 @@ impl<P: Platform> Session<P> {
                 }
             });
         }
+        // A repetition that was lost on its way may be anybody's recording.
         if news {
             key.heard = cx.now;
+            self.address = from;
         }
         self.resend_key |= resend_key;
         match &mut key.stage {
@@ -374,7 +396,7 @@ impl<P: Platform> Session<P> {
     /// Starts to negotiate the next key; `None` if there is no TLS session to spare.
     pub(super) fn renegotiate(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, ours: bool) -> Option<()> {
         let current = self.current.as_mut()?;
-        let slot = stack.free?;
+        let slot = stack.spare?;
         let session = stack.tls.get_mut(slot)?;
         let id = current.control.id.next();
         cx.notify(Event::Renegotiating { ours });
@@ -453,6 +475,9 @@ impl<P: Platform> Session<P> {
         shared: &Protection<P::Crypto>,
         out: &mut [u8],
     ) -> Option<core::ops::Range<usize>> {
+        if let Some(current) = &mut self.current {
+            current.confirm(now);
+        }
         let (mut opcode, mut id, mut len) = (Opcode::Ack, None, 0);
         let mut acks = Vec::<u32, 8>::new();
         let mut key_id = None;

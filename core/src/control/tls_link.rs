@@ -27,9 +27,6 @@ use crate::wire::opcode::{Head, KeyId, Opcode};
 /// A long header without a peer id.
 const NO_PEER_ID: u32 = 0x00ff_ffff;
 
-/// A negotiation that the peer has not moved on for so long gives way to another one.
-const PATIENCE: Duration = Duration::from_secs(3);
-
 /// A live session is replaced this often at most: a forged greeting is enough to make two ends begin another one.
 const SESSION_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -97,6 +94,21 @@ impl<P: Platform> TlsLink<P> {
         Some(slot)
     }
 
+    /// The TLS session for a renegotiation: a free one, or that of somebody who is still to prove himself and does not.
+    fn spare_tls(&mut self, now: Instant) -> Option<usize> {
+        let free = self.free_tls();
+        let gives_way = |pending: &&Session<P>| {
+            !pending.ours && pending.patience_ends().is_none_or(|(at, is_open)| at <= now || !is_open)
+        };
+        free.or_else(|| self.pending.as_ref().filter(gives_way)?.next.as_ref().map(|key| key.tls))
+    }
+
+    /// Forgets the pending session if a renegotiation has taken its TLS session.
+    fn clear_displaced(&mut self) {
+        let slot = self.active.as_ref().and_then(|active| active.next.as_ref()).map(|key| key.tls);
+        self.pending.take_if(|pending| slot.is_some_and(|slot| pending.uses_tls(slot)));
+    }
+
     /// Handles a control packet.
     ///
     /// # Errors
@@ -119,16 +131,22 @@ impl<P: Platform> TlsLink<P> {
         if head.opcode.is_hard_reset() && head.key_id != KeyId::FIRST {
             return Err(Discard::ControlMalformed);
         }
-        let free = self.free_tls();
+        let spare = self.spare_tls(cx.now);
         let known = [&mut self.pending, &mut self.active].into_iter().flatten().find(|session| session.is_with(sid));
-        let Some(session) = known else { return self.newcomer(cx, from, head, sid, datagram) };
-        let datagram = match head.opcode {
-            Opcode::HardResetClientV3 | Opcode::ControlWkc => self.protection.unwrap_client(datagram)?.1,
-            _ => datagram,
-        };
-        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
-        session.handle(cx, stack, from, head, datagram)?;
-        self.promote(cx);
+        if let Some(session) = known {
+            let datagram = match head.opcode {
+                Opcode::HardResetClientV3 | Opcode::ControlWkc => self.protection.unwrap_client(datagram)?.1,
+                _ => datagram,
+            };
+            let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare };
+            session.handle(cx, stack, from, head, datagram)?;
+            self.clear_displaced();
+            self.promote(cx);
+        } else {
+            self.newcomer(cx, from, head, sid, datagram)?;
+        }
+        // As long as there is no live session, a peer that comes is not one that is silent.
+        cx.outcome.heard |= self.active.is_none();
         Ok(())
     }
 
@@ -144,16 +162,13 @@ impl<P: Platform> TlsLink<P> {
     ) -> Result<(), Discard> {
         let is_reset = head.opcode.is_hard_reset();
         let awaited = self.pending.as_ref().filter(|pending| pending.awaits_answer());
+        let may_answer = awaited.is_some() && head.key_id == KeyId::FIRST && head.opcode != Opcode::SoftReset;
         match &self.pending {
-            _ if !is_reset && (awaited.is_none() || head.key_id != KeyId::FIRST) => {
-                return Err(Discard::UnknownSession);
-            }
+            _ if !is_reset && !may_answer => return Err(Discard::UnknownSession),
             _ if awaited.is_none() && self.active.is_some() && cx.config.tls.single_session => {
                 return Err(Discard::SingleSession);
             }
-            Some(pending)
-                if awaited.is_none() && pending.heard().is_some_and(|heard| cx.now.since(heard) < PATIENCE) =>
-            {
+            Some(pending) if awaited.is_none() && pending.patience_ends().is_some_and(|(at, _)| cx.now < at) => {
                 return Err(Discard::Busy);
             }
             None if self.active.as_ref().is_some_and(|active| active.is_younger(SESSION_INTERVAL, cx.now)) => {
@@ -175,7 +190,8 @@ impl<P: Platform> TlsLink<P> {
         guard.accept(opened.packet_id, cx.now)?;
         let message = Message::parse(head.opcode, opened.body)?;
         match awaited {
-            Some(pending) if message.peer.is_some_and(|peer| pending.is(peer)) => {}
+            Some(pending)
+                if message.peer.is_some_and(|peer| pending.is(peer)) && (is_reset || message.acks.contains(&0)) => {}
             Some(_) if is_reset && message.peer.is_none() => {}
             None if is_reset && message.peer.is_none() => {
                 self.pend(cx, from, false).ok_or(Discard::Busy)?;
@@ -183,10 +199,9 @@ impl<P: Platform> TlsLink<P> {
             // An answer to somebody else.
             _ => return Err(Discard::UnknownSession),
         }
-        let free = self.free_tls();
         let Some(session) = &mut self.pending else { return Err(Discard::Busy) };
         session.adopt(cx, sid, from, guard, own_protection, is_reset);
-        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
+        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare: None };
         session.accepted(cx, stack, from, head, message)
     }
 
@@ -197,8 +212,8 @@ impl<P: Platform> TlsLink<P> {
         }
         let before = core::mem::replace(&mut self.active, self.pending.take());
         let expires = cx.now + seconds(cx.config.tls.tran_window);
-        if let Some(current) = before.and_then(|session| session.current) {
-            self.old = Some(DataKey { expires: Some(expires), ..current.data });
+        if let Some(key) = before.and_then(Session::into_data_key) {
+            self.old = Some(DataKey { expires: Some(expires), ..key });
         }
         self.retry = None;
     }
@@ -251,17 +266,14 @@ impl<P: Platform> TlsLink<P> {
             self.retry = self.protection.is_v2_server().then(|| now + window);
             self.begin(cx, address);
         } else if self.renegotiation().is_some_and(|at| at <= now) {
-            if self.free_tls().is_none() {
-                // The peer that is known goes before one that is not.
-                self.pending = None;
-            }
-            let free = self.free_tls();
-            let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free };
+            let spare = self.spare_tls(now);
+            let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare };
             if let Some(active) = &mut self.active
                 && active.renegotiate(cx, stack, true).is_none()
             {
                 self.retry = Some(now + window);
             }
+            self.clear_displaced();
         }
     }
 
@@ -270,17 +282,21 @@ impl<P: Platform> TlsLink<P> {
         self.retry.filter(|_| self.pending.as_ref().is_none_or(|pending| !pending.ours && pending.awaits_answer()))
     }
 
-    /// When the next key is to be negotiated, whoever wants a session beside the live one.
+    /// When the next key is to be negotiated, whoever wants a session beside the live one. Not as long as the peer lacks
+    /// the current key: it could not follow.
     fn renegotiation(&self) -> Option<Instant> {
-        if self.retry.is_some() || self.pending.as_ref().is_some_and(|pending| pending.ours) {
-            return None;
-        }
+        // Whoever begins another session may be the peer, who would not follow then.
+        let not_before = match &self.pending {
+            _ if self.retry.is_some() => return None,
+            Some(pending) if pending.ours => return None,
+            Some(pending) => pending.patience_ends().map(|(at, _)| at),
+            None => None,
+        };
         let active = self.active.as_ref().filter(|active| active.next.is_none())?;
-        let current = active.current.as_ref().filter(|current| !current.control.has_failed())?;
-        if current.data.is_worn_out() {
-            return Some(current.data.since);
-        }
-        (!current.lifetime.is_zero()).then(|| current.data.since + current.lifetime)
+        let is_ready = |current: &&Current<P>| current.data.confirmed && !current.control.has_failed();
+        let current = active.current.as_ref().filter(is_ready)?;
+        let due = if current.data.is_worn_out() { current.data.since } else { current.renewal? };
+        Some(due.max(not_before.unwrap_or(due)))
     }
 
     /// The next time at which [`TlsLink::handle_timeout`] or [`TlsLink::next_datagram`] has work.
@@ -329,12 +345,12 @@ impl<P: Platform> TlsLink<P> {
             _ => None,
         };
         let peer_id = peer_id.filter(|id| *id != NO_PEER_ID);
-        let active = self.active.as_mut();
-        let (current, lame_duck) = match active {
-            Some(active) => (active.current.as_mut().map(|current| &mut current.data), active.lame_duck.as_mut()),
+        let (mut current, lame_duck) = match &mut self.active {
+            Some(active) => (active.current.as_mut(), active.lame_duck.as_mut()),
             None => (None, None),
         };
-        let (key, is_live) = [(current, true), (lame_duck, true), (self.old.as_mut(), false)]
+        let newest = current.as_mut().map(|current| &mut current.data);
+        let (key, is_live) = [(newest, true), (lame_duck, true), (self.old.as_mut(), false)]
             .into_iter()
             .find_map(|(key, is_live)| Some((key.filter(|key| key.matches(key_id, peer_id))?, is_live)))
             .ok_or(Discard::UnknownKey(key_id))?;
@@ -344,6 +360,9 @@ impl<P: Platform> TlsLink<P> {
             key.sealer.raise_epoch(epoch);
         }
         key.budget.spend(payload.len());
+        if let Some(current) = current {
+            current.confirm(now);
+        }
         Ok((payload, is_live))
     }
 
@@ -361,16 +380,13 @@ impl<P: Platform> TlsLink<P> {
     ) -> Result<(), NotReady> {
         let active = self.active.as_mut().ok_or(NotReady::Negotiating)?;
         let current = active.current.as_mut().ok_or(NotReady::Negotiating)?;
-        let in_use = current.data.in_use;
-        // Whoever sent the last key message learns by our acknowledgement that the key is to be used.
-        let reliability = &current.control.reliability;
-        current.data.confirmed |= in_use || (reliability.is_all_acked() && !reliability.has_pending_acks());
+        let (confirmed, in_use) = (current.data.confirmed, current.data.in_use);
         let settled = |key: &Key<P>| now.since(key.since) > switch_after(config);
         // Soon after a renegotiation the peer may not have the new key yet, but it has the old one. Once it uses the new
         // one, it may forget the old one soon: it may renegotiate more often than this end would.
         let key = match &mut active.lame_duck {
-            Some(old) if !current.data.confirmed || (!in_use && !settled(&current.data) && settled(old)) => old,
-            _ if current.data.confirmed => &mut current.data,
+            Some(old) if !confirmed || (!in_use && !settled(&current.data) && settled(old)) => old,
+            _ if confirmed => &mut current.data,
             // A session has just taken over from another one.
             _ => self.old.as_mut().ok_or(NotReady::Negotiating)?,
         };
@@ -395,7 +411,7 @@ impl<P: Platform> TlsLink<P> {
 
     /// Tells the peer that this end exits, by the control channel if that was agreed on. True if it was told.
     pub(crate) fn say_exit(&mut self, cx: &mut Context<'_, P>) -> bool {
-        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), free: None };
+        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare: None };
         self.active.as_mut().is_some_and(|active| active.say_exit(cx, stack))
     }
 }

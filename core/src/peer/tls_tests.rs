@@ -310,3 +310,24 @@ fn loss_only_delays() {
     pair.run(1);
     assert_eq!(pair.ends[1].received, b"\x45hello");
 }
+
+/// Found by fuzzing: a packet that knows our session id took the place of the peer, was answered, and only then refused.
+#[test]
+fn a_newcomer_that_is_refused_leaves_no_trace() {
+    let now = Instant::from_millis(1000);
+    let mut end = End::new(1, "remote 192.0.2.9\n", now);
+    let stranger = SocketAddr::from(([192, 0, 2, 2], 1194));
+    let mut out = [0; OUTPUT_MAX];
+    let Output::Transmit(reset) = end.peer.poll_output(now, &mut out) else { panic!("a reset") };
+    let own = reset.datagram[1..9].to_vec();
+    let mut try_packet = |first: u8, ack: u8, id: &[u8]| {
+        let mut datagram = [&[first], &[9; 8][..], &[1, 0, 0, 0, ack], &own, id].concat();
+        let result = end.peer.handle_datagram(now, stranger, &mut datagram).map(|_| ());
+        let has_news = !matches!(end.peer.poll_output(now, &mut [0; OUTPUT_MAX]), Output::Timeout(_));
+        (result.is_ok(), has_news)
+    };
+    assert_eq!(try_packet(0x20, 0, &[0; 4]), (false, false), "only a reset is the first");
+    assert_eq!(try_packet(0x18, 0, &[0; 4]), (false, false), "there is nothing to renegotiate");
+    assert_eq!(try_packet(0x20, 3, &[0, 0, 0, 1]), (false, false), "our reset is not acknowledged");
+    assert_eq!(try_packet(0x20, 0, &[0, 0, 0, 1]), (true, true), "but a good one is heard");
+}

@@ -78,8 +78,8 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     /// [`Discard::ControlMalformed`]: the packet is cut off or too long, carries too many acknowledgements, is no
-    /// control packet of key method 2, or is a reset that is not its key's first packet or has something else than
-    /// early negotiation in it.
+    /// control packet of key method 2, is a reset and not its key's first packet, or the reverse, or is a reset with
+    /// something else than early negotiation in it.
     pub fn parse(opcode: Opcode, body: &'a [u8]) -> Result<Self, Discard> {
         Self::parts(opcode, body).ok_or(Discard::ControlMalformed)
     }
@@ -102,10 +102,8 @@ impl<'a> Message<'a> {
             rest = after;
         }
         let id = if opcode == Opcode::Ack { None } else { Some(take_u32(&mut rest)?) };
-        let is_whole = match is_reset {
-            true => id == Some(0) && EarlyNegotiation::parse(rest).is_ok(),
-            false => true,
-        };
+        let is_in_place = id.is_none_or(|id| (id == 0) == is_reset);
+        let is_whole = is_in_place && (!is_reset || EarlyNegotiation::parse(rest).is_ok());
         (is_whole && rest.len() <= PAYLOAD_MAX).then_some(Self { acks, peer, id, payload: rest })
     }
 }
@@ -221,9 +219,9 @@ mod tests {
 
     #[test]
     fn refuses_what_makes_no_sense() {
-        let nine = [&[9][..], &[0; 36], &PEER, &[0; 4]].concat();
+        let nine = [&[9][..], &[0; 36], &PEER, &[7; 4]].concat();
         assert_eq!(parse(Opcode::Control, &nine), None);
-        let eight = [&[8][..], &[0; 32], &PEER, &[0; 4]].concat();
+        let eight = [&[8][..], &[0; 32], &PEER, &[7; 4]].concat();
         assert!(parse(Opcode::Control, &eight).is_some());
         for len in 0..eight.len() {
             assert_eq!(parse(Opcode::Control, &eight[..len]), None, "{len} bytes");
@@ -236,6 +234,7 @@ mod tests {
             assert!(parse(reset, &[0; 5]).is_some());
             assert_eq!(parse(reset, &[0, 0, 0, 0, 1]), None, "{reset:?} that is not the first");
         }
+        assert_eq!(parse(Opcode::Control, &[0; 5]), None, "only a reset is the first");
         for other in [Opcode::HardResetClientV1, Opcode::HardResetServerV1, Opcode::DataV1, Opcode::DataV2] {
             assert_eq!(parse(other, &[0; 5]), None, "{other:?}");
         }

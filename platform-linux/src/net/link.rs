@@ -3,12 +3,14 @@
 use std::fmt;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{DecodeError, Emitable, NLM_F_CREATE, NLM_F_EXCL, NlasIterator, parse_string, parse_u32};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkHeader, LinkInfo, LinkMessage,
+};
 use nix::errno::Errno;
 
-use super::{NetError, Netlink};
+use super::{Answer, NetError, Netlink};
 
 /// A network interface as it was when looked up. Displayed as its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,25 +131,28 @@ impl Netlink {
 
     fn get_link(&self, message: LinkMessage, attempt: &dyn fmt::Display) -> Result<Link, NetError> {
         match self.get(RouteNetlinkMessage::GetLink(message), attempt)? {
-            RouteNetlinkMessage::NewLink(message) => Ok(Link::from(&message)),
+            Answer::Link(link) => Ok(link),
             _ => Err(NetError { attempt: attempt.to_string(), errno: Errno::EBADMSG }),
         }
     }
 }
 
-impl From<&LinkMessage> for Link {
-    fn from(message: &LinkMessage) -> Self {
-        let up = message.header.flags.contains(LinkFlags::Up);
-        let mut link = Self { index: message.header.index, name: String::new(), mtu: 0, txqueuelen: 0, up };
-        for attribute in &message.attributes {
-            match attribute {
-                LinkAttribute::IfName(name) => link.name.clone_from(name),
-                LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
-                LinkAttribute::TxQueueLen(packets) => link.txqueuelen = *packets,
+impl Link {
+    /// Reads the kernel's description of an interface.
+    pub(super) fn parse(message: &[u8]) -> Result<Self, DecodeError> {
+        let header = LinkHeader::parse(message)?;
+        let up = header.flags.contains(LinkFlags::Up);
+        let mut link = Self { index: header.index, name: String::new(), mtu: 0, txqueuelen: 0, up };
+        for attribute in NlasIterator::new(&message[header.buffer_len()..]) {
+            let attribute = attribute?;
+            match attribute.kind() {
+                libc::IFLA_IFNAME => link.name = parse_string(attribute.value())?,
+                libc::IFLA_MTU => link.mtu = parse_u32(attribute.value())?,
+                libc::IFLA_TXQLEN => link.txqueuelen = parse_u32(attribute.value())?,
                 _ => {}
             }
         }
-        link
+        Ok(link)
     }
 }
 

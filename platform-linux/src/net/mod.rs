@@ -9,8 +9,12 @@ pub(crate) mod testing;
 use std::cell::Cell;
 use std::fmt;
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{
+    DecodeError, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload, Parseable,
+};
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::route::RouteMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
 
@@ -70,17 +74,13 @@ impl Netlink {
     }
 
     /// Asks for one object.
-    fn get(&self, message: RouteNetlinkMessage, attempt: &dyn fmt::Display) -> Result<RouteNetlinkMessage, NetError> {
+    fn get(&self, message: RouteNetlinkMessage, attempt: &dyn fmt::Display) -> Result<Answer, NetError> {
         let answer = self.exchange(message, 0, attempt)?.pop();
         answer.ok_or_else(|| NetError { attempt: attempt.to_string(), errno: Errno::EBADMSG })
     }
 
     /// Asks for all objects of a kind.
-    fn dump(
-        &self,
-        message: RouteNetlinkMessage,
-        attempt: &dyn fmt::Display,
-    ) -> Result<Vec<RouteNetlinkMessage>, NetError> {
+    fn dump(&self, message: RouteNetlinkMessage, attempt: &dyn fmt::Display) -> Result<Vec<Answer>, NetError> {
         self.exchange(message, NLM_F_DUMP, attempt)
     }
 
@@ -90,7 +90,7 @@ impl Netlink {
         message: RouteNetlinkMessage,
         flags: u16,
         attempt: &dyn fmt::Display,
-    ) -> Result<Vec<RouteNetlinkMessage>, NetError> {
+    ) -> Result<Vec<Answer>, NetError> {
         let sequence = self.sequence.get().wrapping_add(1);
         self.sequence.set(sequence);
         let mut message = NetlinkMessage::from(message);
@@ -107,7 +107,7 @@ impl Netlink {
         converse().map_err(|errno| NetError { attempt: attempt.to_string(), errno })
     }
 
-    fn collect(&self, sequence: u32) -> Result<Vec<RouteNetlinkMessage>, Errno> {
+    fn collect(&self, sequence: u32) -> Result<Vec<Answer>, Errno> {
         let mut answers = Vec::new();
         // The kernel fills at most 32 KiB at once.
         let mut buffer = Vec::with_capacity(32 << 10);
@@ -121,7 +121,7 @@ impl Netlink {
             while let Ok(frame) = NetlinkBuffer::new_checked(&rest) {
                 let length = frame.length() as usize;
                 if frame.sequence_number() == sequence {
-                    match NetlinkMessage::deserialize(&rest[..length]).map(|message| message.payload) {
+                    match NetlinkMessage::<Answer>::deserialize(&rest[..length]).map(|message| message.payload) {
                         Ok(NetlinkPayload::InnerMessage(answer)) => answers.push(answer),
                         Ok(NetlinkPayload::Error(error)) if error.code.is_some() => {
                             return Err(Errno::from_raw(error.raw_code().saturating_neg()));
@@ -134,6 +134,26 @@ impl Netlink {
                 }
                 rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
             }
+        }
+    }
+}
+
+/// What the kernel answers with. The library can read everything that rtnetlink knows of, every kind of interface
+/// included, but the code for that is a tenth of the program.
+enum Answer {
+    Link(Link),
+    Route(RouteMessage),
+    Other,
+}
+
+impl NetlinkDeserializable for Answer {
+    type Error = DecodeError;
+
+    fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, DecodeError> {
+        match header.message_type {
+            libc::RTM_NEWLINK => Link::parse(payload).map(Self::Link),
+            libc::RTM_NEWROUTE => RouteMessage::parse(payload).map(Self::Route),
+            _ => Ok(Self::Other),
         }
     }
 }

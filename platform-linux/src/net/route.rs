@@ -10,7 +10,7 @@ use netlink_packet_route::route::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
-use super::{Link, NetError, Netlink};
+use super::{Answer, Link, NetError, Netlink};
 
 /// A route of the main table. Displayed as `10.0.0.0/24 via 10.1.0.2 dev tun0 metric 5`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl Netlink {
         message.header.destination_prefix_length = full_prefix(destination);
         message.attributes.push(RouteAttribute::Destination(destination.into()));
         match self.get(RouteNetlinkMessage::GetRoute(message), &attempt)? {
-            RouteNetlinkMessage::NewRoute(message) => self.path(&Found::from(&message)),
+            Answer::Route(message) => self.path(&Found::from(&message)),
             _ => Err(NetError { attempt: attempt.to_string(), errno: Errno::EBADMSG }),
         }
     }
@@ -138,7 +138,7 @@ impl Netlink {
         routes
             .iter()
             .filter_map(|route| match route {
-                RouteNetlinkMessage::NewRoute(route) => Some(route),
+                Answer::Route(route) => Some(route),
                 _ => None,
             })
             .filter(|route| route.header.destination_prefix_length == 0)

@@ -1,4 +1,5 @@
-//! TLS for the control channel: rustls behind the engine's seam, with the engine's verifier of certificates.
+//! TLS for the control channel: any stack that is a [`TlsStack`]; and rustls as the usual one, with the verifier of the
+//! engine.
 //!
 //! ```text
 //! options, files --TlsContext::load--> TlsContext --session--> RustlsSession (one at a time, again and again)
@@ -22,6 +23,7 @@ mod verify_script;
 use std::sync::Arc;
 
 use longcable_core::options::LinkConfig;
+use longcable_core::tls::TlsSession;
 
 use crate::config::HostConfig;
 use crate::environment::Environment;
@@ -34,7 +36,32 @@ use trust::Trust;
 
 pub use session::RustlsSession;
 
-/// What all TLS sessions of a link share. Certificates and keys are in memory, so privileges may be dropped; what
+/// Sessions of a link: the one in use, the one that is negotiated, and one of a peer that comes back meanwhile.
+pub const SESSIONS: usize = 3;
+
+/// A TLS stack that the program runs with; the value is what all sessions of a link share.
+pub trait TlsStack: Sized {
+    /// One session; it may borrow the link's configuration.
+    type Session<'c>: TlsSession;
+
+    /// Reads what the link needs, and makes room for its sessions.
+    ///
+    /// # Errors
+    /// The stack cannot serve this link; the message says why and what to do.
+    fn open<'c>(link: &'c LinkConfig<'c>, host: &'c HostConfig)
+    -> Result<(Self, [Self::Session<'c>; SESSIONS]), Fatal>;
+
+    /// What the script of `tls-verify` sees besides the peer's certificates: the variables of all scripts so far.
+    fn set_environment(&self, _environment: Environment) {}
+
+    /// The variables about the peer that was verified last (protocol section 5.4), once: they are for all scripts from
+    /// then on.
+    fn take_variables(&self) -> Option<Vec<(String, String)>> {
+        None
+    }
+}
+
+/// What all rustls sessions of a link share. Certificates and keys are in memory, so privileges may be dropped; what
 /// `crl-verify` names is read again and the script of `tls-verify` is run later, with the privileges left then.
 #[derive(Clone, Debug)]
 pub struct TlsContext {
@@ -75,15 +102,22 @@ impl TlsContext {
     pub fn session(&self) -> RustlsSession {
         RustlsSession::new(self.shared.clone())
     }
+}
 
-    /// What the script of `tls-verify` sees besides the peer's certificates: the variables of all scripts so far.
-    pub fn set_environment(&self, environment: Environment) {
+impl TlsStack for TlsContext {
+    type Session<'c> = RustlsSession;
+
+    fn open<'c>(link: &'c LinkConfig<'c>, host: &'c HostConfig) -> Result<(Self, [RustlsSession; SESSIONS]), Fatal> {
+        let context = Self::load(link, host)?;
+        let sessions = std::array::from_fn(|_| context.session());
+        Ok((context, sessions))
+    }
+
+    fn set_environment(&self, environment: Environment) {
         self.shared.trust.set_environment(environment);
     }
 
-    /// The variables about the peer that was verified last (protocol section 5.4), once: they are for all scripts from
-    /// then on.
-    pub fn take_variables(&self) -> Option<Vec<(String, String)>> {
+    fn take_variables(&self) -> Option<Vec<(String, String)>> {
         self.shared.trust.take_variables()
     }
 }

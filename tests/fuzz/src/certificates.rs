@@ -184,18 +184,23 @@ impl Observer for Seen {
 
 pub fn seeds() -> Vec<Vec<u8>> {
     let samples = &*SAMPLES;
-    let mut seeds = samples.clone();
-    let trusted = |leaf: usize, trust, others: &[usize]| {
+    let trusted = |leaf: usize, settings: [u8; 6], others: &[usize]| {
         let others = others.iter().flat_map(|other| chunk(&samples[*other])).collect();
-        [vec![trust, 0, 0, 0, 0, 0], chunk(&samples[leaf]), chunk(&samples[LIST]), others].concat()
+        [settings.to_vec(), chunk(&samples[leaf]), chunk(&samples[LIST]), others].concat()
     };
+    let mut seeds = samples.clone();
+    for setting in 0..7 {
+        seeds.extend([
+            trusted(0, [5, setting, 0, 0, 0, setting], &[1]),
+            trusted(0, [5, 0, setting, setting, setting, 0], &[1]),
+            trusted(0, [13, setting, 0, 0, 0, 0], &[1]),
+            trusted(0, [0, setting, 0, 0, 0, setting], &[]),
+        ]);
+    }
     seeds.extend([
-        trusted(0, 5, &[1]),
-        trusted(0, 13, &[1]),
-        trusted(0, 0, &[]),
-        trusted(3, 3, &[]),
-        trusted(1, 7, &[AUTHORITY, 0, 1]),
-        trusted(AUTHORITY, 10, &[]),
+        trusted(3, [3, 0, 0, 0, 0, 0], &[]),
+        trusted(1, [7, 0, 0, 0, 0, 0], &[AUTHORITY, 0, 1]),
+        trusted(AUTHORITY, [10, 0, 0, 0, 0, 0], &[]),
     ]);
     seeds
 }

@@ -62,10 +62,10 @@ fn check_lexer(text: &[u8]) {
         }
     }
     assert!(directives.next().is_none(), "after an error there is nothing");
-    if let Ok(text) = std::str::from_utf8(text) {
-        if let Ok(words) = words(text) {
-            let _ = words.iter().filter_map(|word| word.parse_number()).count();
-        }
+    if let Ok(text) = std::str::from_utf8(text)
+        && let Ok(words) = words(text)
+    {
+        let _ = words.iter().filter_map(|word| word.parse_number()).count();
     }
 }
 

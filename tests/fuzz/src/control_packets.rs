@@ -18,7 +18,7 @@ use crate::vectors;
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let [sender, receiver] = &WRAPPINGS[input.below(2 * KINDS)];
-    if input.byte() % 2 == 0 {
+    if input.byte().is_multiple_of(2) {
         strange(input.rest(), sender, receiver);
     } else {
         authentic(&mut input, sender, receiver);

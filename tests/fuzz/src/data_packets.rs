@@ -155,7 +155,10 @@ fn ends(kind: usize) -> Ends {
         Some(kind) => {
             let (cipher, format) = TLS[kind];
             let suite = Suite::new(cipher, Digest::Sha256);
-            let exported = KeyMaterial::from_export(|_, bytes| Ok::<_, ()>(bytes.copy_from_slice(&*key.to_bytes())));
+            let exported = KeyMaterial::from_export(|_, bytes| {
+                bytes.copy_from_slice(&*key.to_bytes());
+                Ok::<_, ()>(())
+            });
             let material = exported.expect("exported");
             let epoch = matches!(format, Format::Epoch { .. });
             (

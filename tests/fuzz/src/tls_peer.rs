@@ -1,6 +1,7 @@
 //! A TLS link whose peer has every key and certificate that it needs, and then does whatever it likes; and a stranger who
 //! sends from the same address.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 
@@ -12,7 +13,7 @@ use longcable_core::data::{Format, Sealer};
 use longcable_core::error::Discard;
 use longcable_core::event::{Reason, Signal};
 use longcable_core::options::LinkConfig;
-use longcable_core::packet::{PacketBuf, TAILROOM};
+use longcable_core::packet::{self, PacketBuf, TAILROOM};
 use longcable_core::time::{Duration, Instant};
 use longcable_core::tls::Role;
 use longcable_core::wire::control::{Message, SessionId, write_header};
@@ -64,7 +65,7 @@ impl Link {
         let address = SocketAddr::from(ADDRESSES[0]);
         let victim = End::new(config, address, &[], now);
         let role = config.tls.role.expect("a TLS link").other();
-        let mut link = Self { victim, attacker: Attacker::new(role, guard, config.tls.data_epoch), now, address };
+        let mut link = Self { victim, attacker: Attacker::new(role, guard), now, address };
         link.settle();
         link
     }
@@ -102,9 +103,8 @@ impl Link {
                 attacker.say(Opcode::Control, &toy::record(DATA, &message))
             }
             6 => {
-                let key_id = input.below(8);
-                let payload = input.chunk();
-                let Some(datagram) = attacker.data(key_id, payload) else { return };
+                let kind = input.byte();
+                let Some(datagram) = attacker.data(kind, input.chunk()) else { return };
                 datagram
             }
             7 => return self.later(Duration::from_millis(u64::from(input.u16()) * 8)),
@@ -181,12 +181,12 @@ struct Attacker {
     next_id: u32,
     /// What it said with its last hello.
     greeting: Vec<u8>,
-    epoch: bool,
-    sealers: [Option<Sealer<RustCrypto>>; 8],
+    /// By their kind: the key id, and 8 times cipher and format.
+    sealers: HashMap<u8, Sealer<RustCrypto>>,
 }
 
 impl Attacker {
-    fn new(role: Role, guard: Guard, epoch: bool) -> Self {
+    fn new(role: Role, guard: Guard) -> Self {
         let key = StaticKey::parse(vectors::COUNT_KEY).expect("a key file");
         let direction = if role == Role::Server { Direction::Normal } else { Direction::Inverse };
         let wrapping = match guard {
@@ -205,8 +205,7 @@ impl Attacker {
             key_id: KeyId::FIRST,
             next_id: 0,
             greeting: Vec::new(),
-            epoch,
-            sealers: Default::default(),
+            sealers: HashMap::new(),
         }
     }
 
@@ -247,7 +246,7 @@ impl Attacker {
         bytes[7] = bytes[7].wrapping_add(1);
         self.sid = SessionId::new(bytes).expect("not zero");
         (self.key_id, self.next_id) = (KeyId::FIRST, 0);
-        self.sealers = Default::default();
+        self.sealers.clear();
         let is_v2 = self.wrapping.key() == Some(&CLIENT_KEY.key().to_bytes());
         self.say(
             match self.role {
@@ -261,7 +260,7 @@ impl Attacker {
 
     fn soft_reset(&mut self) -> Vec<u8> {
         (self.key_id, self.next_id) = (self.key_id.next(), 0);
-        self.sealers[usize::from(self.key_id.get())] = None;
+        self.sealers.retain(|kind, _| kind % 8 != self.key_id.get());
         self.say(Opcode::SoftReset, &[])
     }
 
@@ -295,23 +294,26 @@ impl Attacker {
     }
 
     /// A data packet under the key that the victim has if keys were exported.
-    fn data(&mut self, key_id: usize, payload: &[u8]) -> Option<Vec<u8>> {
-        let material = KeyMaterial::from_export(|label, out| Ok::<_, ()>(self.export(label, out))).expect("exported");
-        let mut id = [0; 3];
-        self.export("EXPORTER-OpenVPN-p2p-peerid", &mut id);
-        let peer_id = u32::from_be_bytes([0, id[0], id[1], id[2]]);
-        let number = key_id as u8;
-        let format = match self.epoch {
-            true => Format::Epoch { key_id: number, peer_id },
-            false => Format::V2 { key_id: number, peer_id },
+    fn data(&mut self, kind: u8, payload: &[u8]) -> Option<Vec<u8>> {
+        let material = KeyMaterial::from_export(|label, out| {
+            self.export(label, out);
+            Ok::<_, ()>(())
+        })
+        .expect("exported");
+        let mut id = [0; 4];
+        self.export("EXPORTER-OpenVPN-p2p-peerid", &mut id[1..]);
+        let (key_id, peer_id) = (kind % 8, u32::from_be_bytes(id));
+        let (cipher, format) = match kind / 8 % 3 {
+            0 => (Cipher::Aes256Gcm, Format::V2 { key_id, peer_id }),
+            1 => (Cipher::Aes256Gcm, Format::Epoch { key_id, peer_id }),
+            _ => (Cipher::Aes128Cbc, Format::V2 { key_id, peer_id }),
         };
-        let suite = Suite::new(Cipher::Aes256Gcm, Digest::Sha1);
-        let sealer = self.sealers[key_id].get_or_insert_with(|| {
-            Sealer::for_tls(suite, material.keys(self.role).send, format, true).expect("an AEAD cipher")
+        let suite = Suite::new(cipher, Digest::Sha1);
+        let sealer = self.sealers.entry(kind % 24).or_insert_with(|| {
+            Sealer::for_tls(suite, material.keys(self.role).send, format, true).expect("a TLS cipher")
         });
-        let headroom = longcable_core::packet::HEADROOM;
-        let mut buffer = [&vec![0; headroom], payload, &[0; TAILROOM]].concat();
-        let mut packet = PacketBuf::new(&mut buffer, headroom, payload.len()).expect("it fits");
+        let mut buffer = [&[0; packet::HEADROOM][..], payload, &[0; TAILROOM]].concat();
+        let mut packet = PacketBuf::new(&mut buffer, packet::HEADROOM, payload.len()).expect("it fits");
         sealer.seal(UNIX as u32, &mut Dice(1), &mut packet).ok()?;
         Some(packet.into_slice().to_vec())
     }
@@ -319,7 +321,7 @@ impl Attacker {
 
 const PEER_INFOS: [&str; 5] = [
     "IV_CIPHERS=AES-256-GCM:AES-128-GCM\nIV_PROTO=2046\n",
-    "IV_CIPHERS=AES-128-CBC\nIV_PROTO=990\n",
+    "IV_CIPHERS=AES-128-CBC\nIV_PROTO=1022\n",
     "IV_CIPHERS=AES-256-GCM\nIV_PROTO=34\n",
     "IV_NCP=2\n",
     "IV_CIPHERS=nonsense\nIV_PROTO=4294967295\n",
@@ -328,38 +330,46 @@ const OPTIONS: [&str; 3] = ["V4,cipher AES-256-GCM,tun-mtu 1500", "V0 UNDEF", "V
 
 /// Handshake, traffic, a renegotiation, the end: for every configuration.
 pub fn seeds() -> Vec<Vec<u8>> {
-    let data = |key_id, payload: &[u8]| [&[6, key_id], &chunk(payload)[..]].concat();
     let handshake = |info| [12, 5, info, 0, 11];
-    let time = [7, 0x13, 0x88];
-    let occ = |rest: &[u8]| data(0, &[&OCC_MAGIC, rest].concat());
+    let time = [7, 0x0f, 0xa0];
     let text = |text: &[u8]| [&[2, DATA], &chunk(text)[..]].concat();
+    let out = [&[8], &chunk(&[7; 20])[..]].concat();
     let mut seeds = Vec::new();
     for choice in 0..CONFIGS.len() as u8 {
+        let framing: &[u8] = if LINES[usize::from(choice) % LINES.len()].contains("comp-lzo") { &[0xfa] } else { &[] };
         for info in 0..PEER_INFOS.len() as u8 {
+            let format = match (usize::from(choice) % LINES.len(), info) {
+                (1, 0) => 8,
+                (2, 1) => 16,
+                _ => 0,
+            };
+            let data =
+                |key: u8, payload: &[u8]| [&[6, format + key], &chunk(&[framing, payload].concat())[..]].concat();
+            let occ = |rest: &[u8]| data(0, &[&OCC_MAGIC, rest].concat());
             let script: [&[u8]; 19] = [
                 &[choice, 3],
                 &handshake(info),
                 &data(0, &[0x45; 40]),
-                &data(0, &[&[0xfa], &[0x45; 40][..]].concat()),
                 &data(0, &PING),
+                &out,
                 &occ(&[0]),
                 &occ(b"\x01V4,cipher x"),
-                &[8, 0, 20, 1, 2, 3],
                 &time,
                 &[4],
                 &handshake(info),
                 &data(1, &[0x60; 60]),
-                &[8, 0, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+                &out,
                 &text(b"INFO,x\0EXI"),
                 &time,
+                &[9],
                 &text(b"EXIT\0"),
                 &[3],
                 &handshake(0),
-                &[9],
+                &occ(&[6]),
             ];
             seeds.push(script.concat());
         }
-        seeds.push([&[choice, 3, 12, 1, 0x21, 1, 0, 0, 4, 1, 2, 3, 4, 5, 2, 0], &occ(&[6])[..]].concat());
+        seeds.push(vec![choice, 3, 12, 1, 0x21, 1, 0, 0, 4, 1, 2, 3, 4, 5, 2, 0]);
     }
     seeds
 }

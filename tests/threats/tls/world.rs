@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use longcable::config::HostConfig;
 use longcable::crypto::FastRng;
 use longcable::event_loop::Linux;
-use longcable::tls::TlsContext;
+use longcable::tls::{RustlsSession, TlsContext};
 use longcable_core::control::Protection;
 use longcable_core::error::{Discard, NotReady};
 use longcable_core::event::{Event, Reason};
@@ -62,7 +62,7 @@ pub struct Datagram {
 
 /// One gateway and its host.
 pub struct End {
-    gateway: Box<Gateway<'static, Linux>>,
+    gateway: Box<Gateway<'static, Linux<RustlsSession>>>,
     config: &'static LinkConfig<'static>,
     role: Role,
     context: TlsContext,
@@ -206,7 +206,7 @@ fn gateway(
     role: Role,
     context: &TlsContext,
     now: Instant,
-) -> Box<Gateway<'static, Linux>> {
+) -> Box<Gateway<'static, Linux<RustlsSession>>> {
     let protection = Protection::new(config, role).unwrap_or_else(|error| panic!("{error}"));
     let sessions = [context.session(), context.session(), context.session()];
     let unix_now = EPOCH + now.as_millis() / 1000;

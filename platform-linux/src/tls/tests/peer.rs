@@ -11,6 +11,7 @@ use super::*;
 use crate::environment::Environment;
 use crate::scripts::Hook;
 use crate::testing::TempDir;
+use crate::tls::TlsStack as _;
 
 /// What one end says of the other's certificate, and the alert that the other end sees, in both versions of TLS.
 #[track_caller]
