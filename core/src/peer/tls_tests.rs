@@ -1,6 +1,10 @@
 //! Two peers with TLS between them, without a network: every datagram passes through the test's hands. The TLS is a
 //! toy, which only says hello and counts; real stacks are tried elsewhere.
 
+mod half_a_renegotiation;
+mod late_client;
+mod relayed_packet;
+mod two_lifetimes;
 mod wear;
 
 use std::boxed::Box;
@@ -185,17 +189,25 @@ struct Pair {
     wire: Vec<(usize, SocketAddr, Vec<u8>)>,
     dice: Dice,
     loss: u8,
+    /// Whether this datagram for the end of this number is lost.
+    loses: fn(usize, &[u8]) -> bool,
 }
 
 impl Pair {
     fn new(lines: &str) -> Self {
+        Self::with([lines, lines])
+    }
+
+    /// A client with the first lines, and a server with the others.
+    fn with([client, server]: [&str; 2]) -> Self {
         let now = Instant::from_millis(1000);
         Self {
-            ends: [End::new(1, lines, now), End::new(2, lines, now)],
+            ends: [End::new(1, client, now), End::new(2, server, now)],
             now,
             wire: Vec::new(),
             dice: Dice(99),
             loss: 0,
+            loses: |_, _| false,
         }
     }
 
@@ -207,9 +219,12 @@ impl Pair {
                 match end.peer.poll_output(self.now, &mut out) {
                     Output::Transmit(sealed) => {
                         end.sent += 1;
+                        assert_eq!(sealed.to, SocketAddr::from(([192, 0, 2, 2 - number as u8], 1194)));
+                        let max = usize::from(LinkConfig::default().tls.max_packet_size) - 28;
+                        assert!(sealed.datagram.len() <= max, "{} bytes", sealed.datagram.len());
                         let mut dice = [0];
                         self.dice.fill(&mut dice);
-                        if dice[0] >= self.loss {
+                        if dice[0] >= self.loss && !(self.loses)(1 - number, sealed.datagram) {
                             self.wire.push((1 - number, end.address, sealed.datagram.to_vec()));
                         }
                     }
@@ -239,16 +254,44 @@ impl Pair {
                 }
                 continue;
             }
-            self.now = self.now + Duration::from_millis(1);
-            for (to, from, mut datagram) in core::mem::take(&mut self.wire) {
-                match self.ends[to].peer.handle_datagram(self.now, from, &mut datagram) {
-                    Ok(Some(packet)) => self.ends[to].received.extend_from_slice(packet),
-                    Ok(None) => {}
-                    Err(discard) => self.ends[to].said.push(format!("! {discard}")),
-                }
-            }
+            self.turn();
         }
         self.now = until;
+    }
+
+    /// One millisecond: what is under way arrives, and what is due is done.
+    fn turn(&mut self) {
+        self.drain();
+        self.now = self.now + Duration::from_millis(1);
+        for (to, from, mut datagram) in core::mem::take(&mut self.wire) {
+            let end = &mut self.ends[to];
+            match end.peer.handle_datagram(self.now, from, &mut datagram) {
+                Ok(Some(packet)) => end.received.extend_from_slice(packet),
+                Ok(None) => {}
+                Err(discard) => end.said.push(format!("! {discard}")),
+            }
+        }
+        for end in &mut self.ends {
+            end.peer.handle_timeout(self.now);
+        }
+    }
+
+    /// Both ends send a packet every few milliseconds; says how often that was refused.
+    fn talk(&mut self, millis: u64) -> usize {
+        let mut refused = 0;
+        for milli in 0..millis {
+            for from in [0, 1].into_iter().filter(|_| milli % 5 == 0) {
+                refused += usize::from(self.send(from, b"").is_err());
+            }
+            self.turn();
+        }
+        refused
+    }
+
+    /// What was discarded, and who said so.
+    fn discarded(&self) -> Vec<(usize, &str)> {
+        let said = |end: usize| self.ends[end].said.iter().map(move |line| (end, line.as_str()));
+        said(0).chain(said(1)).filter(|(_, line)| line.starts_with('!')).collect()
     }
 
     fn send(&mut self, from: usize, text: &[u8]) -> Result<(), NotReady> {
