@@ -185,7 +185,9 @@ impl<'c> Node<'c> {
             Ok(None) => {}
             Err(discard) => {
                 // A duplicate is refused, of course.
-                if let Some(number) = datagram.number.filter(|number| !self.received.contains(number)) {
+                let number = datagram.number.filter(|number| !self.received.contains(number));
+                let is_news = self.log.last().is_none_or(|(_, line)| !line.starts_with('!'));
+                if let Some(number) = number.filter(|_| is_news) {
                     self.log.push((now, format!("! packet {number}: {discard}")));
                 }
             }

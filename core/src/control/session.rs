@@ -30,6 +30,8 @@ const ACKS_ALONE: usize = 8;
 const PLAIN_OVERHEAD: usize = 1 + ACKS_WITH_PAYLOAD * 4 + SessionId::LEN + 4;
 /// Bytes of TLS that a packet carries at least, however small `max-packet-size` is.
 const PAYLOAD_MIN: usize = 16;
+/// A first negotiation that the peer has not moved on for so long gives way to others.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// A new key is asked for this long after the peer has the last one.
 const SETTLING: Duration = Duration::from_secs(1);
 /// The peer may ask for a new key this often.
@@ -171,9 +173,12 @@ impl<P: Platform> Session<P> {
         self.next.as_ref().is_some_and(|key| matches!(key.stage, Stage::Reset { .. })) && self.current.is_none()
     }
 
-    /// When the peer last moved the negotiation on.
-    pub(super) fn heard(&self) -> Option<Instant> {
-        self.next.as_ref().map(|key| key.heard)
+    /// Until when its first negotiation goes before others, and whether the peer has answered our reset: without that
+    /// it may be a recording, and more recordings give it no more time.
+    pub(super) fn patience_ends(&self) -> Option<(Instant, bool)> {
+        let key = self.next.as_ref()?;
+        let is_open = key.is_open();
+        Some((if is_open { key.heard } else { key.started } + PATIENCE, is_open))
     }
 
     /// Whether this is our id.

@@ -27,9 +27,6 @@ use crate::wire::opcode::{Head, KeyId, Opcode};
 /// A long header without a peer id.
 const NO_PEER_ID: u32 = 0x00ff_ffff;
 
-/// A negotiation that the peer has not moved on for so long gives way to another one.
-const PATIENCE: Duration = Duration::from_secs(3);
-
 /// A live session is replaced this often at most: a forged greeting is enough to make two ends begin another one.
 const SESSION_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -97,11 +94,13 @@ impl<P: Platform> TlsLink<P> {
         Some(slot)
     }
 
-    /// The TLS session for a renegotiation: a free one, or that of a peer that is still to prove itself. The peer that is
-    /// known goes before one that is not.
-    fn spare_tls(&mut self) -> Option<usize> {
+    /// The TLS session for a renegotiation: a free one, or that of somebody who is still to prove himself and does not.
+    fn spare_tls(&mut self, now: Instant) -> Option<usize> {
         let free = self.free_tls();
-        free.or_else(|| self.pending.as_ref().filter(|pending| !pending.ours)?.next.as_ref().map(|key| key.tls))
+        let gives_way = |pending: &&Session<P>| {
+            !pending.ours && pending.patience_ends().is_none_or(|(at, is_open)| at <= now || !is_open)
+        };
+        free.or_else(|| self.pending.as_ref().filter(gives_way)?.next.as_ref().map(|key| key.tls))
     }
 
     /// Forgets the pending session if a renegotiation has taken its TLS session.
@@ -132,7 +131,7 @@ impl<P: Platform> TlsLink<P> {
         if head.opcode.is_hard_reset() && head.key_id != KeyId::FIRST {
             return Err(Discard::ControlMalformed);
         }
-        let spare = self.spare_tls();
+        let spare = self.spare_tls(cx.now);
         let known = [&mut self.pending, &mut self.active].into_iter().flatten().find(|session| session.is_with(sid));
         if let Some(session) = known {
             let datagram = match head.opcode {
@@ -169,9 +168,7 @@ impl<P: Platform> TlsLink<P> {
             _ if awaited.is_none() && self.active.is_some() && cx.config.tls.single_session => {
                 return Err(Discard::SingleSession);
             }
-            Some(pending)
-                if awaited.is_none() && pending.heard().is_some_and(|heard| cx.now.since(heard) < PATIENCE) =>
-            {
+            Some(pending) if awaited.is_none() && pending.patience_ends().is_some_and(|(at, _)| cx.now < at) => {
                 return Err(Discard::Busy);
             }
             None if self.active.as_ref().is_some_and(|active| active.is_younger(SESSION_INTERVAL, cx.now)) => {
@@ -269,7 +266,7 @@ impl<P: Platform> TlsLink<P> {
             self.retry = self.protection.is_v2_server().then(|| now + window);
             self.begin(cx, address);
         } else if self.renegotiation().is_some_and(|at| at <= now) {
-            let spare = self.spare_tls();
+            let spare = self.spare_tls(now);
             let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare };
             if let Some(active) = &mut self.active
                 && active.renegotiate(cx, stack, true).is_none()
@@ -288,13 +285,18 @@ impl<P: Platform> TlsLink<P> {
     /// When the next key is to be negotiated, whoever wants a session beside the live one. Not as long as the peer lacks
     /// the current key: it could not follow.
     fn renegotiation(&self) -> Option<Instant> {
-        if self.retry.is_some() || self.pending.as_ref().is_some_and(|pending| pending.ours) {
-            return None;
-        }
+        // Whoever begins another session may be the peer, who would not follow then.
+        let not_before = match &self.pending {
+            _ if self.retry.is_some() => return None,
+            Some(pending) if pending.ours => return None,
+            Some(pending) => pending.patience_ends().map(|(at, _)| at),
+            None => None,
+        };
         let active = self.active.as_ref().filter(|active| active.next.is_none())?;
         let is_ready = |current: &&Current<P>| current.data.confirmed && !current.control.has_failed();
         let current = active.current.as_ref().filter(is_ready)?;
-        if current.data.is_worn_out() { Some(current.data.since) } else { current.renewal }
+        let due = if current.data.is_worn_out() { current.data.since } else { current.renewal? };
+        Some(due.max(not_before.unwrap_or(due)))
     }
 
     /// The next time at which [`TlsLink::handle_timeout`] or [`TlsLink::next_datagram`] has work.

@@ -26,7 +26,8 @@ fn worlds(lines: &Lines) -> [World; 2] {
     fresh.passes = Box::new(|_| false);
     fresh.run(1);
     let mut live = lines.world();
-    live.run(500);
+    // Long enough for another session to be welcome.
+    live.run(3_000);
     live.assert_works();
     [fresh, live]
 }
@@ -130,6 +131,23 @@ fn oversized_control_packets_are_dropped() {
             world.passes = Box::new(|_| true);
             world.run(10_000);
             world.assert_works();
+        }
+    }
+}
+
+/// A greeting with something in it that does not belong there.
+#[test]
+fn greetings_with_rubbish_in_them_are_dropped() {
+    for mut world in worlds(&wrappings::ALL[0]) {
+        for (victim, role) in [(CLIENT, Role::Server), (SERVER, Role::Client)] {
+            let sent = world.ends[victim].sent.len();
+            for rubbish in [&[0][..], &[0, 1, 0, 3, 0, 1], &[0, 1, 0, 2, 0], &[0x16; 700], &[0xff; 2_000]] {
+                let mut forger = Forger::plain(*b"attacker");
+                let packet = forger.packet(head(hard_reset(role), 0), &[], None, Some(0), rubbish);
+                let (now, from) = (world.now, address(ADDRESSES[1 - victim]));
+                assert_eq!(world.ends[victim].receive(now, from, &packet), Err(Discard::ControlMalformed));
+            }
+            assert_eq!(world.ends[victim].sent.len(), sent, "a reply");
         }
     }
 }

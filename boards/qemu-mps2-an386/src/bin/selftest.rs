@@ -20,8 +20,8 @@ use longcable_core::options::{KeySource, LinkConfig};
 use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
 use longcable_core::peer::{Keys, OUTPUT_MAX};
 use longcable_core::platform::Platform;
-use longcable_core::tls::NoTls;
 use longcable_core::time::{Duration, Instant, Timer, TimerTable};
+use longcable_core::tls::NoTls;
 use qemu_mps2_an386 as board;
 
 /// Says how many cases it has proved.
@@ -187,7 +187,8 @@ fn config(text: &'static str) -> LinkConfig<'static> {
 
 fn end<'c>(config: &'c LinkConfig<'c>, seed: u32) -> Gateway<'c, Board> {
     let Some(KeySource::Inline(key)) = config.secret else { panic!("the key is in the text") };
-    Gateway::new(config, Keys::Static(StaticKey::parse(key).unwrap()), Dice(seed), Instant::from_millis(0), UNIX).unwrap()
+    Gateway::new(config, Keys::Static(StaticKey::parse(key).unwrap()), Dice(seed), Instant::from_millis(0), UNIX)
+        .unwrap()
 }
 
 /// What this board brings to the engine.
