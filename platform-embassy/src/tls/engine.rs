@@ -111,7 +111,7 @@ async fn receive(mut reader: TlsReader<'_, Transport<'_>, Suite>, shared: &Share
                 return Err(TlsError::HandshakeAborted(level, description));
             }
             [messages @ .., content::HANDSHAKE] => only_tickets(messages)?,
-            _ => return Err(TlsError::InvalidRecord),
+            _ => return Err(TlsError::UnknownContentType),
         }
     }
 }

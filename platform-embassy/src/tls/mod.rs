@@ -88,6 +88,7 @@ const READ_RECORD: usize = 4096 + 256;
 const WRITE_RECORD: usize = PLAIN_MAX + 256;
 
 const CLIENT_ONLY: &str = "this stack is TLS client only: configure tls-client here and tls-server at the peer";
+const PEER_NEEDS: &str = "it must have TLS 1.3, prime256v1 and a certificate of P-256 or Ed25519";
 
 /// The memory of one session at a time.
 pub struct Room<'c, R> {
@@ -302,9 +303,10 @@ fn explain(error: TlsError, verdict: Verdict) -> (TlsFailure, Option<AlertDescri
             protocol("the peer has not shown that it has the key to its certificate", Alert::UnexpectedMessage)
         }
         (TlsError::HandshakeAborted(_, alert @ (Alert::HandshakeFailure | Alert::ProtocolVersion)), _) => {
-            let hint = "it must have TLS 1.3, prime256v1 and a certificate of P-256 or Ed25519";
-            (TlsFailure::new(format_args!("{alert:?}: {hint}"), true), None)
+            (TlsFailure::new(format_args!("{alert:?}: {PEER_NEEDS}"), true), None)
         }
+        // An encrypted alert before the end of the handshake: which one, embedded-tls keeps to itself.
+        (TlsError::InvalidRecord, _) => (TlsFailure::new(PEER_NEEDS, true), None),
         (TlsError::HandshakeAborted(_, alert), _) => (TlsFailure::new(format_args!("{alert:?}"), true), None),
         (TlsError::InvalidKeyShare, _) => protocol(
             "the peer has chosen another version than TLS 1.3, or another group than P-256",

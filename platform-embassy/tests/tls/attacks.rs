@@ -216,6 +216,25 @@ fn handshake_messages_in_the_clear() {
 }
 
 #[test]
+fn an_encrypted_alert_is_the_peers_refusal_at_every_step() {
+    for steps in 0..4 {
+        let failure = refused(|flight, pki| {
+            if steps > 0 {
+                flight.extensions();
+            }
+            if steps > 1 {
+                flight.certificate(&[&pki.server]);
+            }
+            if steps > 2 {
+                flight.verify(&pki.server);
+            }
+            flight.inner(&[2, 40, ALERT]);
+        });
+        assert!(matches!(failure, TlsFailure::Alert(_)), "{steps}: {failure:?}");
+    }
+}
+
+#[test]
 fn after_the_handshake_nothing_but_data_tickets_and_alerts_is_taken() {
     let established = |deed: &dyn Fn(&mut Rogue<'_>)| {
         let pki = Pki::new(P256);

@@ -39,7 +39,6 @@ pub fn run(data: &[u8]) {
     assert_harmless(message.options);
     let texts = [message.username, message.password, message.peer_info];
     assert!(texts.iter().all(|text| !text.contains(&0)));
-    assert!(!format!("{message:?}").contains("source"), "no secrets in a log");
     if let [Ok(username), Ok(password), Ok(peer_info)] = texts.map(std::str::from_utf8) {
         let mut out = vec![0; record.len() + 2 * texts.len()];
         let len =
