@@ -24,6 +24,7 @@ use crate::options::{DeviceKind, LinkConfig};
 use crate::packet::{HEADROOM, PacketBuf, TAILROOM};
 use crate::platform::Platform;
 use crate::time::{Duration, Instant, Timer, TimerTable};
+use crate::tls::{Place, TlsSession};
 use crate::wire::internal::{Message, OPTIONS_MAX, Payload};
 use crate::wire::ip;
 use crate::wire::opcode::Head;
@@ -61,7 +62,17 @@ pub enum Keys<P: Platform> {
 
 enum Link<P: Platform> {
     Static(StaticLink<P>),
-    Tls(TlsLink<P>),
+    Tls(<P::Tls as TlsSession>::Place<TlsLink<P>>),
+}
+
+impl<P: Platform> Link<P> {
+    fn tls(&self) -> Option<&TlsLink<P>> {
+        if let Self::Tls(link) = self { Some(link.get()) } else { None }
+    }
+
+    fn tls_mut(&mut self) -> Option<&mut TlsLink<P>> {
+        if let Self::Tls(link) = self { Some(link.get_mut()) } else { None }
+    }
 }
 
 /// Why a link cannot be made from its configuration and key.
@@ -192,7 +203,9 @@ impl<'c, P: Platform> Peer<'c, P> {
         timers.stop_all();
         let link = match (keys, config.tls.role) {
             (Keys::Static(key), None) => Link::Static(StaticLink::new(config, key, unix_now)?),
-            (Keys::Tls { protection, sessions }, Some(role)) => Link::Tls(TlsLink::new(role, protection, sessions)),
+            (Keys::Tls { protection, sessions }, Some(role)) => {
+                Place::with(TlsLink::new(role, protection, sessions)).map(Link::Tls).ok_or(SetupError::Mode)?
+            }
             _ => return Err(SetupError::Mode),
         };
         Ok(Self {
@@ -233,7 +246,7 @@ impl<'c, P: Platform> Peer<'c, P> {
         match &mut self.link {
             Link::Static(link) => link.restart(self.config, unix_now, self.counters.link_write > 0),
             Link::Tls(link) => {
-                link.stop();
+                link.get_mut().stop();
                 let remote = self.addresses.current();
                 self.with_tls(now, |link, cx| {
                     if let Some(remote) = remote {
@@ -247,7 +260,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     /// Lets the control channel work on something and does what follows from it.
     fn with_tls<T>(&mut self, now: Instant, work: impl FnOnce(&mut TlsLink<P>, &mut Context<'_, P>) -> T) -> Option<T> {
         let unix_now = self.unix_time(now);
-        let Link::Tls(link) = &mut self.link else { return None };
+        let link = self.link.tls_mut()?;
         let mut outcome = Outcome::default();
         let mut cx = Context {
             config: self.config,
@@ -293,7 +306,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     /// Stops the link; nothing is sent or accepted until [`Peer::connect`].
     pub fn disconnect(&mut self) {
         self.phase = Phase::Down;
-        if let Link::Tls(link) = &mut self.link {
+        if let Some(link) = self.link.tls_mut() {
             link.stop();
         }
         self.timers.stop_all();
@@ -372,7 +385,7 @@ impl<'c, P: Platform> Peer<'c, P> {
                     let handled = self.with_tls(now, |link, cx| link.handle_control(cx, from, datagram));
                     return handled.unwrap_or(Err(Discard::NotReady)).map(|()| None);
                 }
-                link.open(now, datagram)?
+                link.get_mut().open(now, datagram)?
             }
         };
         self.counters.authentic_read = self.counters.authentic_read.saturating_add(payload.len() as u64);
@@ -426,7 +439,7 @@ impl<'c, P: Platform> Peer<'c, P> {
             match &mut self.link {
                 Link::Static(_) if first => self.occ.ask_now(now, &mut self.timers),
                 Link::Static(_) => {}
-                Link::Tls(link) => link.follow(from),
+                Link::Tls(link) => link.get_mut().follow(from),
             }
         }
     }
@@ -459,7 +472,7 @@ impl<'c, P: Platform> Peer<'c, P> {
         let unix_now = u32::try_from(self.unix_time(now)).unwrap_or(u32::MAX);
         match &mut self.link {
             Link::Static(link) => link.sealer.seal(unix_now, &mut self.rng, packet)?,
-            Link::Tls(link) => link.seal(self.config, now, unix_now, &mut self.rng, packet)?,
+            Link::Tls(link) => link.get_mut().seal(self.config, now, unix_now, &mut self.rng, packet)?,
         }
         self.counters.link_write = self.counters.link_write.saturating_add(packet.len() as u64);
         self.keepalive.sent(now);
@@ -535,7 +548,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     /// Writes the next control packet into `out`, or notes when there will be one.
     fn next_control(&mut self, now: Instant, out: &mut [u8]) -> Option<(SocketAddr, Range<usize>)> {
         let unix_now = self.unix_time(now);
-        let Link::Tls(link) = &mut self.link else { return None };
+        let link = self.link.tls_mut()?;
         if !matches!(self.phase, Phase::Up | Phase::Leaving(_)) {
             return None;
         }
@@ -585,7 +598,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     pub fn has_output(&self, now: Instant) -> bool {
         let Outbox { exit, occ_reply, occ_request, ping } = self.outbox;
         exit || occ_reply
-            || matches!(&self.link, Link::Tls(link) if link.has_output(now))
+            || self.link.tls().is_some_and(|link| link.has_output(now))
             || occ_request
             || ping
             || self.occ.has_news()

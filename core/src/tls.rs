@@ -4,7 +4,9 @@
 //! [`TlsSession::step`], then [`TlsSession::write_tls`] until it has nothing more. Data keys can only be installed
 //! with the [`PeerVerified`] that an established session shows.
 
+use core::convert::Infallible;
 use core::fmt;
+use core::marker::PhantomData;
 
 use crate::x509::{PeerVerified, Refusal};
 
@@ -38,6 +40,9 @@ pub enum TlsProgress<'t> {
 
 /// One TLS session, in memory that is used again by the next one.
 pub trait TlsSession {
+    /// Where a link keeps its control channel: [`Inside`] itself, or [`Nowhere`].
+    type Place<T>: Place<T>;
+
     /// Whether [`TlsSession::export`] works.
     const CAN_EXPORT: bool = false;
 
@@ -136,12 +141,62 @@ impl fmt::Display for TlsFailure {
     }
 }
 
+/// A place for a value that not every platform has.
+pub trait Place<T>: Sized {
+    /// The value in its place; `None` if there is none for such a value.
+    fn with(value: T) -> Option<Self>;
+
+    /// The value.
+    fn get(&self) -> &T;
+
+    /// The value, to be changed.
+    fn get_mut(&mut self) -> &mut T;
+}
+
+/// The value itself.
+#[derive(Debug)]
+pub struct Inside<T>(T);
+
+impl<T> Place<T> for Inside<T> {
+    fn with(value: T) -> Option<Self> {
+        Some(Self(value))
+    }
+
+    fn get(&self) -> &T {
+        &self.0
+    }
+
+    fn get_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+/// No value, and no byte of memory. An enum keeps room for a variant that cannot exist unless it is empty like this.
+#[derive(Debug)]
+pub struct Nowhere<T>(Infallible, PhantomData<T>);
+
+impl<T> Place<T> for Nowhere<T> {
+    fn with(_value: T) -> Option<Self> {
+        None
+    }
+
+    fn get(&self) -> &T {
+        match self.0 {}
+    }
+
+    fn get_mut(&mut self) -> &mut T {
+        match self.0 {}
+    }
+}
+
 /// No TLS: a platform with this as its stack links with static keys only, and none of the control channel's code
 /// is part of its program.
 #[derive(Debug)]
 pub enum NoTls {}
 
 impl TlsSession for NoTls {
+    type Place<T> = Nowhere<T>;
+
     fn start(&mut self, _role: Role, _unix_now: u64) -> Result<(), TlsFailure> {
         match *self {}
     }

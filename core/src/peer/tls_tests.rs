@@ -15,7 +15,7 @@ use std::{format, vec};
 
 use super::*;
 use crate::crypto::{Rng, RustCrypto};
-use crate::tls::{ExportUnsupported, Role, TlsFailure, TlsProgress, TlsSession};
+use crate::tls::{ExportUnsupported, Inside, Role, TlsFailure, TlsProgress, TlsSession};
 use crate::x509::PeerVerified;
 
 const UNIX: u64 = 1_800_000_000;
@@ -48,6 +48,8 @@ impl Toy {
 }
 
 impl TlsSession for Toy {
+    type Place<T> = Inside<T>;
+
     const CAN_EXPORT: bool = true;
 
     fn start(&mut self, role: Role, _unix_now: u64) -> Result<(), TlsFailure> {

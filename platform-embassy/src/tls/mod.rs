@@ -66,7 +66,7 @@ use embedded_io_async::ErrorKind;
 use embedded_tls::TlsError;
 use embedded_tls::alert::AlertDescription;
 use longcable_core::crypto::Rng;
-use longcable_core::tls::{Role, TlsFailure, TlsProgress, TlsSession};
+use longcable_core::tls::{Inside, Role, TlsFailure, TlsProgress, TlsSession};
 use longcable_core::x509::{PeerVerified, Reason};
 use zeroize::Zeroize as _;
 
@@ -206,6 +206,8 @@ impl<'a> EmbeddedTlsSession<'a> {
 }
 
 impl TlsSession for EmbeddedTlsSession<'_> {
+    type Place<T> = Inside<T>;
+
     /// Starts a handshake. A board without a clock gives 0 as the time, and the validity of certificates is not
     /// checked.
     fn start(&mut self, role: Role, unix_now: u64) -> Result<(), TlsFailure> {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::Read;
 use std::sync::Arc;
 
-use longcable_core::tls::{ExportUnsupported, Role, TlsFailure, TlsProgress, TlsSession};
+use longcable_core::tls::{ExportUnsupported, Inside, Role, TlsFailure, TlsProgress, TlsSession};
 use longcable_core::x509::{PeerVerified, Reason, Refusal};
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
@@ -63,6 +63,8 @@ impl RustlsSession {
 }
 
 impl TlsSession for RustlsSession {
+    type Place<T> = Inside<T>;
+
     const CAN_EXPORT: bool = true;
 
     fn start(&mut self, role: Role, unix_now: u64) -> Result<(), TlsFailure> {

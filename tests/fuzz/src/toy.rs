@@ -18,7 +18,7 @@ use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
 use longcable_core::peer::{Keys, OUTPUT_MAX, Output, Peer};
 use longcable_core::platform::Platform;
 use longcable_core::time::Instant;
-use longcable_core::tls::{ExportUnsupported, Role, TlsFailure, TlsProgress, TlsSession};
+use longcable_core::tls::{ExportUnsupported, Inside, Role, TlsFailure, TlsProgress, TlsSession};
 use longcable_core::x509::{Certificate, PeerVerified, Verifier};
 
 use crate::input::chunk;
@@ -110,6 +110,8 @@ impl Toy {
 }
 
 impl TlsSession for Toy {
+    type Place<T> = Inside<T>;
+
     const CAN_EXPORT: bool = true;
 
     fn start(&mut self, role: Role, _unix_now: u64) -> Result<(), TlsFailure> {

@@ -14,10 +14,7 @@ fn pair(cipher: &str) -> Pair {
 
 impl Pair {
     fn key(&mut self, end: usize) -> &mut DataKey<RustCrypto, [u64; 1]> {
-        match &mut self.ends[end].peer.link {
-            Link::Tls(link) => link.data_key().expect("the link stands"),
-            Link::Static(_) => panic!("the link is one with TLS"),
-        }
+        self.ends[end].peer.link.tls_mut().expect("a link with TLS").data_key().expect("the link stands")
     }
 
     fn keys(&self) -> usize {
