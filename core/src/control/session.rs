@@ -173,12 +173,17 @@ impl<P: Platform> Session<P> {
         self.next.as_ref().is_some_and(|key| matches!(key.stage, Stage::Reset { .. })) && self.current.is_none()
     }
 
-    /// Until when its first negotiation goes before others, and whether the peer has answered our reset: without that
-    /// it may be a recording, and more recordings give it no more time.
-    pub(super) fn patience_ends(&self) -> Option<(Instant, bool)> {
+    /// Until when its first negotiation goes before those of newcomers: without an answer to our reset it may be a
+    /// recording, and more recordings give it no more time.
+    pub(super) fn patience_ends(&self) -> Option<Instant> {
         let key = self.next.as_ref()?;
-        let is_open = key.is_open();
-        Some((if is_open { key.heard } else { key.started } + PATIENCE, is_open))
+        Some(if key.is_open() { key.heard } else { key.started } + PATIENCE)
+    }
+
+    /// Whether a new key of the live session goes before its first one. Whoever asks for that is the peer, and still
+    /// has that session; this one may be anybody's until TLS has shown whose it is.
+    pub(super) fn gives_way(&self, now: Instant) -> bool {
+        self.identity.is_none() || self.patience_ends().is_none_or(|at| at <= now)
     }
 
     /// Whether this is our id.

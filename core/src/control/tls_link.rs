@@ -94,19 +94,23 @@ impl<P: Platform> TlsLink<P> {
         Some(slot)
     }
 
-    /// The TLS session for a renegotiation: a free one, or that of somebody who is still to prove himself and does not.
+    /// The TLS session for a renegotiation: a free one, or that of a pending session that gives way.
     fn spare_tls(&mut self, now: Instant) -> Option<usize> {
         let free = self.free_tls();
-        let gives_way = |pending: &&Session<P>| {
-            !pending.ours && pending.patience_ends().is_none_or(|(at, is_open)| at <= now || !is_open)
-        };
-        free.or_else(|| self.pending.as_ref().filter(gives_way)?.next.as_ref().map(|key| key.tls))
+        free.or_else(|| {
+            self.pending.as_ref().filter(|pending| pending.gives_way(now))?.next.as_ref().map(|key| key.tls)
+        })
     }
 
     /// Forgets the pending session if a renegotiation has taken its TLS session.
     fn clear_displaced(&mut self) {
         let slot = self.active.as_ref().and_then(|active| active.next.as_ref()).map(|key| key.tls);
         self.pending.take_if(|pending| slot.is_some_and(|slot| pending.uses_tls(slot)));
+    }
+
+    /// Whether the live session negotiates a new key.
+    fn is_renegotiating(&self) -> bool {
+        self.active.as_ref().is_some_and(|active| active.next.is_some())
     }
 
     /// Handles a control packet.
@@ -132,6 +136,7 @@ impl<P: Platform> TlsLink<P> {
             return Err(Discard::ControlMalformed);
         }
         let spare = self.spare_tls(cx.now);
+        let was_renegotiating = self.is_renegotiating();
         let known = [&mut self.pending, &mut self.active].into_iter().flatten().find(|session| session.is_with(sid));
         if let Some(session) = known {
             let datagram = match head.opcode {
@@ -141,6 +146,10 @@ impl<P: Platform> TlsLink<P> {
             let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare };
             session.handle(cx, stack, from, head, datagram)?;
             self.clear_displaced();
+            if was_renegotiating && !self.is_renegotiating() {
+                // A new key is as good as a new session.
+                self.retry = None;
+            }
             self.promote(cx);
         } else {
             self.newcomer(cx, from, head, sid, datagram)?;
@@ -168,7 +177,7 @@ impl<P: Platform> TlsLink<P> {
             _ if awaited.is_none() && self.active.is_some() && cx.config.tls.single_session => {
                 return Err(Discard::SingleSession);
             }
-            Some(pending) if awaited.is_none() && pending.patience_ends().is_some_and(|(at, _)| cx.now < at) => {
+            Some(pending) if awaited.is_none() && pending.patience_ends().is_some_and(|at| cx.now < at) => {
                 return Err(Discard::Busy);
             }
             None if self.active.as_ref().is_some_and(|active| active.is_younger(SESSION_INTERVAL, cx.now)) => {
@@ -262,8 +271,8 @@ impl<P: Platform> TlsLink<P> {
         }
         let address = active.address;
         if self.next_session().is_some_and(|at| at <= now) {
-            // A tls-crypt-v2 server cannot begin one; the time-out of the key ends the link then.
-            self.retry = self.protection.is_v2_server().then(|| now + window);
+            // A tls-crypt-v2 server cannot begin one, and a new key may take the place of this one, and come to nothing.
+            self.retry = Some(now + window);
             self.begin(cx, address);
         } else if self.renegotiation().is_some_and(|at| at <= now) {
             let spare = self.spare_tls(now);
@@ -289,7 +298,7 @@ impl<P: Platform> TlsLink<P> {
         let not_before = match &self.pending {
             _ if self.retry.is_some() => return None,
             Some(pending) if pending.ours => return None,
-            Some(pending) => pending.patience_ends().map(|(at, _)| at),
+            Some(pending) => pending.patience_ends(),
             None => None,
         };
         let active = self.active.as_ref().filter(|active| active.next.is_none())?;
