@@ -196,7 +196,8 @@ impl<P: Platform> Session<P> {
         self.keys().any(|key| key.tls == slot)
     }
 
-    fn keys(&self) -> impl Iterator<Item = &KeyState<P::ControlMemory>> {
+    /// Those with a control channel.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &KeyState<P::ControlMemory>> {
         self.next.iter().chain(self.current.as_ref().map(|current| &current.control))
     }
 

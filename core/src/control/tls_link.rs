@@ -77,6 +77,7 @@ impl<P: Platform> TlsLink<P> {
         let slot = self.free_tls()?;
         let session = self.tls.as_mut().get_mut(slot)?;
         if let Err(failure) = session.start(self.role, cx.unix_now) {
+            session.stop();
             cx.notify(Event::TlsFailed(failure));
             cx.outcome.failed |= self.active.is_none();
             return None;
@@ -85,13 +86,29 @@ impl<P: Platform> TlsLink<P> {
         self.pending.as_mut()
     }
 
-    /// A TLS session that nobody uses; one of a dead negotiation is cleared first.
+    /// The TLS sessions that keys use, as bits.
+    fn used_tls(&self) -> u32 {
+        let sessions = [&self.active, &self.pending].into_iter().flatten();
+        sessions.flat_map(Session::keys).fold(0, |used, key| used | bit(key.tls))
+    }
+
+    /// A TLS session that nobody uses.
     fn free_tls(&mut self) -> Option<usize> {
-        let used =
-            |slot: usize| [&self.active, &self.pending].into_iter().flatten().any(|session| session.uses_tls(slot));
-        let slot = (0..self.tls.as_mut().len()).find(|slot| !used(*slot))?;
-        self.tls.as_mut().get_mut(slot)?.stop();
-        Some(slot)
+        let used = self.used_tls();
+        (0..self.tls.as_mut().len()).find(|slot| bit(*slot) & !used != 0)
+    }
+
+    /// Does something, and wipes the TLS sessions that nobody uses after it.
+    fn and_wipe<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.used_tls();
+        let result = work(self);
+        let unused = before & !self.used_tls();
+        if unused != 0 {
+            for (_, session) in self.tls.as_mut().iter_mut().enumerate().filter(|(slot, _)| bit(*slot) & unused != 0) {
+                session.stop();
+            }
+        }
+        result
     }
 
     /// The TLS session for a renegotiation: a free one, or that of a pending session that gives way.
@@ -123,6 +140,10 @@ impl<P: Platform> TlsLink<P> {
         from: SocketAddr,
         datagram: &mut [u8],
     ) -> Result<(), Discard> {
+        self.and_wipe(|link| link.control(cx, from, datagram))
+    }
+
+    fn control(&mut self, cx: &mut Context<'_, P>, from: SocketAddr, datagram: &mut [u8]) -> Result<(), Discard> {
         let (head, sid) = wrapping::peek(datagram).ok_or(Discard::TooShort)?;
         match (head.opcode, self.role) {
             (Opcode::HardResetClientV1 | Opcode::HardResetServerV1, _)
@@ -219,7 +240,9 @@ impl<P: Platform> TlsLink<P> {
         if !self.pending.as_ref().is_some_and(Session::is_live) {
             return;
         }
-        let before = core::mem::replace(&mut self.active, self.pending.take());
+        // In place: both hold the memory for their packets.
+        core::mem::swap(&mut self.active, &mut self.pending);
+        let before = self.pending.take();
         let expires = cx.now + seconds(cx.config.tls.tran_window);
         if let Some(key) = before.and_then(Session::into_data_key) {
             self.old = Some(DataKey { expires: Some(expires), ..key });
@@ -229,6 +252,10 @@ impl<P: Platform> TlsLink<P> {
 
     /// Does what has become due, and begins renegotiations.
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_, P>) {
+        self.and_wipe(|link| link.time_has_passed(cx));
+    }
+
+    fn time_has_passed(&mut self, cx: &mut Context<'_, P>) {
         let (now, config) = (cx.now, cx.config);
         let window = seconds(config.tls.hand_window);
         if self.old.as_ref().is_some_and(|key| key.expires.is_some_and(|at| at <= now)) {
@@ -418,11 +445,22 @@ impl<P: Platform> TlsLink<P> {
         Some(&mut self.active.as_mut()?.current.as_mut()?.data)
     }
 
+    /// All TLS sessions.
+    #[cfg(test)]
+    pub(crate) fn tls(&mut self) -> &mut [P::Tls] {
+        self.tls.as_mut()
+    }
+
     /// Tells the peer that this end exits, by the control channel if that was agreed on. True if it was told.
     pub(crate) fn say_exit(&mut self, cx: &mut Context<'_, P>) -> bool {
         let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare: None };
         self.active.as_mut().is_some_and(|active| active.say_exit(cx, stack))
     }
+}
+
+/// What stands for a TLS session among others; none if there are too many.
+fn bit(slot: usize) -> u32 {
+    u32::try_from(slot).ok().and_then(|slot| 1_u32.checked_shl(slot)).unwrap_or(0)
 }
 
 /// How long an established key goes on being used for sending beside its successor.

@@ -17,6 +17,7 @@ use std::{format, vec};
 use super::*;
 use crate::crypto::{Rng, RustCrypto};
 use crate::tls::{ExportUnsupported, Inside, Role, TlsFailure, TlsProgress, TlsSession};
+use crate::wire::opcode::Opcode;
 use crate::x509::PeerVerified;
 
 const UNIX: u64 = 1_800_000_000;
@@ -358,6 +359,29 @@ fn renegotiations_lose_no_packet() {
     assert!(renegotiated >= 5, "{renegotiated}");
     assert_eq!([pair.ends[1].received.len(), pair.ends[0].received.len()], sent);
     assert!(pair.ends.iter().all(|end| end.ended.is_none()));
+}
+
+#[test]
+fn what_no_key_needs_is_wiped() {
+    let mut pair = Pair::with(["reneg-sec 4\n", "reneg-sec 0\nhand-window 2\n"]);
+    let live = |pair: &mut Pair, end: usize| {
+        let sessions = pair.ends[end].peer.link.tls_mut().unwrap().tls();
+        sessions.iter().filter(|session| session.established || session.received > 0).count()
+    };
+    pair.run(1);
+    assert_eq!(pair.count(0, "key 0"), 1);
+    assert_eq!([live(&mut pair, 0), live(&mut pair, 1)], [1, 1]);
+    pair.run(5);
+    assert_eq!(pair.count(0, "key 1"), 1);
+    assert_eq!([live(&mut pair, 0), live(&mut pair, 1)], [1, 1], "that of the key before");
+    // The server hears one piece of the next handshake.
+    pair.loses = |to, datagram| to == 0 && datagram[0] == (Opcode::Control as u8) << 3 | 2;
+    pair.wait(3_500);
+    assert_eq!(live(&mut pair, 1), 2);
+    pair.loses = |_, _| true;
+    pair.wait(2_000);
+    assert_eq!(pair.count(1, "key negotiation failed"), 1, "{:#?}", pair.said());
+    assert_eq!(live(&mut pair, 1), 1, "that of a negotiation that has failed");
 }
 
 #[test]

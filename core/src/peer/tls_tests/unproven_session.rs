@@ -3,7 +3,6 @@
 //! handshake may take; and then somebody began anew.
 
 use super::*;
-use crate::wire::opcode::Opcode;
 
 const LINES: &str = "float\nreneg-sec 0\n";
 
