@@ -189,6 +189,7 @@ impl<P: Platform> Session<P> {
             self.current = Some(Current { control, data, renewal });
             cx.outcome.connected = Some((self.address, agreed));
         }
+        tls.accept();
         Ok(())
     }
 

@@ -33,6 +33,7 @@ struct Toy {
     secret: u8,
     verified: PeerVerified,
     established: bool,
+    accepted: bool,
 }
 
 impl Toy {
@@ -45,6 +46,7 @@ impl Toy {
             secret: 0,
             verified: PeerVerified::for_test("CN=toy"),
             established: false,
+            accepted: false,
         }
     }
 }
@@ -116,6 +118,10 @@ impl TlsSession for Toy {
             }
         }
         Ok(TlsProgress::Established(&self.verified))
+    }
+
+    fn accept(&mut self) {
+        self.accepted = true;
     }
 
     fn export(&self, label: &str, out: &mut [u8]) -> Result<(), ExportUnsupported> {
@@ -313,6 +319,10 @@ impl Pair {
         self.ends[end].said.iter().filter(|line| line.contains(what)).count()
     }
 
+    fn sessions(&mut self, end: usize) -> &[Toy] {
+        self.ends[end].peer.link.tls_mut().expect("a link with TLS").tls()
+    }
+
     fn send(&mut self, from: usize, text: &[u8]) -> Result<(), NotReady> {
         let mut buffer = vec![0; HEADROOM + text.len() + 1 + TAILROOM];
         buffer[HEADROOM] = 0x45;
@@ -361,12 +371,26 @@ fn renegotiations_lose_no_packet() {
     assert!(pair.ends.iter().all(|end| end.ended.is_none()));
 }
 
+/// What the host knows about a peer counts when there is a key, and not when the peer has shown who it is.
+#[test]
+fn only_a_peer_that_has_a_key_is_accepted() {
+    for (ciphers, accepted) in [(["AES-256-GCM", "AES-256-GCM"], 1), (["AES-256-GCM", "AES-128-GCM"], 0)] {
+        let lines = ciphers.map(|cipher| format!("data-ciphers {cipher}\n"));
+        let mut pair = Pair::with(lines.each_ref().map(|lines| lines.as_str()));
+        pair.wait(500);
+        for end in [0, 1] {
+            assert_eq!(pair.count(end, "Control Channel"), 1);
+            assert_eq!(pair.count(end, "Data Channel"), accepted, "{:#?}", pair.said());
+            assert_eq!(pair.sessions(end).iter().filter(|session| session.accepted).count(), accepted);
+        }
+    }
+}
+
 #[test]
 fn what_no_key_needs_is_wiped() {
     let mut pair = Pair::with(["reneg-sec 4\n", "reneg-sec 0\nhand-window 2\n"]);
     let live = |pair: &mut Pair, end: usize| {
-        let sessions = pair.ends[end].peer.link.tls_mut().unwrap().tls();
-        sessions.iter().filter(|session| session.established || session.received > 0).count()
+        pair.sessions(end).iter().filter(|session| session.established || session.received > 0).count()
     };
     pair.run(1);
     assert_eq!(pair.count(0, "key 0"), 1);

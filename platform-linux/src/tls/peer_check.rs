@@ -28,6 +28,7 @@ enum CheckResult {
     Nothing,
     Chain(ChainVerified, PeerVariables),
     Peer(PeerVerified, PeerVariables),
+    Taken(PeerVariables),
     Refused(Refusal),
 }
 
@@ -38,12 +39,20 @@ impl PeerCheck {
 
     /// The peer, if chain and signature have been verified.
     pub(super) fn take_peer(&self) -> Option<PeerVerified> {
-        match std::mem::replace(&mut *self.result(), CheckResult::Nothing) {
+        let mut result = self.result();
+        match std::mem::replace(&mut *result, CheckResult::Nothing) {
             CheckResult::Peer(peer, variables) => {
-                self.trust.set_variables(variables);
+                *result = CheckResult::Taken(variables);
                 Some(peer)
             }
             _ => None,
+        }
+    }
+
+    /// The peer that was taken is the one of the link.
+    pub(super) fn accept(&self) {
+        if let CheckResult::Taken(variables) = std::mem::replace(&mut *self.result(), CheckResult::Nothing) {
+            self.trust.set_variables(variables);
         }
     }
 

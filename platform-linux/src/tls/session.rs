@@ -128,6 +128,12 @@ impl TlsSession for RustlsSession {
         }
     }
 
+    fn accept(&mut self) {
+        if let Some(live) = &self.live {
+            live.check.accept();
+        }
+    }
+
     fn export(&self, label: &str, out: &mut [u8]) -> Result<(), ExportUnsupported> {
         match &self.live {
             Some(Live { connection, state: State::Established(_), .. }) => {

@@ -25,7 +25,7 @@ pub(super) struct Trust {
     scripts: Scripts,
     /// What the script of `tls-verify` sees besides the peer's certificates.
     environment: Mutex<Environment>,
-    /// What is known of the last verified peer, until somebody takes it.
+    /// What is known of the last accepted peer, until somebody takes it.
     variables: Mutex<Option<PeerVariables>>,
 }
 
