@@ -147,7 +147,8 @@ pub enum NotReady {
     Negotiating,
     /// The packet is on its way to the peer itself: a route leads into the tunnel that should not.
     Recursive,
-    /// Packet ids are used up and the clock has not moved on (protocol section 2.7).
+    /// Packet ids are used up. More come when the clock moves on with a static key, and else with the next key
+    /// (protocol section 2.7).
     PacketIdsExhausted,
     /// The buffer has no room for the headers, or the packet is empty.
     NoRoom,
@@ -163,7 +164,7 @@ impl fmt::Display for NotReady {
                 "Recursive routing detected, packet dropped: the route to the peer leads into the tunnel (keep a host \
                  route to it outside, or set 'allow-recursive-routing')"
             }
-            Self::PacketIdsExhausted => "packet ids are used up; is the clock standing still?",
+            Self::PacketIdsExhausted => "packet ids are used up: they go on when the clock moves on with a static key, and else with the next key",
             Self::NoRoom => "the packet does not fit its buffer",
         })
     }

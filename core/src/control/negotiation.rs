@@ -53,6 +53,8 @@ const FIXED_PEER_ID: u32 = 0x0076_706e;
 ///
 /// The cipher is the TLS server's first one that the TLS client has too. A peer that negotiates nothing gets the
 /// cipher of its options string if it is among ours. Otherwise it is what `data-ciphers-fallback` or `cipher` says.
+/// A list of ciphers alone is no sign of negotiating: openvpn 2.5 tells its list if `push-peer-info` is set, and uses
+/// its `cipher` all the same.
 ///
 /// # Errors
 /// There is no such cipher.
