@@ -5,10 +5,11 @@ use core::fmt;
 use heapless::String;
 use zeroize::Zeroizing;
 
+use crate::control::context::Context;
 use crate::control::key_state::{Identity, KeyState, Stage};
 use crate::control::negotiation::{self, Agreed, PeerId};
 use crate::control::protection::{Guard, Protection};
-use crate::control::session::{Context, Current, Key, Session, expiry, seconds};
+use crate::control::session::{Current, Key, Session, expiry, seconds};
 use crate::control::wrapping::Wrapping;
 use crate::crypto::key_derivation::KeyMaterial;
 use crate::crypto::replay::{ReplayBits, ReplayWindow};

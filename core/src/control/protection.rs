@@ -161,11 +161,6 @@ impl<C: Provider> Protection<C> {
         !matches!(self.kind, Kind::Shared(Wrapping::None))
     }
 
-    /// Bytes that wrapping adds to a packet.
-    pub(super) fn overhead(&self) -> usize {
-        self.wrapping().map_or(0, Wrapping::overhead)
-    }
-
     /// The key that dynamic tls-crypt mixes in.
     pub(super) fn original_key(&self) -> Option<&[u8; 256]> {
         self.wrapping().and_then(Wrapping::key)

@@ -9,9 +9,10 @@
 use core::net::SocketAddr;
 use core::ops::Range;
 
+use crate::control::context::{Context, Stack};
 use crate::control::key_state::Stage;
 use crate::control::protection::Protection;
-use crate::control::session::{Context, Current, Session, Stack, seconds};
+use crate::control::session::{Current, Key, Session, seconds};
 use crate::control::wrapping;
 use crate::data::DataKey;
 use crate::error::{Discard, NotReady};
@@ -29,8 +30,6 @@ const NO_PEER_ID: u32 = 0x00ff_ffff;
 
 /// A live session is replaced this often at most: a forged greeting is enough to make two ends begin another one.
 const SESSION_INTERVAL: Duration = Duration::from_secs(2);
-
-type Key<P> = DataKey<<P as Platform>::Crypto, <P as Platform>::ReplayBits>;
 
 /// The control channel of one link.
 pub struct TlsLink<P: Platform> {
@@ -86,10 +85,13 @@ impl<P: Platform> TlsLink<P> {
         self.pending.as_mut()
     }
 
+    fn sessions(&self) -> impl Iterator<Item = &Session<P>> {
+        self.active.iter().chain(&self.pending)
+    }
+
     /// The TLS sessions that keys use, as bits.
     fn used_tls(&self) -> u32 {
-        let sessions = [&self.active, &self.pending].into_iter().flatten();
-        sessions.flat_map(Session::keys).fold(0, |used, key| used | bit(key.tls))
+        self.sessions().flat_map(Session::keys).fold(0, |used, key| used | bit(key.tls))
     }
 
     /// A TLS session that nobody uses.
@@ -258,9 +260,8 @@ impl<P: Platform> TlsLink<P> {
     fn time_has_passed(&mut self, cx: &mut Context<'_, P>) {
         let (now, config) = (cx.now, cx.config);
         let window = seconds(config.tls.hand_window);
-        if self.old.as_ref().is_some_and(|key| key.expires.is_some_and(|at| at <= now)) {
-            self.old = None;
-        }
+        let is_over = |key: &Key<P>| key.expires.is_some_and(|at| at <= now);
+        self.old.take_if(|key| is_over(key));
         if let Some(pending) = self.pending.take_if(|pending| pending.deadline(window).is_some_and(|at| at <= now)) {
             pending.report_timeout(cx);
             match (&self.active, pending.ours) {
@@ -272,10 +273,8 @@ impl<P: Platform> TlsLink<P> {
             }
         }
         let Some(active) = &mut self.active else { return };
-        if active.lame_duck.as_ref().is_some_and(|key| key.expires.is_some_and(|at| at <= now)) {
-            active.lame_duck = None;
-        }
-        if active.current.as_ref().is_some_and(|current| current.data.expires.is_some_and(|at| at <= now)) {
+        active.lame_duck.take_if(|key| is_over(key));
+        if active.current.as_ref().is_some_and(|current| is_over(&current.data)) {
             cx.outcome.failed = true;
             return;
         }
@@ -338,9 +337,8 @@ impl<P: Platform> TlsLink<P> {
     /// The next time at which [`TlsLink::handle_timeout`] or [`TlsLink::next_datagram`] has work.
     pub(crate) fn deadline(&self, config: &LinkConfig<'_>) -> Option<Instant> {
         let window = seconds(config.tls.hand_window);
-        let sessions = [&self.active, &self.pending].into_iter().flatten();
         let expiry = |key: &Key<P>| key.expires;
-        sessions
+        self.sessions()
             .filter_map(|session| session.next_deadline(window))
             .chain(self.old.as_ref().and_then(expiry))
             .chain(self.renegotiation())
@@ -365,8 +363,7 @@ impl<P: Platform> TlsLink<P> {
 
     /// Whether there is something to send or to do now.
     pub(crate) fn has_output(&self, now: Instant) -> bool {
-        [&self.active, &self.pending].into_iter().flatten().any(|session| session.has_output(now))
-            || self.renegotiation().is_some_and(|at| at <= now)
+        self.sessions().any(|session| session.has_output(now)) || self.renegotiation().is_some_and(|at| at <= now)
     }
 
     /// Opens a data packet in place. Also says whether it is of the live session, and not of the one before.

@@ -15,6 +15,7 @@ use std::vec::Vec;
 use std::{format, vec};
 
 use super::*;
+use crate::control::Protection;
 use crate::crypto::{Rng, RustCrypto};
 use crate::tls::{ExportUnsupported, Inside, Role, TlsFailure, TlsProgress, TlsSession};
 use crate::wire::opcode::Opcode;
