@@ -96,17 +96,11 @@ impl Verifier<'_> {
         observer: &mut dyn Observer,
     ) -> Result<ChainVerified, Refusal> {
         let unreadable = if leaf.is_empty() { Reason::NoCertificate } else { Reason::Malformed };
-        let leaf = Certificate::parse(leaf).map_err(|_| Refusal {
-            depth: 0,
-            reason: unreadable,
-            subject: heapless::String::new(),
-        })?;
+        let leaf = Certificate::parse(leaf).map_err(|_| Refusal::new(0, unreadable, ""))?;
         let mut chain = Chain::new();
-        let user_name = self.find_and_check(leaf, &mut chain, intermediates, observer).map_err(|fault| Refusal {
-            depth: u8::try_from(fault.depth).unwrap_or(u8::MAX),
-            reason: fault.reason,
-            subject: cut(fault.subject),
-        })?;
+        let user_name = self
+            .find_and_check(leaf, &mut chain, intermediates, observer)
+            .map_err(|fault| Refusal::new(u8::try_from(fault.depth).unwrap_or(u8::MAX), fault.reason, fault.subject))?;
         Ok(ChainVerified::new(cut(leaf.subject()), user_name, leaf.sha256()))
     }
 
