@@ -8,8 +8,10 @@ use super::name::cut;
 
 /// Longest subject that is kept, in bytes; a longer one is cut off.
 pub const SUBJECT_MAX: usize = 256;
-/// Longest name of a certificate's user in bytes (protocol section 6.7).
+/// Longest field that names a certificate's user, in bytes (protocol section 6.7).
 pub const COMMON_NAME_MAX: usize = 64;
+/// Longest name of a certificate's user in bytes, if several fields make it.
+pub const USER_NAME_MAX: usize = 255;
 
 /// A chain that leads to a trusted certificate, and whose owner is who the configuration wants; whether the peer has
 /// the key to it is still open.
@@ -55,7 +57,8 @@ impl PeerVerified {
         &self.subject
     }
 
-    /// The name of the certificate's user: its common name, or what `x509-username-field` says.
+    /// The name of the certificate's user for the log: its common name, or what `x509-username-field` says. One of
+    /// several fields is cut off after [`COMMON_NAME_MAX`] bytes; [`user_name`](super::user_name) gives all of it.
     pub fn common_name(&self) -> &str {
         &self.common_name
     }
