@@ -10,7 +10,7 @@ use longcable::failure::Fatal;
 use longcable::scripts::Hook;
 use longcable::tls::{SESSIONS, TlsStack};
 use longcable_core::options::{KeySource, LinkConfig, RevocationList};
-use longcable_embassy::tls::{Credentials, EmbeddedTlsSession, PrivateKey, Room, check, decode_pem};
+use longcable_embassy::tls::{Credentials, EmbeddedTlsSession, Identity, PrivateKey, Room, check, decode_pem};
 
 /// Authorities and lists that there is room for, and their bytes.
 const FILES_MAX: usize = 8;
@@ -57,7 +57,7 @@ fn credentials<'c>(link: &'c LinkConfig<'c>) -> Result<Credentials<'c>, Fatal> {
                 return Err(unusable("cert", "no certificate"));
             };
             let key = PrivateKey::parse(text("key", key)?.as_bytes()).map_err(|error| unusable("key", error))?;
-            Some((cert, &*Box::leak(Box::new(key))))
+            Some(Identity::new(cert, Box::leak(Box::new(key))).map_err(|error| unusable("key", error))?)
         }
         (None, None) => None,
         _ => return Err(Fatal::new("Options error: 'cert' and 'key' belong together")),

@@ -175,6 +175,7 @@ fn what_it_cannot_do_is_said_at_the_start() {
         (Role::Client, "cert client-chain.crt", "'cert'"),
         (Role::Client, "key client-rsa.key", "P-256"),
         (Role::Client, "key client-encrypted.key", "encrypted"),
+        (Role::Client, "key server.key", "does not belong to the certificate"),
         (Role::Client, "ca nofile.crt", "nofile.crt"),
         (Role::Client, "tls-verify ./verify\nscript-security 2", "tls-verify"),
     ] {

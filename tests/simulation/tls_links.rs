@@ -11,7 +11,7 @@ use longcable::tls::TlsContext;
 use longcable_core::crypto::tls_crypt_v2::{Metadata, ServerKey};
 use longcable_core::options::{CertProfile, LinkConfig, PeerRules};
 use longcable_core::tls::Role;
-use longcable_embassy::tls::{Credentials, EmbeddedTlsSession, Engine, PrivateKey, Room, decode_pem};
+use longcable_embassy::tls::{Credentials, EmbeddedTlsSession, Engine, Identity, PrivateKey, Room, decode_pem};
 use longcable_tests::support::pki;
 
 use crate::engine::{Start, with_little_tls, with_tls};
@@ -64,7 +64,7 @@ static BOARD: LazyLock<Credentials<'static>> = LazyLock::new(|| {
     Credentials {
         roots: Box::leak(Box::new([der("ca.crt")])),
         crls: &[],
-        identity: Some((der("client.crt"), Box::leak(Box::new(key)))),
+        identity: Some(Identity::new(der("client.crt"), Box::leak(Box::new(key))).expect("a pair")),
         rules: Box::leak(Box::new(PeerRules { role: Some(Role::Server), ..PeerRules::default() })),
         profile: CertProfile::Legacy,
     }

@@ -7,6 +7,8 @@ use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use embedded_tls::SignatureScheme;
 use heapless::Vec;
 use longcable_core::options::{CertProfile, PeerRules};
+use longcable_core::x509::Certificate;
+use rustls_pki_types::alg_id;
 use zeroize::Zeroizing;
 
 /// Longest private key in bytes of DER; those that are supported have less than 150.
@@ -21,12 +23,19 @@ pub struct Credentials<'c> {
     pub roots: &'c [&'c [u8]],
     /// The lists of `crl-verify`, in DER.
     pub crls: &'c [&'c [u8]],
-    /// Our certificate in DER, and the key to it.
-    pub identity: Option<(&'c [u8], &'c PrivateKey)>,
+    /// What we show to the peer.
+    pub identity: Option<Identity<'c>>,
     /// What the peer's certificate must be like.
     pub rules: &'c PeerRules<'c>,
     /// `tls-cert-profile`.
     pub profile: CertProfile,
+}
+
+/// Our certificate, and the key to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'c> {
+    pub(super) certificate: &'c [u8],
+    pub(super) key: &'c PrivateKey,
 }
 
 /// The key to our certificate; it is wiped when it is dropped.
@@ -49,6 +58,10 @@ pub enum CredentialError {
     Encrypted,
     /// The key is of another kind than P-256 or Ed25519, or cannot be read.
     Key,
+    /// The certificate cannot be read.
+    Certificate,
+    /// The key does not belong to the certificate.
+    Mismatch,
 }
 
 impl fmt::Display for CredentialError {
@@ -61,6 +74,8 @@ impl fmt::Display for CredentialError {
                 "the key must be of P-256 or Ed25519, without RSA: make one with 'openssl genpkey -algorithm EC \
                  -pkeyopt ec_paramgen_curve:P-256'"
             }
+            Self::Certificate => "the certificate cannot be read",
+            Self::Mismatch => "the private key does not belong to the certificate of 'cert'",
         })
     }
 }
@@ -84,6 +99,17 @@ pub fn decode_pem<'m, const N: usize>(
         memory = rest;
     }
     if found.is_empty() { Err(CredentialError::Pem) } else { Ok(found) }
+}
+
+impl<'c> Identity<'c> {
+    /// A certificate in DER with its key.
+    ///
+    /// # Errors
+    /// The certificate cannot be read, or the key is another one's.
+    pub fn new(certificate: &'c [u8], key: &'c PrivateKey) -> Result<Self, CredentialError> {
+        let public = Certificate::parse(certificate).map_err(|_| CredentialError::Certificate)?.public_key();
+        if key.belongs_to(public) { Ok(Self { certificate, key }) } else { Err(CredentialError::Mismatch) }
+    }
 }
 
 impl PrivateKey {
@@ -114,6 +140,18 @@ impl PrivateKey {
             return Ok(Self::P256((&key).into()));
         }
         ed25519_dalek::SigningKey::from_pkcs8_der(der).map(Self::Ed25519).map_err(|_| CredentialError::Key)
+    }
+
+    /// Whether it is the key to a public one: algorithm and key as in a certificate.
+    fn belongs_to(&self, (algorithm, public): (&[u8], &[u8])) -> bool {
+        match self {
+            Self::P256(key) => {
+                algorithm == alg_id::ECDSA_P256.as_ref()
+                    && p256::ecdsa::VerifyingKey::from_sec1_bytes(public)
+                        .is_ok_and(|public| public == *key.verifying_key())
+            }
+            Self::Ed25519(key) => algorithm == alg_id::ED25519.as_ref() && public == key.verifying_key().as_bytes(),
+        }
     }
 
     pub(super) const fn scheme(&self) -> SignatureScheme {

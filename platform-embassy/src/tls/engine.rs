@@ -22,7 +22,7 @@ use super::credentials::{Signature, Signer};
 use super::suite::{Suite, content, message, split_message};
 use super::verify::{PeerVerifier, Verdict};
 use super::wire::{Phase, Transport};
-use super::{Records, Room, Shared};
+use super::{Identity, Records, Room, Shared};
 
 /// The place in which the sessions of a [`Room`] run, one after the other. Only a room makes one.
 pub trait Engine {
@@ -160,12 +160,12 @@ impl<R: Rng> CryptoProvider for Provider<'_, '_, R> {
     }
 
     fn signer(&mut self) -> Result<(impl SignerMut<Signature>, SignatureScheme), TlsError> {
-        let (_, key) = self.room.credentials.identity.ok_or(TlsError::InvalidPrivateKey)?;
+        let Identity { key, .. } = self.room.credentials.identity.ok_or(TlsError::InvalidPrivateKey)?;
         Ok((Signer(key), key.scheme()))
     }
 
     fn client_cert(&mut self) -> Option<Certificate<impl AsRef<[u8]>>> {
-        self.room.credentials.identity.map(|(certificate, _)| Certificate::X509(certificate))
+        self.room.credentials.identity.map(|identity| Certificate::X509(identity.certificate))
     }
 }
 

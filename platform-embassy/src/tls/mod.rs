@@ -76,7 +76,7 @@ use wire::{Phase, Wire};
 
 pub use algorithms::ALGORITHMS;
 pub use check::check;
-pub use credentials::{CredentialError, Credentials, PrivateKey, decode_pem};
+pub use credentials::{CredentialError, Credentials, Identity, PrivateKey, decode_pem};
 pub use engine::{Engine, Failed};
 
 /// Longest piece of application data in bytes, either way; OpenVPN's messages are shorter.

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use longcable_embassy::tls::{CredentialError, PrivateKey, decode_pem};
+use longcable_embassy::tls::{self, CredentialError, PrivateKey, decode_pem};
 
 use crate::pki::{ED25519, Identity, P256};
 
@@ -54,6 +54,23 @@ fn keys_that_cannot_be_used() {
     assert_eq!(error(&openssl("ec -aes256 -passout pass:secret", &plain)), CredentialError::Encrypted);
     assert_eq!(error(b""), CredentialError::Key);
     assert_eq!(error(b"-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----"), CredentialError::Pem);
+}
+
+#[test]
+fn a_key_belongs_to_one_certificate() {
+    let all = [P256, P256, ED25519, ED25519].map(|algorithm| Identity::authority("own", algorithm));
+    let keys = [0, 1, 2, 3].map(|index: usize| all[index].private_key());
+    for (index, identity) in all.iter().enumerate() {
+        for (other, key) in keys.iter().enumerate() {
+            let expected = if index == other { Ok(()) } else { Err(CredentialError::Mismatch) };
+            assert_eq!(tls::Identity::new(&identity.der, key).map(drop), expected, "{index} {other}");
+        }
+        let error = tls::Identity::new(&identity.der[1..], &keys[index]).unwrap_err();
+        assert_eq!(error, CredentialError::Certificate);
+    }
+    let rsa = openssl("req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -subj /CN=rsa -outform DER", b"");
+    assert_eq!(tls::Identity::new(&rsa, &keys[0]).unwrap_err(), CredentialError::Mismatch);
+    assert!(CredentialError::Mismatch.to_string().contains("does not belong to the certificate"));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use longcable_core::peer::{Keys, OUTPUT_MAX, Output, Peer};
 use longcable_core::platform::Platform;
 use longcable_core::time::{Duration, Instant};
 use longcable_core::tls::Role;
-use longcable_embassy::tls::{Credentials, EmbeddedTlsSession, PrivateKey, Room, check, decode_pem};
+use longcable_embassy::tls::{self, Credentials, EmbeddedTlsSession, PrivateKey, Room, check, decode_pem};
 use rcgen::SignatureAlgorithm;
 
 use crate::pair::TestRng;
@@ -171,7 +171,7 @@ fn board(config: &'static LinkConfig<'static>) -> Engine<Board> {
     let credentials = Credentials {
         roots,
         crls: &[],
-        identity: Some((certificates(config.tls.cert)[0], key)),
+        identity: Some(tls::Identity::new(certificates(config.tls.cert)[0], key).unwrap()),
         rules: &config.tls.peer,
         profile: CertProfile::Legacy,
     };

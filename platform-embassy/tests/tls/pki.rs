@@ -1,7 +1,7 @@
 //! Authorities and certificates, good and bad.
 
 use longcable_core::options::{CertProfile, PeerRules};
-use longcable_embassy::tls::{Credentials, PrivateKey};
+use longcable_embassy::tls::{self, Credentials, PrivateKey};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, PKCS_ED25519, SignatureAlgorithm, date_time_ymd,
@@ -96,7 +96,7 @@ impl Pki {
         let credentials = Credentials {
             roots,
             crls: &[],
-            identity: Some((&self.client.der, &self.client_key)),
+            identity: Some(tls::Identity::new(&self.client.der, &self.client_key).unwrap()),
             rules: &self.rules,
             profile: CertProfile::Legacy,
         };
