@@ -6,7 +6,7 @@
 use std::fs;
 
 use longcable_core::tls::Role;
-use longcable_tests::support::{Filling, Lab, Link, Program, pki};
+use longcable_tests::support::{Filling, Lab, Link, Program, baseline, pki, tls_end};
 
 /// A peer that is not let in.
 pub(super) struct Refusal {
@@ -108,6 +108,33 @@ pub(super) const RULES: [Refusal; 13] = [
     refusal("ca other-ca.crt", "", "VERIFY ERROR: depth=", "error=unable to get local issuer"),
 ];
 
+const WEAK: &str = "depth=0, error=its key or signature is too weak for 'tls-cert-profile'";
+const KEY_TOO_WEAK: &str = "VERIFY ERROR: depth=0, error=EE certificate key too weak";
+
+/// What each profile demands: RSA of 1024 bits, of 2048 bits, no RSA at all.
+const PROFILES: [Refusal; 4] = [
+    refusal("", "cert THERE-rsa768.crt\nkey THERE-rsa768.key\ntls-cert-profile insecure", KEY_TOO_WEAK, WEAK),
+    refusal(
+        "tls-cert-profile legacy",
+        "cert THERE-rsa768.crt\nkey THERE-rsa768.key\ntls-cert-profile insecure",
+        KEY_TOO_WEAK,
+        WEAK,
+    ),
+    refusal(
+        "tls-cert-profile preferred",
+        "cert THERE-rsa1024.crt\nkey THERE-rsa1024.key\ntls-cert-profile insecure",
+        KEY_TOO_WEAK,
+        WEAK,
+    ),
+    refusal(
+        "tls-cert-profile suiteb",
+        "cert THERE-rsa.crt\nkey THERE-rsa.key\ntls-cert-profile insecure",
+        // It lets the peer sign with nothing that an RSA key can: the peer gives up.
+        "TLS: Initial packet",
+        WEAK,
+    ),
+];
+
 fn name(role: Role) -> &'static str {
     match role {
         Role::Client => "client",
@@ -204,6 +231,57 @@ for_each_pair! {
         link.left.wait_for(programs[0].words("error=certificate revoked", "VERIFY ERROR: depth=0, error=certificate revoked"));
         link.stop();
     }
+}
+
+/// Only openvpn presents keys that are that weak.
+#[test]
+fn a_key_that_is_too_weak_for_the_profile() {
+    for left in [Role::Server, Role::Client] {
+        refused([Program::tested(), Program::Openvpn], left, "", &PROFILES);
+    }
+}
+
+/// Their certificates pass, but nothing that we have checks what they sign.
+#[test]
+fn a_key_that_is_too_weak_for_handshakes() {
+    if baseline() {
+        return;
+    }
+    for (profile, key) in [("legacy", "rsa1024"), ("insecure", "rsa768")] {
+        let lab = Lab::new();
+        let presents = format!("cert client-{key}.crt\nkey client-{key}.key\ntls-cert-profile insecure");
+        let verifies = format!("tls-cert-profile {profile}");
+        let programs = [Program::Longcable, Program::Openvpn];
+        let link = Link::start_tls(&lab, programs, Role::Server, [&verifies, &presents]);
+        link.left.wait_for("TLS Error: TLS handshake failed: TLS: the peer's RSA key is too short: ");
+        link.right.wait_for("Received fatal SSL alert");
+        link.stop();
+    }
+}
+
+/// openvpn names its user by a password then.
+#[test]
+fn a_client_without_a_certificate() {
+    let lab = Lab::new();
+    pki::write(&lab);
+    lab.write("password-of-user", "user\nsecret\n");
+    let left = tls_end(&lab.left, &lab.right, Role::Server, "");
+    let right = tls_end(&lab.right, &lab.left, Role::Client, "pull\nbind\nauth-user-pass password-of-user");
+    let right: String = right
+        .lines()
+        .filter(|line| !["cert ", "key "].iter().any(|name| line.starts_with(name)))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let link = Link::with_configs(&lab, [Program::tested(), Program::Openvpn], [&left, &right]);
+    if baseline() {
+        link.left.wait_for("peer did not return a certificate");
+    } else {
+        link.left.wait_for("VERIFY ERROR: depth=0, error=the peer sent no certificate");
+        link.right.wait_for("Received fatal SSL alert");
+    }
+    link.pinger().must_not_answer(10, Filling::Random);
+    assert_eq!(link.left.count("Initialization Sequence Completed"), 0);
+    link.stop();
 }
 
 #[test]

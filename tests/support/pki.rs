@@ -7,6 +7,7 @@
 //! | `ca.crt` | the authority: P-256, `CN=Test CA` |
 //! | `ROLE.crt`, `ROLE.key` | P-256, `CN=server` or `CN=client`; `ROLE.key` is the key to most others too |
 //! | `ROLE-rsa.*`, `ROLE-p384.*`, `ROLE-ed25519.*` | other kinds of keys, each with its own `.key` |
+//! | `ROLE-rsa768.*`, `ROLE-rsa1024.*` | keys that are too weak, for openvpn |
 //! | `ROLE-KIND.crt` | something about it is special: see [`Kind`] |
 //! | `intermediate.crt`, `ROLE-chain.crt` | an authority below `ca.crt`; a certificate of its, followed by its own |
 //! | `self-ROLE.crt` | signed by itself |
@@ -25,8 +26,8 @@ use std::sync::LazyLock;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType, DnValue,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
-    SignatureAlgorithm, date_time_ymd,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData, RevokedCertParams,
+    SerialNumber, SignatureAlgorithm, date_time_ymd,
 };
 
 use longcable::demo::lab::{Scratch, find_program};
@@ -197,6 +198,15 @@ fn certificates(directory: &Path, files: &mut Files) {
             let key = KeyPair::from_pem(&text).expect("what openssl has made");
             usual(role, suffix, &key, &root, files);
         }
+        for bits in [768, 1024] {
+            let text = openssl(directory, &format!("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:{bits}"));
+            fs::write(directory.join("weak.key"), &text).expect("room for a key");
+            openssl(directory, "rsa -in weak.key -RSAPublicKey_out -outform DER -out weak.der");
+            let key = Weak(fs::read(directory.join("weak.der")).expect("what openssl has made"));
+            let certificate = leaf(role).signed_by(&key, &root).expect("a certificate");
+            files.insert(format!("{role}-rsa{bits}.crt"), certificate.pem().into());
+            files.insert(format!("{role}-rsa{bits}.key"), text.into());
+        }
 
         let key = KeyPair::from_pem(&String::from_utf8_lossy(&files[&format!("{role}.key")])).expect("our key");
         let own = Issuer::new(leaf(role), &key);
@@ -242,6 +252,19 @@ fn certificates(directory: &Path, files: &mut Files) {
         };
         let list = params.signed_by(&root).expect("a revocation list");
         files.insert(name.into(), list.pem().expect("as text").into());
+    }
+}
+
+/// An RSA key that is too short for rcgen to sign with.
+struct Weak(Vec<u8>);
+
+impl PublicKeyData for Weak {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &rcgen::PKCS_RSA_SHA256
     }
 }
 

@@ -11,8 +11,15 @@ use rustls::pki_types::{
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use webpki::RawPublicKeyEntity;
 
+use super::describe;
+
 /// An algorithm for certificates.
 pub(super) type Algorithm = &'static dyn SignatureVerificationAlgorithm;
+
+/// The shortest RSA key whose signature over a handshake can be checked, in bits.
+const RSA_MIN: usize = 2048;
+const SHORT_KEY: &str =
+    "the peer's RSA key is too short: it must have at least 2048 bits, or be one of ECDSA or Ed25519";
 
 /// What the signatures in certificates may be. The profile also says how long keys must be, which is checked elsewhere.
 pub(super) fn for_certificates(profile: CertProfile) -> Vec<Algorithm> {
@@ -53,6 +60,9 @@ pub(super) fn verify_handshake(
         algorithms.iter().any(|algorithm| key.verify_signature(*algorithm, message, signed.signature()).is_ok());
     match valid {
         true => Ok(HandshakeSignatureValid::assertion()),
+        false if describe::rsa_bits(certificate.spki()).is_some_and(|bits| bits < RSA_MIN) => {
+            Err(Error::General(SHORT_KEY.to_owned()))
+        }
         false => Err(bad(CertificateError::BadSignature)),
     }
 }

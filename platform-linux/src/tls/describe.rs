@@ -29,7 +29,8 @@ pub(super) fn certificate(der: &[u8], out: &mut dyn fmt::Write) -> fmt::Result {
     }
 }
 
-fn rsa_bits(spki: &[u8]) -> Option<usize> {
+/// Bits of an RSA key; `None` for another kind.
+pub(super) fn rsa_bits(spki: &[u8]) -> Option<usize> {
     let spki = SubjectPublicKeyInfoRef::from_der(spki).ok()?;
     let numbers = Vec::<UintRef<'_>>::from_der(spki.subject_public_key.raw_bytes()).ok()?;
     let modulus = numbers.first()?.as_bytes();

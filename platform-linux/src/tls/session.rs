@@ -232,6 +232,8 @@ impl Live {
         match error {
             Error::AlertReceived(alert) => TlsFailure::new(alert_name(alert), true),
             Error::NoCertificatesPresented => TlsFailure::Certificate(Refusal::new(0, Reason::NoCertificate, "")),
+            // What this module's own checks say.
+            Error::General(text) => TlsFailure::new(format_args!("TLS: {text}"), false),
             Error::PeerIncompatible(cause) => TlsFailure::new(incompatible(&cause), false),
             error => TlsFailure::new(format_args!("TLS: {error}"), false),
         }

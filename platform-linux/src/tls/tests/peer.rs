@@ -72,6 +72,7 @@ fn a_client_without_a_certificate_is_refused() {
         let (client, server) = Pair::new(&client, &server).run(700);
         let Err(TlsFailure::Certificate(refusal)) = server else { panic!("{server:?}") };
         assert_eq!((refusal.depth, refusal.reason), (0, Reason::NoCertificate));
+        assert!(refusal.to_string().contains("sent no certificate"), "{refusal}");
         assert!(matches!(client, Err(TlsFailure::Alert(_))), "{client:?}");
     }
     // And there is no server without one.
