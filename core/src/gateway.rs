@@ -6,6 +6,8 @@
 //!     +------------------------------- Pausing <-------- ping-restart, SIGUSR1 -+
 //! ```
 
+mod follow;
+
 use core::net::{IpAddr, SocketAddr};
 
 use heapless::{Deque, Vec};
@@ -19,8 +21,16 @@ use crate::peer::{self, ADDRESSES_MAX, Counters, Keys, Peer, Sealed, SetupError}
 use crate::platform::Platform;
 use crate::time::{Duration, Instant, Timer, TimerTable};
 
+use follow::Follow;
+
 /// Distance of the attempts to resolve a name with `resolv-retry n`.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A link that has stood before does not wait longer for its peer's name: the peer may still be where it was.
+const RESOLVE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Strangers cause lookups at this distance.
+const STRANGER_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What the host is to do next.
 #[derive(Debug)]
@@ -33,6 +43,9 @@ pub enum Output<'o> {
     Resolve(u32, Remote<'o>),
     /// Open the socket and call [`Gateway::bound`]. The address, if one is known, tells the family.
     Bind(Option<SocketAddr>),
+    /// This end has moved. A socket that is bound to an address that may be gone is to be opened anew; nothing waits for
+    /// that.
+    Rebind,
     /// Close the socket.
     CloseSocket,
     /// Open and configure the tunnel device, run `up`, and call [`Gateway::tunnel_opened`].
@@ -77,11 +90,18 @@ pub struct Gateway<'c, P: Platform> {
     attempt: usize,
     /// Number of the last lookup.
     lookup: u32,
+    /// Answers up to this number come too late: there is a later one, or they are for another remote.
+    answered: u32,
+    /// When a stranger last caused one.
+    stranger: Option<Instant>,
     socket_open: bool,
     tunnel_open: bool,
     routes_added: bool,
     /// The peer has been heard since the last start or restart.
     connected: bool,
+    follow: Follow,
+    /// Which remote was heard last, and where.
+    known: Option<(usize, SocketAddr)>,
     /// What the host is to do, in this order, before anything else.
     steps: Deque<Output<'c>, 12>,
     timers: TimerTable,
@@ -108,10 +128,14 @@ impl<'c, P: Platform> Gateway<'c, P> {
             addresses: Vec::new(),
             attempt: 0,
             lookup: 0,
+            answered: 0,
+            stranger: None,
             socket_open: false,
             tunnel_open: false,
             routes_added: false,
             connected: false,
+            follow: Follow::new(config),
+            known: None,
             steps: Deque::new(),
             timers: TimerTable::new(),
         };
@@ -139,7 +163,11 @@ impl<'c, P: Platform> Gateway<'c, P> {
         from: SocketAddr,
         datagram: &'b mut [u8],
     ) -> Result<Option<&'b mut [u8]>, Discard> {
-        self.peer.handle_datagram(now, from, datagram)
+        let opened = self.peer.handle_datagram(now, from, datagram);
+        if opened == Err(Discard::Source) {
+            self.stranger_came(now);
+        }
+        opened
     }
 
     /// Seals one packet in place; see [`Peer::seal`].
@@ -153,10 +181,16 @@ impl<'c, P: Platform> Gateway<'c, P> {
     /// The answer to [`Output::Resolve`]: the addresses in the order of preference. An answer to an earlier lookup
     /// is ignored.
     pub fn resolved(&mut self, now: Instant, lookup: u32, addresses: Result<&[SocketAddr], ()>) {
-        let State::Resolving(since) = self.state else { return };
-        if lookup != self.lookup {
+        let (after, pending) = (lookup.wrapping_sub(self.answered), self.lookup.wrapping_sub(self.answered));
+        if after == 0 || after > pending {
             return;
         }
+        self.answered = lookup;
+        let since = match self.state {
+            State::Resolving(since) => since,
+            State::Running => return self.followed(addresses.unwrap_or_default()),
+            _ => return,
+        };
         match addresses {
             Ok(addresses) if !addresses.is_empty() => {
                 self.addresses = addresses.iter().copied().take(ADDRESSES_MAX).collect();
@@ -165,6 +199,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
                 self.addresses.rotate_left(next);
                 self.bind();
             }
+            _ if self.bind_to_known() => {}
             _ => match self.config.resolv_retry {
                 ResolvRetry::Seconds(0) => self.exit(Reason::soft(Signal::Term, Cause::Resolve)),
                 ResolvRetry::Seconds(n) if now.since(since) < Duration::from_secs(n.into()) => {
@@ -218,6 +253,22 @@ impl<'c, P: Platform> Gateway<'c, P> {
         }
     }
 
+    /// The address or the route of this end towards the peer has changed, or the line is up again.
+    pub fn local_changed(&mut self, now: Instant) {
+        match self.state {
+            State::Running if self.config.follow_link => {
+                self.push(Output::Rebind);
+                if let Some(at) = self.follow.moved(now) {
+                    self.timers.set(Timer::Follow, at);
+                }
+            }
+            // What has failed may succeed now.
+            State::Pausing if self.config.follow_link => self.timers.set(Timer::Restart, now),
+            State::Resolving(_) if self.config.follow_link => self.resolve(),
+            _ => {}
+        }
+    }
+
     /// A signal from outside.
     pub fn signal(&mut self, now: Instant, signal: Signal) {
         let signal = match (signal, self.config.remap_usr1) {
@@ -242,7 +293,9 @@ impl<'c, P: Platform> Gateway<'c, P> {
         while let Some(timer) = self.timers.expire(now) {
             match timer {
                 Timer::Restart => self.start(now),
+                Timer::Resolve if matches!(self.state, State::Resolving(_)) && self.bind_to_known() => {}
                 Timer::Resolve => self.resolve(),
+                Timer::Follow => self.follow(now),
                 Timer::RouteDelay => {
                     self.add_routes();
                     self.push(Output::Event(Event::Initialized));
@@ -298,7 +351,24 @@ impl<'c, P: Platform> Gateway<'c, P> {
             return self.bind();
         }
         self.state = State::Resolving(now);
+        self.answered = self.lookup;
         self.resolve();
+        if self.known_address().is_some() {
+            self.timers.set(Timer::Resolve, now + RESOLVE_PATIENCE);
+        }
+    }
+
+    /// Where this remote was heard last: better than nothing if its name does not resolve.
+    fn known_address(&self) -> Option<SocketAddr> {
+        let (remote, address) = self.known.filter(|_| self.config.follow_name)?;
+        (remote == self.remote).then_some(address)
+    }
+
+    fn bind_to_known(&mut self) -> bool {
+        let Some(address) = self.known_address() else { return false };
+        self.addresses = [address].into_iter().collect();
+        self.bind();
+        true
     }
 
     fn resolve(&mut self) {
@@ -309,6 +379,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
     }
 
     fn bind(&mut self) {
+        self.timers.stop(Timer::Resolve);
         self.state = State::Binding;
         self.push(Output::Bind(self.addresses.first().copied()));
     }
@@ -316,15 +387,61 @@ impl<'c, P: Platform> Gateway<'c, P> {
     fn run(&mut self, now: Instant) {
         self.state = State::Running;
         self.peer.connect(now, &self.addresses);
+        if let Some(at) = self.follow.start(now) {
+            self.timers.set(Timer::Follow, at);
+        }
+    }
+
+    /// Looks for the peer if it is silent.
+    fn follow(&mut self, now: Instant) {
+        let (round, next) = self.follow.due(now, self.peer.last_heard());
+        if let Some(at) = next {
+            self.timers.set(Timer::Follow, at);
+        }
+        if let Some(round) = round {
+            self.peer.probe(&self.addresses, round.greet);
+            self.look_up();
+        }
+    }
+
+    /// Looks up where the peer is now, while the link stands.
+    fn look_up(&mut self) {
+        let is_name = self.config.remotes.get(self.remote).is_some_and(|remote| literal(self.config, remote).is_none());
+        if self.config.follow_name && is_name {
+            self.resolve();
+        }
+    }
+
+    /// Where the peer's name leads to now.
+    fn followed(&mut self, addresses: &[SocketAddr]) {
+        if addresses.is_empty() {
+            return;
+        }
+        let before = core::mem::take(&mut self.addresses);
+        self.addresses = addresses.iter().copied().take(ADDRESSES_MAX).collect();
+        self.peer.expect(&self.addresses);
+        if self.follow.is_asking() && self.addresses.iter().any(|address| !before.contains(address)) {
+            self.peer.probe(&self.addresses, true);
+        }
+    }
+
+    /// Somebody sends from an address that is not the peer's, as far as is known.
+    fn stranger_came(&mut self, now: Instant) {
+        if self.state == State::Running && self.stranger.is_none_or(|at| now.since(at) >= STRANGER_INTERVAL) {
+            self.stranger = Some(now);
+            self.look_up();
+        }
     }
 
     fn peer_connected(&mut self, now: Instant, address: SocketAddr) {
+        self.known = Some((self.remote, address));
         self.push(Output::Event(Event::PeerConnected(address)));
         self.push(Output::PeerAddress(address));
         if self.connected {
             return;
         }
         self.connected = true;
+        self.follow(now);
         self.attempt = 0;
         if self.tunnel_open { self.initialized(now) } else { self.push(Output::OpenTunnel) }
     }
@@ -406,7 +523,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
         self.timers.stop_all();
         for _ in 0..self.steps.len() {
             match self.steps.pop_front() {
-                Some(Output::Resolve(..) | Output::Bind(_) | Output::OpenTunnel) | None => {}
+                Some(Output::Resolve(..) | Output::Bind(_) | Output::Rebind | Output::OpenTunnel) | None => {}
                 Some(step) => self.push(step),
             }
         }

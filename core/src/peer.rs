@@ -10,7 +10,7 @@ use core::mem::take;
 use core::net::SocketAddr;
 use core::ops::Range;
 
-use heapless::{Deque, String};
+use heapless::{Deque, String, Vec};
 
 use crate::control::{self, Context, Outcome, Protection, TlsLink};
 use crate::crypto::StaticKey;
@@ -43,6 +43,9 @@ const _: () = assert!(OUTPUT_MAX >= HEADROOM + OPTIONS_MAX + 32 + TAILROOM);
 /// After this long without an authentic packet the operator is told, and again at this distance.
 const SILENCE: Duration = Duration::from_secs(10);
 const SILENCE_AGAIN: Duration = Duration::from_secs(60);
+
+/// The present address, and all that the name has.
+const PROBES_MAX: usize = ADDRESSES_MAX.saturating_add(1);
 
 /// Distance of the exit notifications.
 const NOTIFY_INTERVAL: Duration = Duration::from_secs(1);
@@ -159,6 +162,10 @@ struct Outbox {
     occ_reply: bool,
     occ_request: bool,
     ping: bool,
+    /// The peer is asked for a sign of life there.
+    probes: Vec<SocketAddr, PROBES_MAX>,
+    /// A TLS session is offered there.
+    greetings: Vec<SocketAddr, PROBES_MAX>,
 }
 
 /// One remote peer.
@@ -244,7 +251,10 @@ impl<'c, P: Platform> Peer<'c, P> {
         self.told = false;
         self.timers.set(Timer::Silence, now + SILENCE);
         match &mut self.link {
-            Link::Static(link) => link.restart(self.config, unix_now, self.counters.link_write > 0),
+            Link::Static(link) => {
+                link.restart(self.config, unix_now, self.counters.link_write > 0);
+                self.probe(remotes, false);
+            }
             Link::Tls(link) => {
                 link.get_mut().stop();
                 let remote = self.addresses.current();
@@ -253,6 +263,7 @@ impl<'c, P: Platform> Peer<'c, P> {
                         link.begin(cx, remote);
                     }
                 });
+                self.outbox.greetings = remotes.iter().copied().skip(1).take(ADDRESSES_MAX).collect();
             }
         }
     }
@@ -301,6 +312,33 @@ impl<'c, P: Platform> Peer<'c, P> {
     /// Tells the time of day anew: `unix_now` seconds since 1970 at `now`. Negotiations and [`Peer::connect`] use it.
     pub fn set_unix_time(&mut self, now: Instant, unix_now: u64) {
         self.epoch = unix_now.saturating_sub(now.as_millis() / 1000);
+    }
+
+    /// Accepts authentic packets from these addresses: the peer's name has them now. Without `float` it is followed to
+    /// no others.
+    pub fn expect(&mut self, addresses: &[SocketAddr]) {
+        self.addresses.expect(addresses);
+    }
+
+    /// Asks the peer for a sign of life, at its present address and at these; where it answers from, it is followed.
+    /// With `greet`, a TLS session is offered there as well: the peer may have lost its keys. What stands is kept.
+    pub fn probe(&mut self, addresses: &[SocketAddr], greet: bool) {
+        let mut wanted = Vec::<SocketAddr, PROBES_MAX>::new();
+        for address in self.addresses.current().iter().chain(addresses) {
+            if !wanted.contains(address) {
+                // More are ignored, as elsewhere.
+                let _ = wanted.push(*address);
+            }
+        }
+        if greet && matches!(self.link, Link::Tls(_)) {
+            self.outbox.greetings = wanted.clone();
+        }
+        self.outbox.probes = wanted;
+    }
+
+    /// When the last authentic packet came, if one has come since the start.
+    pub fn last_heard(&self) -> Option<Instant> {
+        self.timers.get(Timer::Silence).is_none().then(|| self.keepalive.last_received())
     }
 
     /// Stops the link; nothing is sent or accepted until [`Peer::connect`].
@@ -436,6 +474,8 @@ impl<'c, P: Platform> Peer<'c, P> {
         if self.addresses.heard_from(from) {
             self.timers.stop(Timer::Silence);
             self.new_address = Some(from);
+            // It learns at once that it is followed, and where to.
+            self.outbox.ping |= !first;
             match &mut self.link {
                 Link::Static(_) if first => self.occ.ask_now(now, &mut self.timers),
                 Link::Static(_) => {}
@@ -547,11 +587,14 @@ impl<'c, P: Platform> Peer<'c, P> {
 
     /// Writes the next control packet into `out`, or notes when there will be one.
     fn next_control(&mut self, now: Instant, out: &mut [u8]) -> Option<(SocketAddr, Range<usize>)> {
-        let unix_now = self.unix_time(now);
-        let link = self.link.tls_mut()?;
         if !matches!(self.phase, Phase::Up | Phase::Leaving(_)) {
             return None;
         }
+        if let Some(to) = self.outbox.greetings.pop() {
+            self.with_tls(now, |link, cx| link.greet(cx, to));
+        }
+        let unix_now = self.unix_time(now);
+        let link = self.link.tls_mut()?;
         let Some((to, datagram)) = link.next_datagram(now, unix_now, out) else {
             match link.deadline(self.config) {
                 Some(at) => self.timers.set(Timer::Control, at),
@@ -566,14 +609,19 @@ impl<'c, P: Platform> Peer<'c, P> {
 
     /// Seals the next waiting message into `out` and says where in it the datagram lies.
     fn next_message(&mut self, now: Instant, out: &mut [u8]) -> Option<(SocketAddr, Range<usize>)> {
-        let Some(to) = self.addresses.current() else {
+        let Some(current) = self.addresses.current() else {
             self.outbox = Outbox::default();
             return None;
         };
         loop {
             let mut options = String::<OPTIONS_MAX>::new();
-            let Outbox { exit, occ_reply, occ_request, ping } = &mut self.outbox;
-            let message = if take(exit) {
+            let Outbox { exit, occ_reply, occ_request, ping, probes, greetings: _ } = &mut self.outbox;
+            let probe = probes.pop();
+            let to = probe.unwrap_or(current);
+            let message = if probe.is_some() {
+                // Every OpenVPN answers this at once.
+                if self.config.occ { Message::OccRequest } else { Message::Ping }
+            } else if take(exit) {
                 Message::OccExit
             } else if take(occ_reply) {
                 occ::write_local(self.config, &mut options);
@@ -596,8 +644,10 @@ impl<'c, P: Platform> Peer<'c, P> {
 
     /// Whether [`Peer::poll_output`] has more to say than its time-out.
     pub fn has_output(&self, now: Instant) -> bool {
-        let Outbox { exit, occ_reply, occ_request, ping } = self.outbox;
+        let Outbox { exit, occ_reply, occ_request, ping, ref probes, ref greetings } = self.outbox;
         exit || occ_reply
+            || !probes.is_empty()
+            || !greetings.is_empty()
             || self.link.tls().is_some_and(|link| link.has_output(now))
             || occ_request
             || ping

@@ -64,12 +64,14 @@ pub enum Timer {
     RouteDelay,
     /// Look a name up again.
     Resolve,
+    /// The peer is silent, or this end has moved: ask where it is.
+    Follow,
     /// The control channel: repeat a packet, negotiate a new key, or give up on a negotiation or an old key.
     Control,
 }
 
 impl Timer {
-    const ALL: [Timer; 11] = [
+    const ALL: [Timer; 12] = [
         Timer::Ping,
         Timer::Receive,
         Timer::Inactive,
@@ -80,6 +82,7 @@ impl Timer {
         Timer::Restart,
         Timer::RouteDelay,
         Timer::Resolve,
+        Timer::Follow,
         Timer::Control,
     ];
 }

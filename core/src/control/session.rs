@@ -181,6 +181,14 @@ impl<P: Platform> Session<P> {
         Some((if is_open { key.heard } else { key.started } + PATIENCE, is_open))
     }
 
+    /// Sends its greeting there, now.
+    pub(super) fn greet(&mut self, to: SocketAddr) {
+        self.address = to;
+        if let Some(key) = &mut self.next {
+            key.reliability.resend_now();
+        }
+    }
+
     /// Whether this is our id.
     pub(super) fn is(&self, own: SessionId) -> bool {
         self.own == own

@@ -72,6 +72,17 @@ impl<P: Platform> TlsLink<P> {
         }
     }
 
+    /// Sends a greeting to `to`, where the peer may be: that of the session that waits for an answer, or that of a new one
+    /// beside the live one.
+    pub(crate) fn greet(&mut self, cx: &mut Context<'_, P>, to: SocketAddr) {
+        match &mut self.pending {
+            Some(pending) if pending.ours && pending.awaits_answer() => pending.greet(to),
+            // That one is moved on, perhaps by the peer.
+            Some(pending) if pending.ours || pending.patience_ends().is_some_and(|(at, _)| cx.now < at) => {}
+            _ => self.begin(cx, to),
+        }
+    }
+
     fn pend(&mut self, cx: &mut Context<'_, P>, address: SocketAddr, ours: bool) -> Option<&mut Session<P>> {
         self.pending = None;
         let slot = self.free_tls()?;

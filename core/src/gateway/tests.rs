@@ -102,6 +102,7 @@ impl Host {
                     self.routes += 1;
                     assert_eq!(self.routes, 1, "they are there already");
                 }
+                Output::Rebind => assert!(self.socket, "there is none to open anew"),
                 Output::RestartDown(_) | Output::RestartUp => assert!(self.tunnel, "it is kept over a restart"),
                 Output::PeerAddress(_) => {}
                 Output::Exit(reason) => self.exited = Some(reason),

@@ -140,6 +140,12 @@ pub struct LinkConfig<'a> {
     pub connect_retry: (u32, u32),
     /// `resolv-retry`.
     pub resolv_retry: ResolvRetry,
+    /// `follow-link`: a change of this end's address or route is told to the peer at once.
+    pub follow_link: bool,
+    /// `follow-name`: the peer's name is looked up again while the link stands.
+    pub follow_name: bool,
+    /// `probe-interval`: a silent peer is asked so often, in seconds, wherever it may be; 0 is off.
+    pub probe_interval: u32,
     /// `remap-usr1`: what a restart becomes.
     pub remap_usr1: Option<Signal>,
     /// `up-delay`: the tunnel is opened when the peer is heard.
@@ -373,6 +379,9 @@ impl Default for LinkConfig<'_> {
             persist_local_ip: false,
             persist_remote_ip: false,
             connect_retry: (1, 300),
+            follow_link: true,
+            follow_name: true,
+            probe_interval: 5,
             resolv_retry: ResolvRetry::default(),
             remap_usr1: None,
             up_delay: false,

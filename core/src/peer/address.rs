@@ -65,6 +65,12 @@ impl Addresses {
         self.proven = false;
     }
 
+    /// These are the peer's addresses now. The present one stays as long as nothing is heard from another.
+    pub(super) fn expect(&mut self, remotes: &[SocketAddr]) {
+        let current = self.current.filter(|current| !remotes.contains(current));
+        self.remotes = remotes.iter().copied().take(ADDRESSES_MAX.saturating_sub(1)).chain(current).collect();
+    }
+
     /// Whether a datagram from there is worth a look. This is no protection, only the tag is.
     pub(super) fn accepts(&self, from: SocketAddr) -> bool {
         self.float || self.remotes.is_empty() || self.remotes.iter().any(|remote| same(*remote, from))

@@ -9,6 +9,7 @@ use super::*;
 use crate::options::error::Problem;
 
 const SECONDS: &str = "a time in seconds";
+const YES_OR_NO: [(&str, bool); 2] = [("yes", true), ("no", false)];
 const PORT: &str = "a port number from 1 to 65535";
 const ADDRESS: &str = "a name or an IPv4 address";
 const PROTO: &str = "udp, udp4 or udp6";
@@ -286,6 +287,9 @@ impl<'a> LinkConfig<'a> {
             }
             "resolv-retry" if d.required(0)? == "infinite" => self.resolv_retry = ResolvRetry::Infinite,
             "resolv-retry" => self.resolv_retry = ResolvRetry::Seconds(d.number(0, "a time in seconds, or infinite")?),
+            "follow-link" => self.follow_link = d.choice(0, &YES_OR_NO, "yes or no")?,
+            "follow-name" => self.follow_name = d.choice(0, &YES_OR_NO, "yes or no")?,
+            "probe-interval" => self.probe_interval = d.number(0, SECONDS)?,
             "remap-usr1" => {
                 let choices = [("SIGHUP", Signal::Hup), ("SIGTERM", Signal::Term)];
                 self.remap_usr1 = Some(d.choice(0, &choices, "SIGHUP or SIGTERM")?);

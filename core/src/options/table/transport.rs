@@ -46,6 +46,14 @@ pub(super) const TIMERS: &[OptionInfo] = &[
     works("resolv-retry", (1, 1), "n|infinite", "how many seconds to retry resolving the remote"),
     works("connect-retry", (1, 2), "n [max]", "seconds to wait before a restart; max concerns TLS and TCP")
         .connection(),
+    works(
+        "follow-link",
+        (1, 1),
+        "yes|no",
+        "tell the peer at once when this end's address changes (yes); longcable's own",
+    ),
+    works("follow-name", (1, 1), "yes|no", "look a silent peer's name up while the link stands (yes); longcable's own"),
+    works("probe-interval", (1, 1), "n", "ask a silent peer every n seconds, wherever it may be (5); longcable's own"),
     works("remap-usr1", (1, 1), "SIGHUP|SIGTERM", "what a restart means"),
     not_yet("connect-retry-max", (1, 1), "n", "give up after n attempts").connection(),
     not_yet("connect-timeout", (1, 1), "n", "seconds to wait for a remote before the next one").connection(),
