@@ -28,6 +28,7 @@ use crate::failure::Fatal;
 use crate::link::udp::{self, Received, SendOutcome, UdpLink, UdpOptions};
 use crate::log::{self, Burst, Omitted};
 use crate::memory::OnDemand;
+use crate::net::PathWatch;
 use crate::replay_file::ReplayFile;
 use crate::resolver::{self, IpVersion, Resolver};
 use crate::signals::{Request, Signals};
@@ -46,6 +47,9 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A reason why a name does not resolve is logged once in this time: that may take days.
 const LOOKUP_LOG_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Addresses and routes change in several steps; after so long it is looked at what has become of them.
+const SETTLING: Duration = Duration::from_millis(20);
 
 /// How often the replay state is saved.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(60);
@@ -100,6 +104,10 @@ pub struct EventLoop<'c, S: TlsStack> {
     /// The first socket could be opened: a later failure is waited out.
     bound_before: bool,
     resolver: Resolver,
+    /// Where there is none, a change of this end's address is found when the peer falls silent.
+    watch: Option<PathWatch>,
+    /// When to see what has changed.
+    settled: Option<Instant>,
     status: Option<StatusFile>,
     replay_file: Option<ReplayFile>,
     /// When the replay state is saved next.
@@ -172,6 +180,8 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             remote: None,
             bound_before: false,
             resolver: Resolver::new().map_err(Fatal::new)?,
+            watch: watch(config),
+            settled: None,
             status,
             replay_file,
             replay_due: now + REPLAY_INTERVAL,
@@ -224,6 +234,11 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             while let Some(answer) = self.resolver.poll() {
                 self.resolved(answer);
             }
+        }
+        if ready.network {
+            let down = self.watch.as_ref().map(PathWatch::read).unwrap_or_default();
+            self.tunnel.links_were_down(&down);
+            self.settled.get_or_insert(self.now() + SETTLING);
         }
         if ready.socket {
             self.receive();
@@ -294,6 +309,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                     self.resolver.request(lookup.into(), &remote.host.to_string(), port, version);
                 }
                 Output::Bind(remote) => self.bind(remote)?,
+                Output::Rebind => self.rebind(),
                 Output::CloseSocket => {
                     log::line(3, format_args!("TCP/UDP: Closing socket"));
                     self.socket = None;
@@ -313,6 +329,9 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                         self.tunnel.set_variables(variables);
                     }
                     self.tunnel.keep_path_to(address);
+                    if let Some(watch) = &mut self.watch {
+                        watch.remember(Some(address.ip()));
+                    }
                     self.tunnel.peer_address(address);
                 }
                 Output::Exit(reason) => return Err(Stop::Exit(reason)),
@@ -344,6 +363,9 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 }
                 self.socket = Some(socket);
                 self.bound_before = true;
+                if let Some(watch) = &mut self.watch {
+                    watch.remember(remote.map(|remote| remote.ip()));
+                }
                 self.gateway.bound(self.now(), unix_now(), Ok(()));
             }
             Err(error) if self.bound_before => {
@@ -353,6 +375,44 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             Err(error) => return Err(Stop::Failed(error)),
         }
         Ok(())
+    }
+
+    /// This end has moved. A socket that is bound to no address follows by itself.
+    fn rebind(&mut self) {
+        log::line(1, format_args!("The local address or route has changed: telling the peer"));
+        self.tunnel.restore_routes();
+        if let Some(remote) = self.remote {
+            self.tunnel.keep_path_to(remote);
+        }
+        if self.config.local.is_none() && self.host.bind_dev.is_none() {
+            return;
+        }
+        // It has to go first: the port is the same.
+        self.socket = None;
+        self.local = None;
+        let opened = self.udp_options(self.remote).and_then(|options| {
+            self.local = options.local;
+            UdpLink::open(&options).map_err(Fatal::new)
+        });
+        match opened {
+            Ok(socket) => {
+                self.announce(&socket, self.remote);
+                self.socket = Some(socket);
+            }
+            Err(error) => {
+                log::error(format_args!("{error}"));
+                self.gateway.signal(self.now(), Signal::Usr1);
+            }
+        }
+    }
+
+    /// Addresses or routes have changed.
+    fn look_at_path(&mut self) {
+        let peer = self.gateway.peer().address().or(self.remote).map(|address| address.ip());
+        self.tunnel.restore_lost_routes();
+        if self.watch.as_mut().is_some_and(|watch| watch.has_moved(peer)) {
+            self.gateway.local_changed(self.now());
+        }
     }
 
     /// What the configuration says about the socket towards `remote`.
@@ -418,7 +478,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     fn sleep(&self, signals: &Signals) -> Ready {
         let save = self.replay_file.is_some().then_some(self.replay_due);
         let status = self.status.as_ref().and_then(StatusFile::due);
-        let deadline = [self.wake, status, save].into_iter().flatten().min();
+        let deadline = [self.wake, self.settled, status, save].into_iter().flatten().min();
         let timeout = match deadline {
             // One more, so that the deadline has really come.
             Some(at) => PollTimeout::try_from(at.since(self.now()) + Duration::from_millis(1)),
@@ -431,16 +491,18 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         let absent = PollFd::new(signals.as_fd(), PollFlags::empty());
         let socket = self.socket.as_ref().map(AsFd::as_fd);
         let device = self.tunnel.tun().map(AsFd::as_fd);
+        let watch = self.watch.as_ref().map(AsFd::as_fd);
         let mut entries = [
             entry(signals.as_fd()),
             entry(self.resolver.as_fd()),
+            watch.map_or(absent.clone(), entry),
             socket.map_or(absent.clone(), entry),
             device.map_or(absent, entry),
         ];
         // Interrupted or out of memory: as if nothing were ready.
         let _ = poll(&mut entries, timeout.unwrap_or(PollTimeout::MAX));
-        let [signal, resolver, socket, device] = entries.map(|entry| entry.any().unwrap_or(false));
-        Ready { signal, resolver, socket, device }
+        let [signal, resolver, network, socket, device] = entries.map(|entry| entry.any().unwrap_or(false));
+        Ready { signal, resolver, network, socket, device }
     }
 
     /// Network to tunnel.
@@ -527,6 +589,9 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 log::warning(format_args!("Cannot write the status file: {error}{omitted}"));
             });
         }
+        if self.settled.take_if(|at| *at <= now).is_some() {
+            self.look_at_path();
+        }
         if now >= self.replay_due {
             self.replay_due = now + REPLAY_INTERVAL;
             self.save_replay_state();
@@ -553,6 +618,11 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             compression: (self.config.framing != Framing::None).then(Compression::default),
         }
     }
+}
+
+fn watch(config: &LinkConfig<'_>) -> Option<PathWatch> {
+    let opened = config.follow_link.then(PathWatch::open)?;
+    opened.inspect_err(|error| log::warning(format_args!("Changes of the local address go unnoticed: {error}"))).ok()
 }
 
 /// What openvpn tells about the link once it is up.
@@ -603,6 +673,7 @@ fn local_address(host: &str, port: u16, family: udp::Family) -> Result<SocketAdd
 struct Ready {
     signal: bool,
     resolver: bool,
+    network: bool,
     socket: bool,
     device: bool,
 }

@@ -39,6 +39,8 @@ pub struct Tunnel<'c> {
     planned: Vec<PlannedRoute>,
     /// The routes have been added.
     routed: bool,
+    /// The interface was set down: its routes went.
+    routes_lost: bool,
     routes: RouteTable,
     /// The way to the peer, if the routes would catch it.
     path_to_peer: RouteTable,
@@ -73,6 +75,7 @@ impl<'c> Tunnel<'c> {
             device: None,
             planned: Vec::new(),
             routed: false,
+            routes_lost: false,
             routes: RouteTable::default(),
             path_to_peer: RouteTable::default(),
         })
@@ -164,6 +167,20 @@ impl<'c> Tunnel<'c> {
                     log::line(1, format_args!("The route to {name} was gone; it is back"));
                 }
             });
+        }
+    }
+
+    /// These interfaces were down. If the tunnel's is one, its routes are gone.
+    pub fn links_were_down(&mut self, indices: &[u32]) {
+        self.routes_lost |= self.device.as_ref().is_some_and(|device| indices.contains(&device.link.index));
+    }
+
+    /// Adds them again as soon as the interface is up.
+    pub fn restore_lost_routes(&mut self) {
+        let Some(device) = self.device.as_ref().filter(|_| self.routes_lost) else { return };
+        if self.netlink.link_by_index(device.link.index).is_ok_and(|link| link.up) {
+            self.routes_lost = false;
+            self.restore_routes();
         }
     }
 

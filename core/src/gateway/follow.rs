@@ -47,7 +47,7 @@ impl Follow {
         Self {
             state: State::Quiet,
             interval: seconds(config.probe_interval),
-            patience: seconds(config.ping).map(|ping| ping + LATENESS),
+            patience: seconds(config.ping).map(|ping| ping.saturating_add(LATENESS)),
         }
     }
 
