@@ -120,6 +120,8 @@ pub struct Peer<'c, P: Platform> {
     new_address: Option<SocketAddr>,
     started: Instant,
     discarded_before: u64,
+    /// Control packets have been accepted since the start, by a peer that has no key yet.
+    accepted: bool,
     /// The control channel has told the peer that this end exits.
     told: bool,
     counters: Counters,
@@ -158,6 +160,7 @@ impl<'c, P: Platform> Peer<'c, P> {
             new_address: None,
             started: now,
             discarded_before: 0,
+            accepted: false,
             told: false,
             counters: Counters::default(),
         })
@@ -176,6 +179,7 @@ impl<'c, P: Platform> Peer<'c, P> {
         self.occ = Occ::start(self.config, now, asks, &mut self.timers);
         self.started = now;
         self.discarded_before = self.counters.discarded;
+        self.accepted = false;
         self.told = false;
         self.timers.set(Timer::Silence, now + SILENCE);
         match &mut self.link {
@@ -213,6 +217,7 @@ impl<'c, P: Platform> Peer<'c, P> {
 
     fn follow_up(&mut self, now: Instant, outcome: Outcome) {
         let Outcome { connected, peer_options, peer_left, failed, heard } = outcome;
+        self.accepted |= heard;
         if heard || connected.is_some() {
             self.keepalive.received(now);
         }
@@ -615,6 +620,7 @@ impl<'c, P: Platform> Peer<'c, P> {
             address: self.addresses.current(),
             seconds: now.since(self.started).as_secs(),
             discarded: self.counters.discarded.saturating_sub(self.discarded_before),
+            accepted: self.accepted,
         });
     }
 

@@ -26,7 +26,7 @@ use crate::signals::Signals;
 use crate::tls::{TlsContext, TlsStack};
 use crate::tun::{Tun, TunOptions};
 use crate::tunnel::{Plan, Tunnel};
-use crate::{demo, migrate, standalone};
+use crate::{demo, migrate, standalone, systemd};
 
 /// The first line of `--version`; scripts look for the version in it.
 pub const VERSION: &str = concat!("longcable ", env!("CARGO_PKG_VERSION"), " (speaks OpenVPN 2.6)");
@@ -77,6 +77,8 @@ struct Process {
     pid_file: Option<PidFile>,
     detached: bool,
     settled: bool,
+    /// systemd has been told.
+    ready: bool,
 }
 
 enum Next {
@@ -176,8 +178,10 @@ fn run_link<S: TlsStack>(
         log::warning(format_args!("{note}"));
     }
     if host.daemon && !process.detached {
-        let to_file = matches!(host.log.destination, Destination::File { .. });
-        daemon::detach(if to_file { daemon::Output::LogFile } else { daemon::Output::Null }).map_err(Fatal::new)?;
+        if !systemd::is_waiting() {
+            let to_file = matches!(host.log.destination, Destination::File { .. });
+            daemon::detach(if to_file { daemon::Output::LogFile } else { daemon::Output::Null }).map_err(Fatal::new)?;
+        }
         process.detached = true;
     }
     if process.pid_file.is_none() {
@@ -210,7 +214,11 @@ fn run_link<S: TlsStack>(
         *settled = true;
         Ok(())
     };
-    let reason = EventLoop::new(link, host, keys, tls, tunnel, Box::new(settle))?.run(signals)?;
+    let mut event_loop = EventLoop::new(link, host, keys, tls, tunnel, Box::new(settle))?;
+    if !std::mem::replace(&mut process.ready, true) {
+        systemd::ready();
+    }
+    let reason = event_loop.run(signals)?;
     Ok(match reason {
         Reason { signal: Signal::Hup | Signal::Usr1, .. } => {
             log::line(1, format_args!("{}", Event::Restarting(reason)));

@@ -460,6 +460,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             };
             log::traffic('R');
             let Some(datagram) = self.buffer.get_mut(..length) else { break };
+            let first_byte = datagram.first().copied();
             match self.gateway.handle_datagram(now, from, datagram) {
                 Ok(Some(packet)) => {
                     let Some(tun) = self.tunnel.tun() else { continue };
@@ -476,6 +477,9 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 Err(discard) => {
                     complain(&mut self.complaints, now, Complaint::Discarded(discriminant(&discard)), |more| {
                         say_discarded(discard, from, self.gateway.peer().address(), more);
+                        if let Some(hint) = discard.hint(self.config, first_byte) {
+                            log::error(format_args!("{hint} (datagram from {})", Address(from)));
+                        }
                     })
                 }
             }
@@ -511,6 +515,11 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 }
                 // Before the peer is known there is nothing to say about each packet.
                 Err(NotReady::NoPeer | NotReady::Down) => {}
+                Err(reason @ NotReady::Negotiating) => {
+                    complain(&mut self.complaints, now, Complaint::NotSealed(reason), |omitted| {
+                        log::line(4, format_args!("{reason}{omitted}"));
+                    });
+                }
                 Err(reason) => complain(&mut self.complaints, now, Complaint::NotSealed(reason), |omitted| {
                     log::warning(format_args!("{reason}{omitted}"));
                 }),
@@ -617,9 +626,6 @@ fn say_discarded(discard: Discard, from: SocketAddr, expected: Option<SocketAddr
             Address(expected)
         )),
         _ => log::error(format_args!("{discard}{omitted}")),
-    }
-    if let Some(hint) = discard.hint() {
-        log::error(format_args!("{hint} (datagram from {})", Address(from)));
     }
 }
 

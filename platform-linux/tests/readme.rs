@@ -46,7 +46,7 @@ fn the_readme_quotes_log_lines_that_exist() {
     let discards = [Discard::ControlAuthentication, Discard::ControlWrapping, Discard::Role(7)];
     let events = [
         Event::HandshakeTimeout(TlsOptions::default().hand_window),
-        Event::PeerSilent { address: None, seconds: 60, discarded: 0 },
+        Event::PeerSilent { address: None, seconds: 60, discarded: 0, accepted: false },
         Event::MessageIgnored("PUSH_REQUEST"),
         Event::TlsFailed(TlsFailure::new("alert", true)),
     ];
