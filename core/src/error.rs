@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::options::{ControlKey, LinkConfig};
-use crate::wire::opcode::Head;
+use crate::wire::opcode::{Head, Opcode};
 
 /// One datagram was dropped. Nothing changed but a counter: anybody can send a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,11 +132,16 @@ impl fmt::Display for Discard {
                  ({time}) ]"
             ),
             Self::ControlMalformed => f.write_str("TLS Error: malformed control packet"),
-            Self::Role(opcode) => write!(
-                f,
-                "TLS Error: a packet with opcode {opcode} is none that the peer's role sends: one end needs 'tls-client', \
-                 the other 'tls-server'"
-            ),
+            Self::Role(1 | 2) => {
+                f.write_str("TLS Error: the peer is older than openvpn 2.0: its handshake is not supported")
+            }
+            Self::Role(opcode) => {
+                let role = if *opcode == Opcode::HardResetServerV2 as u8 { "tls-server" } else { "tls-client" };
+                write!(
+                    f,
+                    "TLS Error: the peer has '{role}' as this end has: one end needs 'tls-client', the other 'tls-server'"
+                )
+            }
             Self::UnknownSession => {
                 f.write_str("TLS Error: Unroutable control packet received: of no session known here")
             }

@@ -281,7 +281,7 @@ impl Cause {
             Self::ExitNotified => "Exit notification sent to peer, exiting",
             Self::Resolve => "The peer's name cannot be resolved",
             Self::Socket => "The socket cannot be opened",
-            Self::Tls => "TLS Error: TLS handshake failed",
+            Self::Tls => "TLS Error: TLS handshake failed, the session is given up",
         }
     }
 

@@ -396,6 +396,9 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             Some(remote) => log::line(1, format_args!("{protocol} link remote: {}", Address(remote))),
             None => log::line(1, format_args!("{protocol} link remote: [AF_UNSPEC]")),
         }
+        if self.config.remotes.is_empty() {
+            log::line(1, format_args!("NOTE: no 'remote' is configured: this end waits for the peer to call"));
+        }
     }
 
     fn resolved(&mut self, answer: resolver::Answer) {
@@ -454,6 +457,9 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 Received::Failed(error) => {
                     complain(&mut self.complaints, now, Complaint::Socket(error.errno), |omitted| {
                         log::error(format_args!("{error}{omitted}"));
+                        if error.errno == Errno::ECONNREFUSED {
+                            say_refused(error.destination);
+                        }
                     });
                     continue;
                 }
@@ -626,6 +632,14 @@ fn say_discarded(discard: Discard, from: SocketAddr, expected: Option<SocketAddr
             Address(expected)
         )),
         _ => log::error(format_args!("{discard}{omitted}")),
+    }
+}
+
+fn say_refused(destination: Option<SocketAddr>) {
+    let hint = "nothing listens there: is the peer running, and is its 'port' the one in 'remote' here?";
+    match destination {
+        Some(to) => log::error(format_args!("Hint: datagrams to {} are refused, {hint}", Address(to))),
+        None => log::error(format_args!("Hint: datagrams to the peer are refused, {hint}")),
     }
 }
 

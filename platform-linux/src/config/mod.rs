@@ -23,6 +23,7 @@ pub use diagnostic::Diagnostic;
 pub use help::{options_markdown, print_help};
 pub use host::{HostConfig, KeyKind, Mode, Status};
 pub use sources::Sources;
+pub(crate) use sources::unreadable;
 
 use crate::scripts::Hook;
 use sources::Source;
@@ -66,6 +67,8 @@ impl Sources {
             let place = || source.place(directive.line);
             match checker.check(directive.clone()).map_err(|error| diagnose(&error))? {
                 Verdict::Apply(wanted) => loaded.apply(&wanted).map_err(|error| diagnose(&error))?,
+                // It says what is so here anyway, and openvpn wants it said.
+                Verdict::Harmless(name, _) if name == "dh" && directive.arg(0).is_some_and(|file| file == "none") => {}
                 Verdict::Harmless(name, why) => {
                     loaded.notes.push(format!("{}: option '{name}' has no effect: {why}", place()));
                 }
@@ -76,6 +79,19 @@ impl Sources {
         })?;
         loaded.finish(self).map_err(|error| self.diagnose_whole(&error))?;
         Ok(loaded)
+    }
+
+    /// Where the option stands, as in `home.conf:3`: the last one of this name.
+    pub fn place_of(&self, option: &str) -> Option<String> {
+        let mut place = None;
+        // What has been read once without an error is read again without one.
+        let _ = self.visit(&mut |source, directive| {
+            if directive.name == option {
+                place = Some(source.place(directive.line));
+            }
+            Ok(())
+        });
+        place
     }
 
     /// An error of the options together: the last one of its name is shown, if there is one.

@@ -122,7 +122,7 @@ pub(super) fn group_name(group: NamedGroup) -> &'static str {
 }
 
 fn option_error(option: &str, problem: impl fmt::Display) -> Fatal {
-    Fatal::new(format!("Options error: option '{option}': {problem}"))
+    Fatal::of_option(option, problem)
 }
 
 fn names<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
