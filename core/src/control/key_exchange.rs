@@ -183,7 +183,7 @@ impl<P: Platform> Session<P> {
             let before = core::mem::replace(&mut current.data, data);
             current.renewal = renewal;
             let expires = before.expires.unwrap_or(cx.now + expiry(cx.config));
-            self.lame_duck = Some(DataKey { expires: Some(expires), ..before });
+            self.lame_duck = Some(DataKey { expires: Some(expires), confirmed: true, ..before });
             self.next = None;
         } else if let Some(mut control) = self.next.take() {
             control.stage = Stage::Established;

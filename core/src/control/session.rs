@@ -216,9 +216,14 @@ impl<P: Platform> Session<P> {
         }
     }
 
-    /// The latest key that the peer is known to have, for the time after this session.
-    pub(super) fn into_data_key(self) -> Option<Key<P>> {
-        self.current.map(|current| current.data).filter(|key| key.confirmed).or(self.lame_duck)
+    /// Whether the peer is known to have one of [`Session::into_data_keys`].
+    pub(super) fn has_confirmed_key(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.data.confirmed) || self.lame_duck.is_some()
+    }
+
+    /// Its keys, the newest first, for the time after it.
+    pub(super) fn into_data_keys(self) -> impl Iterator<Item = Key<P>> {
+        self.current.map(|current| current.data).into_iter().chain(self.lame_duck)
     }
 
     pub(super) fn protection<'a>(&'a self, shared: &'a Protection<P::Crypto>) -> &'a Protection<P::Crypto> {

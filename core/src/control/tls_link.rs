@@ -9,6 +9,8 @@
 use core::net::SocketAddr;
 use core::ops::Range;
 
+use heapless::Vec;
+
 use crate::control::context::{Context, Stack};
 use crate::control::key_state::Stage;
 use crate::control::protection::Protection;
@@ -38,8 +40,9 @@ pub struct TlsLink<P: Platform> {
     tls: P::TlsSessions,
     active: Option<Session<P>>,
     pending: Option<Session<P>>,
-    /// Opens what is still under way from the session before.
-    old: Option<Key<P>>,
+    /// Open what is still under way from the session before: its latest key, which the peer may not have, or may get
+    /// only now, and the one before that.
+    old: Vec<Key<P>, 2>,
     /// When the next own session is begun although one is live.
     retry: Option<Instant>,
 }
@@ -47,7 +50,7 @@ pub struct TlsLink<P: Platform> {
 impl<P: Platform> TlsLink<P> {
     /// Sessions that are not started yet.
     pub(crate) fn new(role: Role, protection: Protection<P::Crypto>, tls: P::TlsSessions) -> Self {
-        Self { role, protection, tls, active: None, pending: None, old: None, retry: None }
+        Self { role, protection, tls, active: None, pending: None, old: Vec::new(), retry: None }
     }
 
     /// The role in the handshake.
@@ -57,7 +60,8 @@ impl<P: Platform> TlsLink<P> {
 
     /// Forgets every session and its keys.
     pub(crate) fn stop(&mut self) {
-        (self.active, self.pending, self.old, self.retry) = (None, None, None, None);
+        (self.active, self.pending, self.retry) = (None, None, None);
+        self.old.clear();
         for session in self.tls.as_mut() {
             session.stop();
         }
@@ -244,10 +248,12 @@ impl<P: Platform> TlsLink<P> {
         }
         // In place: both hold the memory for their packets.
         core::mem::swap(&mut self.active, &mut self.pending);
-        let before = self.pending.take();
-        let expires = cx.now + seconds(cx.config.tls.tran_window);
-        if let Some(key) = before.and_then(Session::into_data_key) {
-            self.old = Some(DataKey { expires: Some(expires), ..key });
+        if let Some(before) = self.pending.take() {
+            let expires = Some(cx.now + seconds(cx.config.tls.tran_window));
+            // One that the peer is known to have is always kept: something must be sent with.
+            self.old.retain(|key| key.confirmed && !before.has_confirmed_key());
+            self.old.truncate(1);
+            self.old.extend(before.into_data_keys().map(|key| DataKey { expires, ..key }));
         }
         self.retry = None;
     }
@@ -261,7 +267,7 @@ impl<P: Platform> TlsLink<P> {
         let (now, config) = (cx.now, cx.config);
         let window = seconds(config.tls.hand_window);
         let is_over = |key: &Key<P>| key.expires.is_some_and(|at| at <= now);
-        self.old.take_if(|key| is_over(key));
+        self.old.retain(|key| !is_over(key));
         if let Some(pending) = self.pending.take_if(|pending| pending.deadline(window).is_some_and(|at| at <= now)) {
             pending.report_timeout(cx);
             match (&self.active, pending.ours) {
@@ -340,7 +346,7 @@ impl<P: Platform> TlsLink<P> {
         let expiry = |key: &Key<P>| key.expires;
         self.sessions()
             .filter_map(|session| session.next_deadline(window))
-            .chain(self.old.as_ref().and_then(expiry))
+            .chain(self.old.iter().filter_map(expiry))
             .chain(self.renegotiation())
             .chain(self.next_session())
             .min()
@@ -383,9 +389,12 @@ impl<P: Platform> TlsLink<P> {
             None => (None, None),
         };
         let newest = current.as_mut().map(|current| &mut current.data);
-        let (key, is_live) = [(newest, true), (lame_duck, true), (self.old.as_mut(), false)]
+        let (key, is_live) = newest
             .into_iter()
-            .find_map(|(key, is_live)| Some((key.filter(|key| key.matches(key_id, peer_id))?, is_live)))
+            .chain(lame_duck)
+            .map(|key| (key, true))
+            .chain(self.old.iter_mut().map(|key| (key, false)))
+            .find(|(key, _)| key.matches(key_id, peer_id))
             .ok_or(Discard::UnknownKey(key_id))?;
         let payload = key.opener.open(now, datagram)?;
         key.in_use = true;
@@ -421,7 +430,7 @@ impl<P: Platform> TlsLink<P> {
             Some(old) if !confirmed || (!in_use && !settled(&current.data) && settled(old)) => old,
             _ if confirmed => &mut current.data,
             // A session has just taken over from another one.
-            _ => self.old.as_mut().ok_or(NotReady::Negotiating)?,
+            _ => self.old.iter_mut().find(|key| key.confirmed).ok_or(NotReady::Negotiating)?,
         };
         let bytes = packet.len();
         key.sealer.seal(unix_now, rng, packet)?;
