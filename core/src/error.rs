@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::options::{ControlKey, LinkConfig};
-use crate::wire::opcode::{Head, Opcode};
+use crate::wire::opcode::{Head, KeyId, Opcode};
 
 /// One datagram was dropped. Nothing changed but a counter: anybody can send a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,11 +68,16 @@ impl Discard {
     /// the datagram as it came.
     pub fn hint(&self, config: &LinkConfig<'_>, first_byte: Option<u8>) -> Option<&'static str> {
         let is_tls = config.tls.role.is_some();
-        let resets = || first_byte.and_then(Head::parse).is_some_and(|head| head.opcode.is_hard_reset());
+        // Others have one of these bytes by chance only.
+        let resets = || {
+            let head = first_byte.and_then(Head::parse);
+            head.is_some_and(|head| head.opcode.is_hard_reset() && head.key_id == KeyId::FIRST)
+        };
         match self {
-            Self::TooShort | Self::Authentication | Self::Decryption if !is_tls && resets() => {
-                Some("Hint: is the peer a TLS link already? This end has a static key ('secret')")
-            }
+            Self::TooShort | Self::Authentication | Self::Decryption if !is_tls && resets() => Some(
+                "Hint: is the peer a TLS link already? This end has a static key ('secret'); if the peer has it too, compare \
+                     the key, 'auth', 'cipher' and the key direction of both ends",
+            ),
             Self::Authentication if is_tls => Some("Hint: compare 'auth' of both ends"),
             Self::Authentication => Some(
                 "Hint: compare the static key, 'auth' and the key direction of both ends (none and none, or 0 and 1)",
