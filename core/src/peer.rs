@@ -591,7 +591,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     pub fn replay_state(&self) -> Option<(u32, u32)> {
         match &self.link {
             Link::Static(link) => link.opener.window().and_then(ReplayWindow::highest),
-            Link::Tls(link) => link.get().replay_state(self.config),
+            Link::Tls(link) => link.get().replay_state(),
         }
     }
 

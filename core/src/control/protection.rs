@@ -19,7 +19,9 @@ use crate::wire::control::EarlyNegotiation;
 /// What all sessions of a link are protected with.
 pub struct Protection<C: Provider> {
     kind: Kind<C>,
-    /// The newest packet of an earlier session, with `replay-persist`: its id and time.
+    /// `replay-persist`.
+    remembers: bool,
+    /// The newest packet of an earlier session that is remembered: its id and time.
     seen: Option<(u32, u32)>,
 }
 
@@ -114,7 +116,7 @@ impl<C: Provider> Protection<C> {
                 Role::Server => Kind::V2Server(ServerKey::parse(text).map_err(ProtectionError::V2Key)?),
             },
         };
-        Ok(Self { kind, seen: None })
+        Ok(Self { kind, remembers: config.replay_persist.is_some(), seen: None })
     }
 
     /// Takes a client's own key off its first packet: what its session is protected with, and the packet without it.
@@ -127,7 +129,7 @@ impl<C: Provider> Protection<C> {
         let (packet, wrapped) = tls_crypt_v2::split_wkc(datagram)?;
         let (key, _metadata) = server.unwrap(wrapped)?;
         let wrapping = Wrapping::tls_crypt(&key, Role::Server).map_err(|_| Discard::ControlAuthentication)?;
-        Ok((Some(Self { kind: Kind::Shared(wrapping), seen: None }), packet))
+        Ok((Some(Self { kind: Kind::Shared(wrapping), remembers: false, seen: None }), packet))
     }
 
     /// Whether each client must show its key first.
@@ -166,9 +168,14 @@ impl<C: Provider> Protection<C> {
         self.wrapping().and_then(Wrapping::key)
     }
 
-    /// Packets up to this id and time are replays for every session from now on.
-    pub(super) fn remember(&mut self, id: u32, time: u32) {
-        self.seen = Some((id, time));
+    /// With `replay-persist`, packets up to this id and time are replays for every session from now on.
+    pub(super) fn remember(&mut self, newest: Option<(u32, u32)>) {
+        self.seen = newest.filter(|_| self.remembers).or(self.seen);
+    }
+
+    /// What is remembered.
+    pub(super) fn seen(&self) -> Option<(u32, u32)> {
+        self.seen
     }
 
     /// Packet ids for a new session.

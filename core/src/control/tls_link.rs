@@ -256,20 +256,17 @@ impl<P: Platform> TlsLink<P> {
             self.old.extend(before.into_data_keys().map(|key| DataKey { expires, ..key }));
         }
         self.retry = None;
-        if let Some((id, time)) = self.replay_state(cx.config) {
-            self.protection.remember(id, time);
-        }
+        self.protection.remember(self.active.as_ref().and_then(Session::newest));
     }
 
-    /// With `replay-persist`, the newest control packet of the live session: its id and time.
-    pub(crate) fn replay_state(&self, config: &LinkConfig<'_>) -> Option<(u32, u32)> {
-        config.replay_persist?;
-        self.active.as_ref()?.newest()
+    /// With `replay-persist`, the newest control packet as the last session that came to life began: its id and time.
+    pub(crate) fn replay_state(&self) -> Option<(u32, u32)> {
+        self.protection.seen()
     }
 
     /// Control packets up to this one are replays.
     pub(crate) fn preset_replay(&mut self, id: u32, time: u32) {
-        self.protection.remember(id, time);
+        self.protection.remember(Some((id, time)));
     }
 
     /// Does what has become due, and begins renegotiations.
