@@ -580,12 +580,15 @@ impl<'c, P: Platform> Peer<'c, P> {
     }
 
     /// Refuses everything up to packet `id` of the sequence `time` (unix time in seconds), as stored by an earlier
-    /// process.
+    /// process: data packets with a static key, control packets with TLS.
     pub fn preset_replay(&mut self, id: u32, time: u32) {
-        if let Link::Static(link) = &mut self.link
-            && let Some(window) = link.opener.window_mut()
-        {
-            window.resume(id, time);
+        match &mut self.link {
+            Link::Static(link) => {
+                if let Some(window) = link.opener.window_mut() {
+                    window.resume(id, time);
+                }
+            }
+            Link::Tls(link) => link.get_mut().preset_replay(id, time),
         }
     }
 
@@ -593,7 +596,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     pub fn replay_state(&self) -> Option<(u32, u32)> {
         match &self.link {
             Link::Static(link) => link.opener.window().and_then(ReplayWindow::highest),
-            Link::Tls(_) => None,
+            Link::Tls(link) => link.get().replay_state(),
         }
     }
 

@@ -109,6 +109,11 @@ impl<P: Platform> Session<P> {
         }
     }
 
+    /// The newest packet of this session that came with an id and a time.
+    pub(super) fn newest(&self) -> Option<(u32, u32)> {
+        self.guard.window.highest()
+    }
+
     /// Whether packets with this session id are of this session.
     pub(super) fn is_with(&self, peer: SessionId) -> bool {
         self.peer == Some(peer)

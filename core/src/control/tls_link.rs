@@ -256,6 +256,17 @@ impl<P: Platform> TlsLink<P> {
             self.old.extend(before.into_data_keys().map(|key| DataKey { expires, ..key }));
         }
         self.retry = None;
+        self.protection.remember(self.active.as_ref().and_then(Session::newest));
+    }
+
+    /// With `replay-persist`, the newest control packet as the last session that came to life began: its id and time.
+    pub(crate) fn replay_state(&self) -> Option<(u32, u32)> {
+        self.protection.seen()
+    }
+
+    /// Control packets up to this one are replays.
+    pub(crate) fn preset_replay(&mut self, id: u32, time: u32) {
+        self.protection.remember(Some((id, time)));
     }
 
     /// Does what has become due, and begins renegotiations.
@@ -272,7 +283,7 @@ impl<P: Platform> TlsLink<P> {
             pending.report_timeout(cx);
             match (&self.active, pending.ours) {
                 (None, true) => cx.outcome.failed = true,
-                (None, false) if !config.remotes.is_empty() => cx.outcome.failed = true,
+                (None, false) if !config.remotes.is_empty() || config.tls.tls_exit => cx.outcome.failed = true,
                 // Whatever refused it will refuse it again for a while.
                 (Some(_), true) => self.retry = Some(now + window),
                 _ => {}

@@ -4,6 +4,7 @@
 mod half_a_renegotiation;
 mod late_client;
 mod relayed_packet;
+mod replay_persist;
 mod two_lifetimes;
 mod unproven_session;
 mod wear;

@@ -32,6 +32,10 @@ use sources::Source;
 const STATIC_KEY_NOTE: &str = "NOTE: a static-key link has no forward secrecy: who gets hold of the key can read all that \
                                was ever sent; TLS has, and 'longcable migrate' writes configurations for it";
 
+/// And about a control channel without a key of its own.
+const NO_CONTROL_KEY_NOTE: &str = "NOTE: without 'tls-crypt' (or 'tls-auth') strangers can disturb the handshake, though \
+                                   not take part in it: 'longcable --genkey tls-crypt FILE' makes a key for both ends";
+
 /// A configuration that is ready for use. The link borrows the texts it was read from.
 #[derive(Debug)]
 pub struct Loaded<'s> {
@@ -156,6 +160,8 @@ impl<'s> Loaded<'s> {
                         ));
                     }
                     self.notes.push(STATIC_KEY_NOTE.to_owned());
+                } else if self.link.tls.wrapping == ControlKey::None {
+                    self.notes.push(NO_CONTROL_KEY_NOTE.to_owned());
                 }
             }
             Mode::TestCrypto => self.link.validate_keys()?,
