@@ -4,6 +4,8 @@ use core::fmt;
 
 use heapless::String;
 
+use super::name::cut;
+
 /// Longest subject that is kept, in bytes; a longer one is cut off.
 pub const SUBJECT_MAX: usize = 256;
 /// Longest name of a certificate's user in bytes (protocol section 6.7).
@@ -73,6 +75,13 @@ pub struct Refusal {
     pub reason: Reason,
     /// Its subject, and what else helps to see why, as far as it fits.
     pub subject: String<SUBJECT_MAX>,
+}
+
+impl Refusal {
+    /// A refusal; of a `subject` that is too long the rest is left out.
+    pub fn new(depth: u8, reason: Reason, subject: impl fmt::Display) -> Self {
+        Self { depth, reason, subject: cut(subject) }
+    }
 }
 
 /// Why a certificate was refused. `Display` says what to do about it.

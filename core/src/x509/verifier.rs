@@ -96,11 +96,7 @@ impl Verifier<'_> {
         observer: &mut dyn Observer,
     ) -> Result<ChainVerified, Refusal> {
         let unreadable = if leaf.is_empty() { Reason::NoCertificate } else { Reason::Malformed };
-        let leaf = Certificate::parse(leaf).map_err(|_| Refusal {
-            depth: 0,
-            reason: unreadable,
-            subject: heapless::String::new(),
-        })?;
+        let leaf = Certificate::parse(leaf).map_err(|_| Refusal::new(0, unreadable, ""))?;
         let mut chain = Chain::new();
         let user_name = self.find_and_check(leaf, &mut chain, intermediates, observer).map_err(|fault| {
             let Fault { depth, reason, subject } = fault;

@@ -1,10 +1,14 @@
 //! Peers that are refused, and what both ends are told.
 
 use std::fs;
+use std::sync::Arc;
 
 use longcable_core::options::{CertProfile, Fingerprint, KeySource, NameKind, RevocationList, TlsVersion, Word};
 use longcable_core::x509::Reason;
 use rcgen::{SerialNumber, date_time_ymd};
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::pki::{client_params, openssl, server_params};
 use super::*;
@@ -12,6 +16,7 @@ use crate::environment::Environment;
 use crate::scripts::Hook;
 use crate::testing::TempDir;
 use crate::tls::TlsStack as _;
+use crate::tls::identity::Identity;
 
 /// What one end says of the other's certificate, and the alert that the other end sees, in both versions of TLS.
 #[track_caller]
@@ -270,4 +275,42 @@ fn the_script_sees_every_certificate_and_may_refuse_it() {
     host.script_security = 1;
     let at_server = load(options(pki.ca(), &server), &host).unwrap();
     assert_eq!(refused_once(&at_client, &at_server, Role::Server), text((1, Reason::Script, "access_denied")));
+}
+
+/// Whoever has seen a certificate on the wire can present it.
+#[test]
+fn the_script_does_not_run_for_a_peer_without_the_key() {
+    let (pki, directory) = (Pki::new(), TempDir::new());
+    let (client, server) = (pki.client("client"), pki.server("server"));
+    let seen = directory.path().join("seen");
+    let script = directory.script("verify", &format!("#!/bin/sh\necho \"$1\" >> '{}'\n", seen.display()));
+    let mut host = HostConfig::default();
+    host.script_security = 2;
+    host.scripts.push((Hook::TlsVerify, format!("'{}'", script.display())));
+    for version in [TlsVersion::V12, TlsVersion::V13] {
+        let of_version = |own| TlsOptions { version_max: version, ..options(pki.ca(), own) };
+        let [at_client, at_server] = [&client, &server].map(|own| load(of_version(own), &host).unwrap());
+        let thief = |victim| thief(context(of_version(victim)), victim);
+        let outcomes =
+            [Pair::new(&thief(&client), &at_server).run(900).1, Pair::new(&at_client, &thief(&server)).run(900).0];
+        for outcome in outcomes {
+            let Err(TlsFailure::Protocol(failure)) = outcome else { panic!("{outcome:?}") };
+            assert!(failure.contains("BadSignature"), "{failure}");
+        }
+        assert!(!seen.exists(), "a script has run ({version:?})");
+        let both = Pair::new(&at_client, &at_server).run(900);
+        assert!(both.0.unwrap().is_some() && both.1.unwrap().is_some());
+        assert_eq!(fs::read_to_string(&seen).unwrap(), "1\n0\n1\n0\n", "both ends have asked");
+        fs::remove_file(&seen).unwrap();
+    }
+}
+
+/// An end that presents the certificate of `victim` and signs with another key.
+fn thief(mut end: TlsContext, victim: &Issued) -> TlsContext {
+    let key = PrivatePkcs8KeyDer::from(KeyPair::generate().unwrap().serialize_der());
+    let chain = vec![pem::parse(&victim.cert).unwrap().into_contents().into()];
+    let key = CertifiedKey::new(chain, any_supported_type(&key.into()).unwrap());
+    let identity = Identity { resolver: Arc::new(SingleCertAndKey::from(key)) };
+    Arc::get_mut(&mut end.shared).unwrap().identity = Some(identity);
+    end
 }
