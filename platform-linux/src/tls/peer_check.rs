@@ -99,7 +99,10 @@ impl PeerCheck {
         });
         let (result, answer) = match proof {
             Ok(peer) => (CheckResult::Peer(peer, variables), Ok(HandshakeSignatureValid::assertion())),
-            Err(refusal) => (refusal.0, Err(refusal.1)),
+            Err::<_, Box<_>>(refusal) => {
+                let (result, error) = *refusal;
+                (result, Err(error))
+            }
         };
         *self.result() = result;
         answer
