@@ -32,6 +32,8 @@ pub enum Event<'o> {
         seconds: u64,
         /// Datagrams that came but were discarded.
         discarded: u64,
+        /// Control packets came and were accepted.
+        accepted: bool,
     },
     /// The options string that the peer announced.
     PeerOptions(&'o str),
@@ -116,17 +118,27 @@ impl fmt::Display for Event<'_> {
         match self {
             Self::PeerConnected(address) => write!(f, "Peer Connection Initiated with {}", Address(*address)),
             Self::Initialized => f.write_str("Initialization Sequence Completed"),
-            Self::PeerSilent { address, seconds, discarded } => {
+            Self::PeerSilent { address, seconds, discarded, accepted } => {
+                f.write_str(if *accepted { "The TLS handshake with " } else { "No authentic packet from " })?;
                 match address {
-                    Some(address) => write!(f, "No authentic packet from {} for {seconds} s", Address(*address))?,
-                    None => write!(f, "No authentic packet from any peer for {seconds} s")?,
+                    Some(address) => write!(f, "{}", Address(*address))?,
+                    None => f.write_str("any peer")?,
                 }
-                match discarded {
-                    0 => f.write_str(
-                        ", nothing was received at all: is the peer running, is its address right, do firewalls pass \
-                         UDP, is the port forwarded?",
+                match (accepted, discarded) {
+                    (true, _) => write!(
+                        f,
+                        " does not complete for {seconds} s: see the errors above, or the peer does not get our packets \
+                         (firewall, NAT)"
                     ),
-                    n => write!(f, ", but {n} packet(s) that were discarded: see the errors above"),
+                    (false, 0) => write!(
+                        f,
+                        " for {seconds} s, nothing was received at all: is the peer running, is its address right, do \
+                         firewalls pass UDP, is the port forwarded? Or it discards our packets (other key, direction or \
+                         role: its log says so)"
+                    ),
+                    (false, n) => {
+                        write!(f, " for {seconds} s, but {n} packet(s) that were discarded: see the errors above")
+                    }
                 }
             }
             Self::PeerOptions(options) => write!(f, "Peer options string: '{options}'"),
@@ -269,7 +281,7 @@ impl Cause {
             Self::ExitNotified => "Exit notification sent to peer, exiting",
             Self::Resolve => "The peer's name cannot be resolved",
             Self::Socket => "The socket cannot be opened",
-            Self::Tls => "TLS Error: TLS handshake failed",
+            Self::Tls => "TLS Error: TLS handshake failed, the session is given up",
         }
     }
 

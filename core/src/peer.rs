@@ -2,20 +2,18 @@
 
 mod address;
 mod keepalive;
+mod link;
 mod occ;
 mod static_link;
 
-use core::fmt;
 use core::mem::take;
 use core::net::SocketAddr;
 use core::ops::Range;
 
 use heapless::{Deque, String, Vec};
 
-use crate::control::{self, Context, Outcome, Protection, TlsLink};
-use crate::crypto::StaticKey;
+use crate::control::{self, Context, Outcome, TlsLink};
 use crate::crypto::replay::ReplayWindow;
-use crate::crypto::static_key::StaticKeyError;
 use crate::crypto::tls_crypt_v2::WRAPPED_MAX;
 use crate::error::{Discard, NotReady};
 use crate::event::{Cause, Event, Reason, Signal};
@@ -24,17 +22,18 @@ use crate::options::{DeviceKind, LinkConfig};
 use crate::packet::{HEADROOM, PacketBuf, TAILROOM};
 use crate::platform::Platform;
 use crate::time::{Duration, Instant, Timer, TimerTable};
-use crate::tls::{Place, TlsSession};
+use crate::tls::Place;
 use crate::wire::internal::{Message, OPTIONS_MAX, Payload};
 use crate::wire::ip;
 use crate::wire::opcode::Head;
 
 use address::Addresses;
 use keepalive::{Due, Keepalive};
-use static_link::{StaticLink, StaticLinkError};
+use link::Link;
+use occ::Occ;
 
 pub use address::ADDRESSES_MAX;
-use occ::Occ;
+pub use link::{Keys, SetupError};
 
 /// Room that [`Peer::poll_output`] needs, in bytes: the largest control packet, with a wrapped key behind it.
 pub const OUTPUT_MAX: usize = control::HEADROOM.saturating_add(control::CELL).saturating_add(WRAPPED_MAX);
@@ -49,64 +48,6 @@ const PROBES_MAX: usize = ADDRESSES_MAX.saturating_add(1);
 
 /// Distance of the exit notifications.
 const NOTIFY_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What authenticates a link and makes its data keys.
-pub enum Keys<P: Platform> {
-    /// A secret that both ends share.
-    Static(StaticKey),
-    /// Certificates: keys are negotiated.
-    Tls {
-        /// What protects the control channel itself.
-        protection: Protection<P::Crypto>,
-        /// The host's TLS stack.
-        sessions: P::TlsSessions,
-    },
-}
-
-enum Link<P: Platform> {
-    Static(StaticLink<P>),
-    Tls(<P::Tls as TlsSession>::Place<TlsLink<P>>),
-}
-
-impl<P: Platform> Link<P> {
-    fn tls(&self) -> Option<&TlsLink<P>> {
-        if let Self::Tls(link) = self { Some(link.get()) } else { None }
-    }
-
-    fn tls_mut(&mut self) -> Option<&mut TlsLink<P>> {
-        if let Self::Tls(link) = self { Some(link.get_mut()) } else { None }
-    }
-}
-
-/// Why a link cannot be made from its configuration and key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SetupError {
-    /// The platform lacks the cipher or digest, or the cipher does not take a key of this length.
-    Unsupported,
-    /// The key must not be used.
-    Key(StaticKeyError),
-    /// The configuration demands TLS and the key is a static one, or the reverse.
-    Mode,
-}
-
-impl fmt::Display for SetupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unsupported => f.write_str("this cipher, key size or digest is not supported here"),
-            Self::Key(error) => error.fmt(f),
-            Self::Mode => f.write_str("a static key and TLS exclude each other"),
-        }
-    }
-}
-
-impl From<StaticLinkError> for SetupError {
-    fn from(error: StaticLinkError) -> Self {
-        match error {
-            StaticLinkError::Key(error) => Self::Key(error),
-            StaticLinkError::Unsupported => Self::Unsupported,
-        }
-    }
-}
 
 /// Bytes that have passed, since the start of the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -186,6 +127,8 @@ pub struct Peer<'c, P: Platform> {
     new_address: Option<SocketAddr>,
     started: Instant,
     discarded_before: u64,
+    /// Control packets have been accepted since the start, by a peer that has no key yet.
+    accepted: bool,
     /// The control channel has told the peer that this end exits.
     told: bool,
     counters: Counters,
@@ -208,13 +151,7 @@ impl<'c, P: Platform> Peer<'c, P> {
         let mut timers = TimerTable::new();
         let keepalive = Keepalive::start(config, now, &mut timers);
         timers.stop_all();
-        let link = match (keys, config.tls.role) {
-            (Keys::Static(key), None) => Link::Static(StaticLink::new(config, key, unix_now)?),
-            (Keys::Tls { protection, sessions }, Some(role)) => {
-                Place::with(TlsLink::new(role, protection, sessions)).map(Link::Tls).ok_or(SetupError::Mode)?
-            }
-            _ => return Err(SetupError::Mode),
-        };
+        let link = Link::new(config, keys, unix_now)?;
         Ok(Self {
             config,
             link,
@@ -230,6 +167,7 @@ impl<'c, P: Platform> Peer<'c, P> {
             new_address: None,
             started: now,
             discarded_before: 0,
+            accepted: false,
             told: false,
             counters: Counters::default(),
         })
@@ -248,6 +186,7 @@ impl<'c, P: Platform> Peer<'c, P> {
         self.occ = Occ::start(self.config, now, asks, &mut self.timers);
         self.started = now;
         self.discarded_before = self.counters.discarded;
+        self.accepted = false;
         self.told = false;
         self.timers.set(Timer::Silence, now + SILENCE);
         match &mut self.link {
@@ -289,6 +228,7 @@ impl<'c, P: Platform> Peer<'c, P> {
 
     fn follow_up(&mut self, now: Instant, outcome: Outcome) {
         let Outcome { connected, peer_options, peer_left, failed, heard } = outcome;
+        self.accepted |= heard;
         if heard || connected.is_some() {
             self.keepalive.received(now);
         }
@@ -690,12 +630,15 @@ impl<'c, P: Platform> Peer<'c, P> {
     }
 
     /// Refuses everything up to packet `id` of the sequence `time` (unix time in seconds), as stored by an earlier
-    /// process.
+    /// process: data packets with a static key, control packets with TLS.
     pub fn preset_replay(&mut self, id: u32, time: u32) {
-        if let Link::Static(link) = &mut self.link
-            && let Some(window) = link.opener.window_mut()
-        {
-            window.resume(id, time);
+        match &mut self.link {
+            Link::Static(link) => {
+                if let Some(window) = link.opener.window_mut() {
+                    window.resume(id, time);
+                }
+            }
+            Link::Tls(link) => link.get_mut().preset_replay(id, time),
         }
     }
 
@@ -719,7 +662,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     pub fn replay_state(&self) -> Option<(u32, u32)> {
         match &self.link {
             Link::Static(link) => link.opener.window().and_then(ReplayWindow::highest),
-            Link::Tls(_) => None,
+            Link::Tls(link) => link.get().replay_state(),
         }
     }
 
@@ -746,6 +689,7 @@ impl<'c, P: Platform> Peer<'c, P> {
             address: self.addresses.current(),
             seconds: now.since(self.started).as_secs(),
             discarded: self.counters.discarded.saturating_sub(self.discarded_before),
+            accepted: self.accepted,
         });
     }
 

@@ -76,6 +76,10 @@ pub trait TlsSession {
     /// The session has failed for good; what [`TlsSession::write_tls`] still has should reach the peer.
     fn step(&mut self) -> Result<TlsProgress<'_>, TlsFailure>;
 
+    /// The peer is accepted: a data key stands that was negotiated in this session. What the host knows about the peer
+    /// from its certificate counts from now on.
+    fn accept(&mut self) {}
+
     /// Keying material of this session (RFC 5705, RFC 8446 section 7.5) without a context.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use longcable_core::control::Protection;
+use longcable_core::control::{Protection, ProtectionError};
 use longcable_core::crypto::StaticKey;
 use longcable_core::event::{Cause, Event, Reason, Signal};
 use longcable_core::options::{ControlKey, DeviceKind, KeySource, LinkConfig, Remote, Side, options_string};
@@ -26,7 +26,7 @@ use crate::signals::Signals;
 use crate::tls::{TlsContext, TlsStack};
 use crate::tun::{Tun, TunOptions};
 use crate::tunnel::{Plan, Tunnel};
-use crate::{demo, migrate, standalone};
+use crate::{demo, migrate, standalone, systemd};
 
 /// The first line of `--version`; scripts look for the version in it.
 pub const VERSION: &str = concat!("longcable ", env!("CARGO_PKG_VERSION"), " (speaks OpenVPN 2.6)");
@@ -77,6 +77,8 @@ struct Process {
     pid_file: Option<PidFile>,
     detached: bool,
     settled: bool,
+    /// systemd has been told.
+    ready: bool,
 }
 
 enum Next {
@@ -118,7 +120,7 @@ fn start<S: TlsStack>(arguments: &[OsString], process: &mut Process) -> Result<N
         Mode::MakeTun | Mode::RemoveTun => return persistent_device(&link, &host, mode == Mode::MakeTun),
     }
     drop(out);
-    run_link::<S>(&link, &host, &warnings, &notes, process)
+    run_link::<S>(&link, &host, &warnings, &notes, process).map_err(|fatal| fatal.at(|option| sources.place_of(option)))
 }
 
 fn run_link<S: TlsStack>(
@@ -176,8 +178,10 @@ fn run_link<S: TlsStack>(
         log::warning(format_args!("{note}"));
     }
     if host.daemon && !process.detached {
-        let to_file = matches!(host.log.destination, Destination::File { .. });
-        daemon::detach(if to_file { daemon::Output::LogFile } else { daemon::Output::Null }).map_err(Fatal::new)?;
+        if !systemd::is_waiting() {
+            let to_file = matches!(host.log.destination, Destination::File { .. });
+            daemon::detach(if to_file { daemon::Output::LogFile } else { daemon::Output::Null }).map_err(Fatal::new)?;
+        }
         process.detached = true;
     }
     if process.pid_file.is_none() {
@@ -210,7 +214,11 @@ fn run_link<S: TlsStack>(
         *settled = true;
         Ok(())
     };
-    let reason = EventLoop::new(link, host, keys, tls, tunnel, Box::new(settle))?.run(signals)?;
+    let mut event_loop = EventLoop::new(link, host, keys, tls, tunnel, Box::new(settle))?;
+    if !std::mem::replace(&mut process.ready, true) {
+        systemd::ready();
+    }
+    let reason = event_loop.run(signals)?;
     Ok(match reason {
         Reason { signal: Signal::Hup | Signal::Usr1, .. } => {
             log::line(1, format_args!("{}", Event::Restarting(reason)));
@@ -239,19 +247,43 @@ fn keys<'c, S: TlsStack>(link: &'c LinkConfig<'c>, host: &'c HostConfig) -> Resu
         return Ok((Keys::Static(key), None));
     };
     let (stack, sessions) = S::open(link, host)?;
-    let protection = Protection::new(link, role).map_err(|error| match &host.wrapping_file {
-        Some(file) => Fatal::new(format!("Options error: the key file '{}': {error}", file.display())),
-        None => Fatal::new(format!("Options error: {error}")),
-    })?;
+    let protection = Protection::new(link, role).map_err(|error| wrapping_error(link, host, &error))?;
     Ok((Keys::Tls { protection, sessions }, Some(stack)))
+}
+
+/// What is wrong with the key of the control channel.
+fn wrapping_error(link: &LinkConfig<'_>, host: &HostConfig, error: &ProtectionError) -> Fatal {
+    let (option, text) = match link.tls.wrapping {
+        ControlKey::Auth(KeySource::Inline(text)) => ("tls-auth", text),
+        ControlKey::Crypt(KeySource::Inline(text)) => ("tls-crypt", text),
+        ControlKey::CryptV2(KeySource::Inline(text)) => ("tls-crypt-v2", text),
+        _ => return Fatal::new(format!("Options error: {error}")),
+    };
+    let what = match (option, error) {
+        (_, ProtectionError::Unsupported | ProtectionError::NotRead(_)) => "",
+        ("tls-crypt-v2", _) if text.contains("-----BEGIN OpenVPN Static key") => {
+            "; it is a key for 'tls-crypt' or 'tls-auth'"
+        }
+        ("tls-crypt" | "tls-auth", _) if text.contains("-----BEGIN OpenVPN tls-crypt-v2") => {
+            "; it is a key for 'tls-crypt-v2'"
+        }
+        _ if text.contains(" PRIVATE KEY-----") || text.contains(" CERTIFICATE-----") => {
+            "; it is a certificate or its key, and 'longcable --genkey tls-crypt FILE' makes what is needed here"
+        }
+        _ => "",
+    };
+    match &host.wrapping_file {
+        Some(file) => Fatal::of_option(option, format_args!("the key file '{}': {error}{what}", file.display())),
+        None => Fatal::of_option(option, format_args!("the inline key: {error}{what}")),
+    }
 }
 
 /// The static key; the text of a key file has been read by now.
 fn key(link: &LinkConfig<'_>, host: &HostConfig) -> Result<StaticKey, Fatal> {
     match link.secret {
         Some(KeySource::Inline(text)) => StaticKey::parse(text).map_err(|error| match &host.secret_file {
-            Some(file) => Fatal::new(format!("Options error: the key file '{}' of 'secret': {error}", file.display())),
-            None => Fatal::new(format!("Options error: the inline key of 'secret': {error}")),
+            Some(file) => Fatal::of_option("secret", format_args!("the key file '{}': {error}", file.display())),
+            None => Fatal::of_option("secret", format_args!("the inline key: {error}")),
         }),
         Some(KeySource::File(file)) => Err(Fatal::new(format!("Options error: the key file '{file}' was not read"))),
         None => Err(Fatal::new("Options error: there is no static key: set 'secret FILE'")),

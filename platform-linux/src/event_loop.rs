@@ -460,6 +460,9 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             Some(remote) => log::line(1, format_args!("{protocol} link remote: {}", Address(remote))),
             None => log::line(1, format_args!("{protocol} link remote: [AF_UNSPEC]")),
         }
+        if self.config.remotes.is_empty() {
+            log::line(1, format_args!("NOTE: no 'remote' is configured: this end waits for the peer to call"));
+        }
     }
 
     fn resolved(&mut self, answer: resolver::Answer) {
@@ -520,12 +523,16 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 Received::Failed(error) => {
                     complain(&mut self.complaints, now, Complaint::Socket(error.errno), |omitted| {
                         log::error(format_args!("{error}{omitted}"));
+                        if error.errno == Errno::ECONNREFUSED {
+                            say_refused(error.destination);
+                        }
                     });
                     continue;
                 }
             };
             log::traffic('R');
             let Some(datagram) = self.buffer.get_mut(..length) else { break };
+            let first_byte = datagram.first().copied();
             match self.gateway.handle_datagram(now, from, datagram) {
                 Ok(Some(packet)) => {
                     let Some(tun) = self.tunnel.tun() else { continue };
@@ -542,6 +549,9 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 Err(discard) => {
                     complain(&mut self.complaints, now, Complaint::Discarded(discriminant(&discard)), |more| {
                         say_discarded(discard, from, self.gateway.peer().address(), more);
+                        if let Some(hint) = discard.hint(self.config, first_byte) {
+                            log::error(format_args!("{hint} (datagram from {})", Address(from)));
+                        }
                     })
                 }
             }
@@ -577,6 +587,11 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 }
                 // Before the peer is known there is nothing to say about each packet.
                 Err(NotReady::NoPeer | NotReady::Down) => {}
+                Err(reason @ NotReady::Negotiating) => {
+                    complain(&mut self.complaints, now, Complaint::NotSealed(reason), |omitted| {
+                        log::line(4, format_args!("{reason}{omitted}"));
+                    });
+                }
                 Err(reason) => complain(&mut self.complaints, now, Complaint::NotSealed(reason), |omitted| {
                     log::warning(format_args!("{reason}{omitted}"));
                 }),
@@ -700,8 +715,13 @@ fn say_discarded(discard: Discard, from: SocketAddr, expected: Option<SocketAddr
         )),
         _ => log::error(format_args!("{discard}{omitted}")),
     }
-    if let Some(hint) = discard.hint() {
-        log::error(format_args!("{hint} (datagram from {})", Address(from)));
+}
+
+fn say_refused(destination: Option<SocketAddr>) {
+    let hint = "nothing listens there: is the peer running, and is its 'port' the one in 'remote' here?";
+    match destination {
+        Some(to) => log::error(format_args!("Hint: datagrams to {} are refused, {hint}", Address(to))),
+        None => log::error(format_args!("Hint: datagrams to the peer are refused, {hint}")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use longcable_tests::support::{Daemon, Lab, Link, Program};
+use longcable_tests::support::{Daemon, Lab, Link, Program, baseline};
 
 /// Runs to its end, successfully, and gives what it printed.
 fn run(lab: &Lab, program: Program, arguments: &[&str]) -> String {
@@ -35,6 +35,20 @@ fn keys_are_understood_by_the_other_program() {
         link.check_pings();
         link.stop();
     }
+}
+
+#[test]
+fn a_private_key_is_not_overwritten() {
+    let lab = Lab::new();
+    lab.write("home.key", "-----BEGIN PRIVATE KEY-----\n");
+    let mut refused = Daemon::with_arguments(&lab, &lab.left, Program::tested(), &["--genkey", "secret", "home.key"]);
+    let code = refused.wait().code();
+    if baseline() {
+        return;
+    }
+    assert_eq!(code, Some(1));
+    refused.wait_for_all(&["'home.key'", "is no OpenVPN key"]);
+    assert_eq!(lab.read("home.key").unwrap(), "-----BEGIN PRIVATE KEY-----\n");
 }
 
 #[test]

@@ -149,6 +149,28 @@ fn tls_exit() {
     left.wait_for("SIGTERM[soft,tls-error] received, process exiting");
 }
 
+#[test]
+fn tls_exit_of_an_end_that_waits() {
+    for program in [Program::tested(), Program::Openvpn] {
+        let lab = Lab::new();
+        pki::write(&lab);
+        let config = tls_end(
+            &lab.right,
+            &lab.left,
+            Role::Server,
+            "tls-exit\npeer-fingerprint 11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00",
+        );
+        let config: String =
+            config.lines().filter(|line| !line.starts_with("remote ")).map(|line| format!("{line}\n")).collect();
+        let mut right = Daemon::start(&lab, &lab.right, program, &config);
+        let config = tls_end(&lab.left, &lab.right, Role::Client, "");
+        let _left = Daemon::start(&lab, &lab.left, Program::Openvpn, &config);
+        right.wait_for("TLS handshake failed");
+        right.wait_for("SIGTERM[soft,tls-error] received, process exiting");
+        right.wait();
+    }
+}
+
 for_each_pair! {
     /// A restarted peer is not let in before the end itself starts anew.
     fn single_session(programs) {

@@ -1,12 +1,15 @@
 //! From TLS to a data key: the handshake, the key messages, the key material (protocol sections 3.10 to 3.12).
 
+use core::fmt;
+
 use heapless::String;
 use zeroize::Zeroizing;
 
+use crate::control::context::Context;
 use crate::control::key_state::{Identity, KeyState, Stage};
 use crate::control::negotiation::{self, Agreed, PeerId};
 use crate::control::protection::{Guard, Protection};
-use crate::control::session::{Context, Current, Key, Session, expiry, seconds};
+use crate::control::session::{Current, Key, Session, expiry, seconds};
 use crate::control::wrapping::Wrapping;
 use crate::crypto::key_derivation::KeyMaterial;
 use crate::crypto::replay::{ReplayBits, ReplayWindow};
@@ -62,14 +65,7 @@ impl<P: Platform> Session<P> {
                         if known.is_some_and(|known| known != peer) {
                             return Err(TlsFailure::new("the peer's certificate is another than before", false));
                         }
-                        let sent = match cx.role {
-                            Role::Client => Some(KeySource::generate(cx.rng)),
-                            Role::Server => None,
-                        };
-                        if let Some(source) = &sent {
-                            send_key_message::<P>(cx, tls, source)?;
-                        }
-                        key.stage = Stage::Exchange { peer, sent };
+                        key.stage = Stage::Exchange { peer, sent: None };
                         self.identity = Some(peer);
                         let mut version = String::new();
                         // What does not fit is cut off.
@@ -77,43 +73,63 @@ impl<P: Platform> Session<P> {
                         cx.notify(Event::TlsEstablished { tls: version, peer: name });
                     }
                 },
-                Stage::Exchange { .. } => {
+                Stage::Exchange { .. } | Stage::Established => {
+                    let exchanges = matches!(key.stage, Stage::Exchange { .. });
                     tls.step()?;
-                    let mut record = Zeroizing::new([0; RECORD_MAX]);
-                    let len = tls.read_plain(record.as_mut_slice());
-                    if len == 0 {
+                    if !self.exchange(cx, shared, tls, exchanges)? {
                         return Ok(());
-                    }
-                    self.key_message(cx, shared, tls, record.get(..len).unwrap_or_default())?;
-                }
-                Stage::Established => {
-                    tls.step()?;
-                    let mut record = [0; RECORD_MAX];
-                    let len = tls.read_plain(&mut record);
-                    if len == 0 {
-                        return Ok(());
-                    }
-                    for message in text::messages(record.get(..len).unwrap_or_default()) {
-                        match message {
-                            Ok(TextMessage::Exit) => cx.outcome.peer_left = true,
-                            Ok(message) => cx.notify(Event::MessageIgnored(message.name())),
-                            Err(_) => cx.notify(Event::MessageRefused),
-                        }
                     }
                 }
             }
         }
     }
 
-    /// The peer's key message has come: the key can be made.
+    /// Reads one record: of a key that `exchanges` key messages, that of the peer, and else texts. False if there is none.
+    /// It is apart from the handshake, which has the stack for itself then.
+    #[inline(never)]
+    fn exchange(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        shared: &Protection<P::Crypto>,
+        tls: &mut P::Tls,
+        exchanges: bool,
+    ) -> Result<bool, TlsFailure> {
+        let mut record = Zeroizing::new([0; RECORD_MAX]);
+        if exchanges
+            && cx.role == Role::Client
+            && let Some(KeyState { stage: Stage::Exchange { sent: sent @ None, .. }, .. }) = &mut self.next
+        {
+            *sent = Some(send_key_message(cx, tls, record.as_mut_slice())?);
+        }
+        let len = tls.read_plain(record.as_mut_slice());
+        if len == 0 {
+            return Ok(false);
+        }
+        if exchanges {
+            self.key_message(cx, shared, tls, record.as_mut_slice(), len)?;
+            return Ok(true);
+        }
+        for message in text::messages(record.get(..len).unwrap_or_default()) {
+            match message {
+                Ok(TextMessage::Exit) => cx.outcome.peer_left = true,
+                Ok(message) => cx.notify(Event::MessageIgnored(message.name())),
+                Err(_) => cx.notify(Event::MessageRefused),
+            }
+        }
+        Ok(true)
+    }
+
+    /// The peer's key message has come, `len` bytes in `record`: the key can be made.
     fn key_message(
         &mut self,
         cx: &mut Context<'_, P>,
         shared: &Protection<P::Crypto>,
         tls: &mut P::Tls,
-        record: &[u8],
+        record: &mut [u8],
+        len: usize,
     ) -> Result<(), TlsFailure> {
-        let message = KeyMessage::parse(record, cx.role.other()).map_err(|error| TlsFailure::new(error, false))?;
+        let message = KeyMessage::parse(record.get(..len).unwrap_or_default(), cx.role.other())
+            .map_err(|error| TlsFailure::new(error, false))?;
         if message.has_long_credentials() {
             return Err(TlsFailure::new("the peer's user name or password is too long", false));
         }
@@ -121,29 +137,27 @@ impl<P: Platform> Session<P> {
             return Ok(());
         };
         let (id, started, verified) = (*id, *started, *verified);
-        let ours = match sent.take() {
-            Some(source) => source,
-            None => {
-                // Even if nothing comes of it: the peer can tell then what does not fit.
-                let source = KeySource::generate(cx.rng);
-                send_key_message::<P>(cx, tls, &source)?;
-                source
-            }
-        };
         let agreed = match self.agreed {
-            Some(agreed) => agreed,
+            Some(agreed) => Ok(agreed),
             None => {
                 cx.outcome.peer_options = Some(message.options.chars().take(OPTIONS_MAX).collect());
                 negotiation::agree(cx.config, cx.role, message.peer_info, message.options, P::Tls::CAN_EXPORT)
-                    .map_err(|none| TlsFailure::new(none, false))?
+                    .map_err(|none| TlsFailure::new(none, false))
             }
         };
+        let theirs = message.source;
+        let ours = match sent.take() {
+            Some(source) => source,
+            // Even if nothing comes of it: the peer can tell then what does not fit.
+            None => send_key_message(cx, tls, record)?,
+        };
+        let agreed = agreed?;
         let material = match (agreed.export_keys, cx.role, self.peer) {
             (true, ..) => {
                 KeyMaterial::from_export(|label, bytes| tls.export(label, bytes)).map_err(|_| cannot_export())?
             }
-            (false, Role::Client, Some(peer)) => KeyMaterial::from_prf(&ours, &message.source, self.own, peer),
-            (false, Role::Server, Some(peer)) => KeyMaterial::from_prf(&message.source, &ours, peer, self.own),
+            (false, Role::Client, Some(peer)) => KeyMaterial::from_prf(&ours, &theirs, self.own, peer),
+            (false, Role::Server, Some(peer)) => KeyMaterial::from_prf(&theirs, &ours, peer, self.own),
             (.., None) => return Ok(()),
         };
         if id == KeyId::FIRST {
@@ -162,14 +176,21 @@ impl<P: Platform> Session<P> {
             peer_id: self.peer_id,
             exported: agreed.export_keys,
         });
-        let Some(mut control) = self.next.take() else { return Ok(()) };
-        control.stage = Stage::Established;
-        if let Some(before) = self.current.replace(Current { control, data, renewal }) {
-            let expires = before.data.expires.unwrap_or(cx.now + expiry(cx.config));
-            self.lame_duck = Some(DataKey { expires: Some(expires), ..before.data });
-        } else {
+        if let (Some(next), Some(current)) = (&mut self.next, &mut self.current) {
+            next.stage = Stage::Established;
+            // In place: both hold the memory for their packets.
+            core::mem::swap(&mut current.control, next);
+            let before = core::mem::replace(&mut current.data, data);
+            current.renewal = renewal;
+            let expires = before.expires.unwrap_or(cx.now + expiry(cx.config));
+            self.lame_duck = Some(DataKey { expires: Some(expires), confirmed: true, ..before });
+            self.next = None;
+        } else if let Some(mut control) = self.next.take() {
+            control.stage = Stage::Established;
+            self.current = Some(Current { control, data, renewal });
             cx.outcome.connected = Some((self.address, agreed));
         }
+        tls.accept();
         Ok(())
     }
 
@@ -243,17 +264,31 @@ impl<P: Platform> Session<P> {
     }
 }
 
-fn send_key_message<P: Platform>(cx: &Context<'_, P>, tls: &mut P::Tls, source: &KeySource) -> Result<(), TlsFailure> {
-    let mut options = String::<OPTIONS_MAX>::new();
-    let mut info = String::<OPTIONS_MAX>::new();
-    let mut record = Zeroizing::new([0; RECORD_MAX]);
-    // A string longer than openvpn allows is told as far as it goes.
-    let _ = options_string(cx.config, Side::Local, &mut options);
-    let _ = negotiation::write_peer_info(cx.config, P::Tls::CAN_EXPORT, &mut info);
-    let len = KeyMessage::write(source, cx.role, &options, "", "", &info, record.as_mut_slice()).unwrap_or(0);
-    match record.get(..len).map(|record| tls.write_plain(record)) {
-        Some(written) if written == len && len > 0 => tls.step().map(drop),
-        _ => Err(TlsFailure::new("TLS does not take the key message", false)),
+/// Says our part of the key, and returns it. What lies in `record` is overwritten.
+fn send_key_message<P: Platform>(
+    cx: &mut Context<'_, P>,
+    tls: &mut P::Tls,
+    record: &mut [u8],
+) -> Result<KeySource, TlsFailure> {
+    let source = KeySource::generate(cx.rng);
+    let options = Written(|f| options_string(cx.config, Side::Local, f));
+    let info = Written(|f| negotiation::write_peer_info(cx.config, P::Tls::CAN_EXPORT, f));
+    let message = KeyMessage::write(&source, cx.role, options, "", "", info, record).and_then(|len| record.get(..len));
+    let message =
+        message.ok_or_else(|| TlsFailure::new("what the peer is to be told does not fit a key message", false))?;
+    if tls.write_plain(message) != message.len() {
+        return Err(TlsFailure::new("TLS does not take the key message", false));
+    }
+    tls.step()?;
+    Ok(source)
+}
+
+/// A text that this function writes.
+struct Written<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result>(F);
+
+impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> fmt::Display for Written<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0(f)
     }
 }
 

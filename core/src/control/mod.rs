@@ -1,17 +1,20 @@
 //! The control channel: how two ends agree on data keys, behind a wrapping that keeps strangers out.
 
+mod context;
 mod key_exchange;
 mod key_state;
 pub mod negotiation;
 mod protection;
 pub mod reliability;
+mod sending;
 mod session;
 mod tls_link;
 pub mod wrapping;
 
+pub(crate) use context::{Context, Outcome};
 pub use protection::{Protection, ProtectionError};
 pub use reliability::{CELL, Outgoing, Reliability};
-pub(crate) use session::{Context, Outcome};
+
 pub use tls_link::TlsLink;
 pub use wrapping::{Opened, Wrapping};
 

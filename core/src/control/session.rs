@@ -3,9 +3,7 @@
 
 use core::net::SocketAddr;
 
-use heapless::{Deque, String, Vec};
-
-use crate::control::HEADROOM;
+use crate::control::context::{Context, Stack};
 use crate::control::key_state::{Identity, KeyState, Stage};
 use crate::control::negotiation::Agreed;
 use crate::control::protection::{Guard, Protection};
@@ -14,70 +12,18 @@ use crate::data::DataKey;
 use crate::error::Discard;
 use crate::event::Event;
 use crate::options::LinkConfig;
-use crate::packet::PacketBuf;
 use crate::platform::Platform;
 use crate::time::{Duration, Instant};
 use crate::tls::{Role, TlsFailure, TlsSession};
-use crate::wire::control::{self, EarlyNegotiation, Message, SessionId};
-use crate::wire::internal::OPTIONS_MAX;
+use crate::wire::control::{EarlyNegotiation, Message, SessionId};
 use crate::wire::opcode::{Head, KeyId, Opcode};
-use crate::wire::text::{self};
 
-/// The most acknowledgements in a packet that carries something else.
-const ACKS_WITH_PAYLOAD: usize = 4;
-const ACKS_ALONE: usize = 8;
-/// Bytes of a control packet besides its wrapping and payload.
-const PLAIN_OVERHEAD: usize = 1 + ACKS_WITH_PAYLOAD * 4 + SessionId::LEN + 4;
-/// Bytes of TLS that a packet carries at least, however small `max-packet-size` is.
-const PAYLOAD_MIN: usize = 16;
 /// A first negotiation that the peer has not moved on for so long gives way to others.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// A new key is asked for this long after the peer has the last one.
 const SETTLING: Duration = Duration::from_secs(1);
 /// The peer may ask for a new key this often.
 const RENEGOTIATION_INTERVAL: Duration = Duration::from_millis(250);
-
-/// What a session may use while it works on one input.
-pub(crate) struct Context<'x, P: Platform> {
-    pub(crate) config: &'x LinkConfig<'x>,
-    pub(crate) role: Role,
-    pub(crate) now: Instant,
-    /// Seconds since 1970.
-    pub(crate) unix_now: u64,
-    pub(crate) rng: &'x mut P::Rng,
-    pub(crate) events: &'x mut Deque<Event<'static>, 8>,
-    pub(crate) outcome: &'x mut Outcome,
-}
-
-impl<P: Platform> Context<'_, P> {
-    /// A full queue drops the newest event: the oldest tells the cause.
-    pub(crate) fn notify(&mut self, event: Event<'static>) {
-        let _ = self.events.push_back(event);
-    }
-}
-
-/// What the sessions of a link share.
-pub(super) struct Stack<'x, P: Platform> {
-    pub(super) protection: &'x Protection<P::Crypto>,
-    pub(super) tls: &'x mut [P::Tls],
-    /// The TLS session that a renegotiation may use, if there is one.
-    pub(super) spare: Option<usize>,
-}
-
-/// What an input has led to, for the peer that owns the sessions.
-#[derive(Default)]
-pub(crate) struct Outcome {
-    /// A session has come to life: its peer's address and what was agreed.
-    pub(crate) connected: Option<(SocketAddr, Agreed)>,
-    /// The options string that the peer told.
-    pub(crate) peer_options: Option<String<OPTIONS_MAX>>,
-    /// The peer has said that it exits.
-    pub(crate) peer_left: bool,
-    /// The session can neither go on nor be replaced.
-    pub(crate) failed: bool,
-    /// A packet of the live session was accepted that nobody else can have made.
-    pub(crate) heard: bool,
-}
 
 pub(super) type Key<P> = DataKey<<P as Platform>::Crypto, <P as Platform>::ReplayBits>;
 
@@ -114,7 +60,7 @@ pub(super) struct Session<P: Platform> {
     /// With a tls-crypt-v2 server key: what this one client's packets are wrapped with.
     own_protection: Option<Protection<P::Crypto>>,
     /// With a tls-crypt-v2 client key: the server wants to see it again.
-    resend_key: bool,
+    pub(super) resend_key: bool,
     /// Wraps everything from the second key on.
     pub(super) dynamic: Option<(Wrapping<P::Crypto>, Guard)>,
     pub(super) agreed: Option<Agreed>,
@@ -125,7 +71,7 @@ pub(super) struct Session<P: Platform> {
     pub(super) next: Option<KeyState<P::ControlMemory>>,
     pub(super) lame_duck: Option<Key<P>>,
     /// A repeated packet of a key that is gone; it is acknowledged all the same, or the peer repeats it for ever.
-    stray: Option<(KeyId, u32)>,
+    pub(super) stray: Option<(KeyId, u32)>,
 }
 
 impl<P: Platform> Session<P> {
@@ -163,6 +109,11 @@ impl<P: Platform> Session<P> {
         }
     }
 
+    /// The newest packet of this session that came with an id and a time.
+    pub(super) fn newest(&self) -> Option<(u32, u32)> {
+        self.guard.window.highest()
+    }
+
     /// Whether packets with this session id are of this session.
     pub(super) fn is_with(&self, peer: SessionId) -> bool {
         self.peer == Some(peer)
@@ -170,15 +121,20 @@ impl<P: Platform> Session<P> {
 
     /// Whether a hard reset of any peer may become the answer to ours: nobody has shown yet to know of it.
     pub(super) fn awaits_answer(&self) -> bool {
-        self.next.as_ref().is_some_and(|key| matches!(key.stage, Stage::Reset { .. })) && self.current.is_none()
+        self.next.as_ref().is_some_and(|key| !key.is_open()) && self.current.is_none()
     }
 
-    /// Until when its first negotiation goes before others, and whether the peer has answered our reset: without that
-    /// it may be a recording, and more recordings give it no more time.
-    pub(super) fn patience_ends(&self) -> Option<(Instant, bool)> {
+    /// Until when its first negotiation goes before those of newcomers: without an answer to our reset it may be a
+    /// recording, and more recordings give it no more time.
+    pub(super) fn patience_ends(&self) -> Option<Instant> {
         let key = self.next.as_ref()?;
-        let is_open = key.is_open();
-        Some((if is_open { key.heard } else { key.started } + PATIENCE, is_open))
+        Some(if key.is_open() { key.heard } else { key.started } + PATIENCE)
+    }
+
+    /// Whether a new key of the live session goes before its first one. Whoever asks for that is the peer, and still
+    /// has that session; this one may be anybody's until TLS has shown whose it is.
+    pub(super) fn gives_way(&self, now: Instant) -> bool {
+        self.identity.is_none() || self.patience_ends().is_none_or(|at| at <= now)
     }
 
     /// Sends its greeting there, now.
@@ -199,7 +155,8 @@ impl<P: Platform> Session<P> {
         self.keys().any(|key| key.tls == slot)
     }
 
-    fn keys(&self) -> impl Iterator<Item = &KeyState<P::ControlMemory>> {
+    /// Those with a control channel.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &KeyState<P::ControlMemory>> {
         self.next.iter().chain(self.current.as_ref().map(|current| &current.control))
     }
 
@@ -272,13 +229,30 @@ impl<P: Platform> Session<P> {
         }
     }
 
-    /// The latest key that the peer is known to have, for the time after this session.
-    pub(super) fn into_data_key(self) -> Option<Key<P>> {
-        self.current.map(|current| current.data).filter(|key| key.confirmed).or(self.lame_duck)
+    /// Whether the peer is known to have one of [`Session::into_data_keys`].
+    pub(super) fn has_confirmed_key(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.data.confirmed) || self.lame_duck.is_some()
+    }
+
+    /// Its keys, the newest first, for the time after it.
+    pub(super) fn into_data_keys(self) -> impl Iterator<Item = Key<P>> {
+        self.current.map(|current| current.data).into_iter().chain(self.lame_duck)
     }
 
     pub(super) fn protection<'a>(&'a self, shared: &'a Protection<P::Crypto>) -> &'a Protection<P::Crypto> {
         self.own_protection.as_ref().unwrap_or(shared)
+    }
+
+    /// What packets of a key are wrapped with, and their packet ids.
+    pub(super) fn wrapping<'a>(
+        &'a mut self,
+        shared: &'a Protection<P::Crypto>,
+        id: KeyId,
+    ) -> Option<(&'a Wrapping<P::Crypto>, &'a mut Guard)> {
+        match &mut self.dynamic {
+            Some((wrapping, guard)) if id != KeyId::FIRST => Some((wrapping, guard)),
+            _ => Some((self.own_protection.as_ref().unwrap_or(shared).wrapping()?, &mut self.guard)),
+        }
     }
 
     /// Handles a packet of this session.
@@ -294,13 +268,7 @@ impl<P: Platform> Session<P> {
         if from != self.address && !self.protection(stack.protection).is_authentic() {
             return Err(Discard::Source);
         }
-        let (wrapping, guard) = match &mut self.dynamic {
-            Some((wrapping, guard)) if head.key_id != KeyId::FIRST => (&*wrapping, guard),
-            _ => {
-                let protection = self.own_protection.as_ref().unwrap_or(stack.protection);
-                (protection.wrapping().ok_or(Discard::NotReady)?, &mut self.guard)
-            }
-        };
+        let (wrapping, guard) = self.wrapping(stack.protection, head.key_id).ok_or(Discard::NotReady)?;
         let opened = wrapping.open(datagram)?;
         guard.accept(opened.packet_id, cx.now)?;
         let is_authentic = opened.packet_id.is_some();
@@ -343,7 +311,7 @@ impl<P: Platform> Session<P> {
         key.reliability.acked(&message.acks);
         let mut news = key.reliability.under_way() < under_way;
         // Who has not seen our reset yet may be anybody, at anybody's address: TLS does not listen to that.
-        let is_known = !is_first || key.reliability.is_all_acked() || !matches!(key.stage, Stage::Reset { .. });
+        let is_known = !is_first || key.reliability.is_all_acked() || key.is_open();
         if !is_known && message.id.is_some_and(|id| id > 0) {
             return Err(Discard::UnknownSession);
         }
@@ -431,38 +399,6 @@ impl<P: Platform> Session<P> {
         self.flush(cx, stack, negotiates && self.next.is_some());
     }
 
-    /// Takes what one key's TLS has to send, as far as there is room.
-    fn flush(&mut self, cx: &Context<'_, P>, stack: &mut Stack<'_, P>, negotiates: bool) {
-        let Some((slot, id)) = self.key(negotiates).map(|key| (key.tls, key.id)) else { return };
-        let Some(session) = stack.tls.get_mut(slot) else { return };
-        let v6 = self.address.is_ipv6();
-        let protection = self.own_protection.as_ref().unwrap_or(stack.protection);
-        let overhead = match &self.dynamic {
-            Some((wrapping, _)) if id != KeyId::FIRST => wrapping.overhead(),
-            _ => protection.overhead(),
-        };
-        let limit = |wkc: usize| {
-            let outer = if v6 { 48 } else { 28 };
-            usize::from(cx.config.tls.max_packet_size)
-                .saturating_sub(outer)
-                .saturating_sub(PLAIN_OVERHEAD)
-                .saturating_sub(overhead)
-                .saturating_sub(wkc)
-                .max(PAYLOAD_MIN)
-        };
-        let resend_key = core::mem::take(&mut self.resend_key);
-        let wkc = if resend_key { protection.client_key().map_or(0, <[u8]>::len) } else { 0 };
-        let key =
-            if negotiates { self.next.as_mut() } else { self.current.as_mut().map(|current| &mut current.control) };
-        let Some(key) = key else { return };
-        if key.is_open() && resend_key && wkc > 0 {
-            key.flush_one(session, limit(wkc), Opcode::ControlWkc);
-        } else {
-            self.resend_key = resend_key;
-        }
-        key.flush(session, limit(0));
-    }
-
     pub(super) fn key(&mut self, negotiates: bool) -> Option<&mut KeyState<P::ControlMemory>> {
         if negotiates { self.next.as_mut() } else { self.current.as_mut().map(|current| &mut current.control) }
     }
@@ -473,85 +409,6 @@ impl<P: Platform> Session<P> {
         if let Some(key) = self.key(negotiates) {
             key.fail(now);
         }
-    }
-
-    /// Writes the next control packet that is due into `out` and says where in it the datagram lies.
-    pub(super) fn next_datagram(
-        &mut self,
-        now: Instant,
-        unix_now: u64,
-        shared: &Protection<P::Crypto>,
-        out: &mut [u8],
-    ) -> Option<core::ops::Range<usize>> {
-        if let Some(current) = &mut self.current {
-            current.confirm(now);
-        }
-        let (mut opcode, mut id, mut len) = (Opcode::Ack, None, 0);
-        let mut acks = Vec::<u32, 8>::new();
-        let mut key_id = None;
-        let control = self.current.as_mut().map(|current| &mut current.control);
-        for key in self.next.as_mut().into_iter().chain(control) {
-            if let Some(outgoing) = key.reliability.due(now) {
-                let payload = out.get_mut(HEADROOM..)?.get_mut(..outgoing.payload.len())?;
-                payload.copy_from_slice(outgoing.payload);
-                (opcode, id, len) = (outgoing.opcode, Some(outgoing.id), outgoing.payload.len());
-                // A client's greeting is for any server: an acknowledgement of what another one may have forged
-                // would make it worthless. It follows on its own.
-                if !matches!(opcode, Opcode::HardResetClientV2 | Opcode::HardResetClientV3) {
-                    acks = key.reliability.take_acks(ACKS_WITH_PAYLOAD);
-                }
-            } else if key.reliability.has_pending_acks() && self.peer.is_some() {
-                acks = key.reliability.take_acks(ACKS_ALONE);
-            } else {
-                continue;
-            }
-            key_id = Some(key.id);
-            break;
-        }
-        if key_id.is_none()
-            && let Some((stray, id)) = self.stray.take()
-        {
-            key_id = Some(stray);
-            let _ = acks.push(id);
-        }
-        let head = Head { opcode, key_id: key_id? };
-        let mut packet = PacketBuf::new(out, HEADROOM, len)?;
-        control::write_header(&mut packet, &acks, self.peer, id)?;
-        let protection = self.own_protection.as_ref().unwrap_or(shared);
-        let (wrapping, guard) = match &mut self.dynamic {
-            Some((wrapping, guard)) if head.key_id != KeyId::FIRST => (&*wrapping, guard),
-            _ => (protection.wrapping()?, &mut self.guard),
-        };
-        let unix_now = u32::try_from(unix_now).unwrap_or(u32::MAX);
-        wrapping.seal(&mut guard.ids, unix_now, head, self.own, &mut packet)?;
-        if matches!(opcode, Opcode::HardResetClientV3 | Opcode::ControlWkc)
-            && let Some(key) = protection.client_key()
-        {
-            packet.append(key.len())?.copy_from_slice(key);
-        }
-        Some(packet.range())
-    }
-
-    /// Whether [`Session::next_datagram`] has something.
-    pub(super) fn has_output(&self, now: Instant) -> bool {
-        let control = self.current.as_ref().map(|current| &current.control);
-        self.stray.is_some()
-            || self.next.iter().chain(control).any(|key| {
-                (key.reliability.has_pending_acks() && self.peer.is_some())
-                    || key.reliability.next_due().is_some_and(|at| at <= now)
-            })
-    }
-
-    /// Tells the peer that this end exits, if that was agreed on. True if it was told.
-    pub(super) fn say_exit(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>) -> bool {
-        let Some(current) = self.current.as_ref().filter(|_| self.agreed.is_some_and(|agreed| agreed.exit_message))
-        else {
-            return false;
-        };
-        let Some(session) = stack.tls.get_mut(current.control.tls) else { return false };
-        let told = session.write_plain(text::EXIT) > 0;
-        self.advance(cx, stack, false);
-        told
     }
 }
 

@@ -9,9 +9,12 @@
 use core::net::SocketAddr;
 use core::ops::Range;
 
+use heapless::Vec;
+
+use crate::control::context::{Context, Stack};
 use crate::control::key_state::Stage;
 use crate::control::protection::Protection;
-use crate::control::session::{Context, Current, Session, Stack, seconds};
+use crate::control::session::{Current, Key, Session, seconds};
 use crate::control::wrapping;
 use crate::data::DataKey;
 use crate::error::{Discard, NotReady};
@@ -30,8 +33,6 @@ const NO_PEER_ID: u32 = 0x00ff_ffff;
 /// A live session is replaced this often at most: a forged greeting is enough to make two ends begin another one.
 const SESSION_INTERVAL: Duration = Duration::from_secs(2);
 
-type Key<P> = DataKey<<P as Platform>::Crypto, <P as Platform>::ReplayBits>;
-
 /// The control channel of one link.
 pub struct TlsLink<P: Platform> {
     role: Role,
@@ -39,8 +40,9 @@ pub struct TlsLink<P: Platform> {
     tls: P::TlsSessions,
     active: Option<Session<P>>,
     pending: Option<Session<P>>,
-    /// Opens what is still under way from the session before.
-    old: Option<Key<P>>,
+    /// Open what is still under way from the session before: its latest key, which the peer may not have, or may get
+    /// only now, and the one before that.
+    old: Vec<Key<P>, 2>,
     /// When the next own session is begun although one is live.
     retry: Option<Instant>,
 }
@@ -48,7 +50,7 @@ pub struct TlsLink<P: Platform> {
 impl<P: Platform> TlsLink<P> {
     /// Sessions that are not started yet.
     pub(crate) fn new(role: Role, protection: Protection<P::Crypto>, tls: P::TlsSessions) -> Self {
-        Self { role, protection, tls, active: None, pending: None, old: None, retry: None }
+        Self { role, protection, tls, active: None, pending: None, old: Vec::new(), retry: None }
     }
 
     /// The role in the handshake.
@@ -58,7 +60,8 @@ impl<P: Platform> TlsLink<P> {
 
     /// Forgets every session and its keys.
     pub(crate) fn stop(&mut self) {
-        (self.active, self.pending, self.old, self.retry) = (None, None, None, None);
+        (self.active, self.pending, self.retry) = (None, None, None);
+        self.old.clear();
         for session in self.tls.as_mut() {
             session.stop();
         }
@@ -88,6 +91,7 @@ impl<P: Platform> TlsLink<P> {
         let slot = self.free_tls()?;
         let session = self.tls.as_mut().get_mut(slot)?;
         if let Err(failure) = session.start(self.role, cx.unix_now) {
+            session.stop();
             cx.notify(Event::TlsFailed(failure));
             cx.outcome.failed |= self.active.is_none();
             return None;
@@ -96,28 +100,51 @@ impl<P: Platform> TlsLink<P> {
         self.pending.as_mut()
     }
 
-    /// A TLS session that nobody uses; one of a dead negotiation is cleared first.
-    fn free_tls(&mut self) -> Option<usize> {
-        let used =
-            |slot: usize| [&self.active, &self.pending].into_iter().flatten().any(|session| session.uses_tls(slot));
-        let slot = (0..self.tls.as_mut().len()).find(|slot| !used(*slot))?;
-        self.tls.as_mut().get_mut(slot)?.stop();
-        Some(slot)
+    fn sessions(&self) -> impl Iterator<Item = &Session<P>> {
+        self.active.iter().chain(&self.pending)
     }
 
-    /// The TLS session for a renegotiation: a free one, or that of somebody who is still to prove himself and does not.
+    /// The TLS sessions that keys use, as bits.
+    fn used_tls(&self) -> u32 {
+        self.sessions().flat_map(Session::keys).fold(0, |used, key| used | bit(key.tls))
+    }
+
+    /// A TLS session that nobody uses.
+    fn free_tls(&mut self) -> Option<usize> {
+        let used = self.used_tls();
+        (0..self.tls.as_mut().len()).find(|slot| bit(*slot) & !used != 0)
+    }
+
+    /// Does something, and wipes the TLS sessions that nobody uses after it.
+    fn and_wipe<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.used_tls();
+        let result = work(self);
+        let unused = before & !self.used_tls();
+        if unused != 0 {
+            for (_, session) in self.tls.as_mut().iter_mut().enumerate().filter(|(slot, _)| bit(*slot) & unused != 0) {
+                session.stop();
+            }
+        }
+        result
+    }
+
+    /// The TLS session for a renegotiation: a free one, or that of a pending session that gives way.
     fn spare_tls(&mut self, now: Instant) -> Option<usize> {
         let free = self.free_tls();
-        let gives_way = |pending: &&Session<P>| {
-            !pending.ours && pending.patience_ends().is_none_or(|(at, is_open)| at <= now || !is_open)
-        };
-        free.or_else(|| self.pending.as_ref().filter(gives_way)?.next.as_ref().map(|key| key.tls))
+        free.or_else(|| {
+            self.pending.as_ref().filter(|pending| pending.gives_way(now))?.next.as_ref().map(|key| key.tls)
+        })
     }
 
     /// Forgets the pending session if a renegotiation has taken its TLS session.
     fn clear_displaced(&mut self) {
         let slot = self.active.as_ref().and_then(|active| active.next.as_ref()).map(|key| key.tls);
         self.pending.take_if(|pending| slot.is_some_and(|slot| pending.uses_tls(slot)));
+    }
+
+    /// Whether the live session negotiates a new key.
+    fn is_renegotiating(&self) -> bool {
+        self.active.as_ref().is_some_and(|active| active.next.is_some())
     }
 
     /// Handles a control packet.
@@ -130,6 +157,10 @@ impl<P: Platform> TlsLink<P> {
         from: SocketAddr,
         datagram: &mut [u8],
     ) -> Result<(), Discard> {
+        self.and_wipe(|link| link.control(cx, from, datagram))
+    }
+
+    fn control(&mut self, cx: &mut Context<'_, P>, from: SocketAddr, datagram: &mut [u8]) -> Result<(), Discard> {
         let (head, sid) = wrapping::peek(datagram).ok_or(Discard::TooShort)?;
         match (head.opcode, self.role) {
             (Opcode::HardResetClientV1 | Opcode::HardResetServerV1, _)
@@ -143,6 +174,7 @@ impl<P: Platform> TlsLink<P> {
             return Err(Discard::ControlMalformed);
         }
         let spare = self.spare_tls(cx.now);
+        let was_renegotiating = self.is_renegotiating();
         let known = [&mut self.pending, &mut self.active].into_iter().flatten().find(|session| session.is_with(sid));
         if let Some(session) = known {
             let datagram = match head.opcode {
@@ -152,6 +184,10 @@ impl<P: Platform> TlsLink<P> {
             let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare };
             session.handle(cx, stack, from, head, datagram)?;
             self.clear_displaced();
+            if was_renegotiating && !self.is_renegotiating() {
+                // A new key is as good as a new session.
+                self.retry = None;
+            }
             self.promote(cx);
         } else {
             self.newcomer(cx, from, head, sid, datagram)?;
@@ -179,7 +215,7 @@ impl<P: Platform> TlsLink<P> {
             _ if awaited.is_none() && self.active.is_some() && cx.config.tls.single_session => {
                 return Err(Discard::SingleSession);
             }
-            Some(pending) if awaited.is_none() && pending.patience_ends().is_some_and(|(at, _)| cx.now < at) => {
+            Some(pending) if awaited.is_none() && pending.patience_ends().is_some_and(|at| cx.now < at) => {
                 return Err(Discard::Busy);
             }
             None if self.active.as_ref().is_some_and(|active| active.is_younger(SESSION_INTERVAL, cx.now)) => {
@@ -221,36 +257,52 @@ impl<P: Platform> TlsLink<P> {
         if !self.pending.as_ref().is_some_and(Session::is_live) {
             return;
         }
-        let before = core::mem::replace(&mut self.active, self.pending.take());
-        let expires = cx.now + seconds(cx.config.tls.tran_window);
-        if let Some(key) = before.and_then(Session::into_data_key) {
-            self.old = Some(DataKey { expires: Some(expires), ..key });
+        // In place: both hold the memory for their packets.
+        core::mem::swap(&mut self.active, &mut self.pending);
+        if let Some(before) = self.pending.take() {
+            let expires = Some(cx.now + seconds(cx.config.tls.tran_window));
+            // One that the peer is known to have is always kept: something must be sent with.
+            self.old.retain(|key| key.confirmed && !before.has_confirmed_key());
+            self.old.truncate(1);
+            self.old.extend(before.into_data_keys().map(|key| DataKey { expires, ..key }));
         }
         self.retry = None;
+        self.protection.remember(self.active.as_ref().and_then(Session::newest));
+    }
+
+    /// With `replay-persist`, the newest control packet as the last session that came to life began: its id and time.
+    pub(crate) fn replay_state(&self) -> Option<(u32, u32)> {
+        self.protection.seen()
+    }
+
+    /// Control packets up to this one are replays.
+    pub(crate) fn preset_replay(&mut self, id: u32, time: u32) {
+        self.protection.remember(Some((id, time)));
     }
 
     /// Does what has become due, and begins renegotiations.
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_, P>) {
+        self.and_wipe(|link| link.time_has_passed(cx));
+    }
+
+    fn time_has_passed(&mut self, cx: &mut Context<'_, P>) {
         let (now, config) = (cx.now, cx.config);
         let window = seconds(config.tls.hand_window);
-        if self.old.as_ref().is_some_and(|key| key.expires.is_some_and(|at| at <= now)) {
-            self.old = None;
-        }
+        let is_over = |key: &Key<P>| key.expires.is_some_and(|at| at <= now);
+        self.old.retain(|key| !is_over(key));
         if let Some(pending) = self.pending.take_if(|pending| pending.deadline(window).is_some_and(|at| at <= now)) {
             pending.report_timeout(cx);
             match (&self.active, pending.ours) {
                 (None, true) => cx.outcome.failed = true,
-                (None, false) if !config.remotes.is_empty() => cx.outcome.failed = true,
+                (None, false) if !config.remotes.is_empty() || config.tls.tls_exit => cx.outcome.failed = true,
                 // Whatever refused it will refuse it again for a while.
                 (Some(_), true) => self.retry = Some(now + window),
                 _ => {}
             }
         }
         let Some(active) = &mut self.active else { return };
-        if active.lame_duck.as_ref().is_some_and(|key| key.expires.is_some_and(|at| at <= now)) {
-            active.lame_duck = None;
-        }
-        if active.current.as_ref().is_some_and(|current| current.data.expires.is_some_and(|at| at <= now)) {
+        active.lame_duck.take_if(|key| is_over(key));
+        if active.current.as_ref().is_some_and(|current| is_over(&current.data)) {
             cx.outcome.failed = true;
             return;
         }
@@ -273,8 +325,8 @@ impl<P: Platform> TlsLink<P> {
         }
         let address = active.address;
         if self.next_session().is_some_and(|at| at <= now) {
-            // A tls-crypt-v2 server cannot begin one; the time-out of the key ends the link then.
-            self.retry = self.protection.is_v2_server().then(|| now + window);
+            // A tls-crypt-v2 server cannot begin one, and a new key may take the place of this one, and come to nothing.
+            self.retry = Some(now + window);
             self.begin(cx, address);
         } else if self.renegotiation().is_some_and(|at| at <= now) {
             let spare = self.spare_tls(now);
@@ -300,7 +352,7 @@ impl<P: Platform> TlsLink<P> {
         let not_before = match &self.pending {
             _ if self.retry.is_some() => return None,
             Some(pending) if pending.ours => return None,
-            Some(pending) => pending.patience_ends().map(|(at, _)| at),
+            Some(pending) => pending.patience_ends(),
             None => None,
         };
         let active = self.active.as_ref().filter(|active| active.next.is_none())?;
@@ -313,11 +365,10 @@ impl<P: Platform> TlsLink<P> {
     /// The next time at which [`TlsLink::handle_timeout`] or [`TlsLink::next_datagram`] has work.
     pub(crate) fn deadline(&self, config: &LinkConfig<'_>) -> Option<Instant> {
         let window = seconds(config.tls.hand_window);
-        let sessions = [&self.active, &self.pending].into_iter().flatten();
         let expiry = |key: &Key<P>| key.expires;
-        sessions
+        self.sessions()
             .filter_map(|session| session.next_deadline(window))
-            .chain(self.old.as_ref().and_then(expiry))
+            .chain(self.old.iter().filter_map(expiry))
             .chain(self.renegotiation())
             .chain(self.next_session())
             .min()
@@ -340,8 +391,7 @@ impl<P: Platform> TlsLink<P> {
 
     /// Whether there is something to send or to do now.
     pub(crate) fn has_output(&self, now: Instant) -> bool {
-        [&self.active, &self.pending].into_iter().flatten().any(|session| session.has_output(now))
-            || self.renegotiation().is_some_and(|at| at <= now)
+        self.sessions().any(|session| session.has_output(now)) || self.renegotiation().is_some_and(|at| at <= now)
     }
 
     /// Opens a data packet in place. Also says whether it is of the live session, and not of the one before.
@@ -361,9 +411,12 @@ impl<P: Platform> TlsLink<P> {
             None => (None, None),
         };
         let newest = current.as_mut().map(|current| &mut current.data);
-        let (key, is_live) = [(newest, true), (lame_duck, true), (self.old.as_mut(), false)]
+        let (key, is_live) = newest
             .into_iter()
-            .find_map(|(key, is_live)| Some((key.filter(|key| key.matches(key_id, peer_id))?, is_live)))
+            .chain(lame_duck)
+            .map(|key| (key, true))
+            .chain(self.old.iter_mut().map(|key| (key, false)))
+            .find(|(key, _)| key.matches(key_id, peer_id))
             .ok_or(Discard::UnknownKey(key_id))?;
         let payload = key.opener.open(now, datagram)?;
         key.in_use = true;
@@ -399,7 +452,7 @@ impl<P: Platform> TlsLink<P> {
             Some(old) if !confirmed || (!in_use && !settled(&current.data) && settled(old)) => old,
             _ if confirmed => &mut current.data,
             // A session has just taken over from another one.
-            _ => self.old.as_mut().ok_or(NotReady::Negotiating)?,
+            _ => self.old.iter_mut().find(|key| key.confirmed).ok_or(NotReady::Negotiating)?,
         };
         let bytes = packet.len();
         key.sealer.seal(unix_now, rng, packet)?;
@@ -420,11 +473,22 @@ impl<P: Platform> TlsLink<P> {
         Some(&mut self.active.as_mut()?.current.as_mut()?.data)
     }
 
+    /// All TLS sessions.
+    #[cfg(test)]
+    pub(crate) fn tls(&mut self) -> &mut [P::Tls] {
+        self.tls.as_mut()
+    }
+
     /// Tells the peer that this end exits, by the control channel if that was agreed on. True if it was told.
     pub(crate) fn say_exit(&mut self, cx: &mut Context<'_, P>) -> bool {
         let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare: None };
         self.active.as_mut().is_some_and(|active| active.say_exit(cx, stack))
     }
+}
+
+/// What stands for a TLS session among others; none if there are too many.
+fn bit(slot: usize) -> u32 {
+    u32::try_from(slot).ok().and_then(|slot| 1_u32.checked_shl(slot)).unwrap_or(0)
 }
 
 /// How long an established key goes on being used for sending beside its successor.

@@ -138,6 +138,7 @@ mod tests {
         assert_eq!(verdict("xyzzy"), "word 0: there is no option 'xyzzy'; --help lists all options");
         assert!(verdict("no-iv").starts_with("word 0: option 'no-iv' was removed from openvpn: leave it out"));
         assert!(verdict("client").starts_with("word 0: option 'client' is not supported yet"));
+        assert!(verdict("pull").contains("write 'tls-client' and 'ifconfig'"));
         assert_eq!(
             verdict("ifconfig 1.1.1.1"),
             "word 0: 'ifconfig' with 1 argument; write 'ifconfig local remote|netmask'"

@@ -92,6 +92,11 @@ impl fmt::Display for ConfigError<'_> {
                 write!(f, "there is no option '{option}'; --help lists all options")
             }
             Problem::Removed { instead } => write!(f, "option '{option}' was removed from openvpn: {instead}"),
+            Problem::NotYet if *option == "client" || *option == "pull" => write!(
+                f,
+                "option '{option}' is not supported yet; on a link between two gateways write 'tls-client' and 'ifconfig' \
+                 in its place"
+            ),
             Problem::NotYet => write!(
                 f,
                 "option '{option}' is not supported yet; leave it out, or write 'ignore-unknown-option {option}' above \

@@ -4,7 +4,9 @@
 mod half_a_renegotiation;
 mod late_client;
 mod relayed_packet;
+mod replay_persist;
 mod two_lifetimes;
+mod unproven_session;
 mod wear;
 
 use std::boxed::Box;
@@ -14,8 +16,10 @@ use std::vec::Vec;
 use std::{format, vec};
 
 use super::*;
+use crate::control::Protection;
 use crate::crypto::{Rng, RustCrypto};
 use crate::tls::{ExportUnsupported, Inside, Role, TlsFailure, TlsProgress, TlsSession};
+use crate::wire::opcode::Opcode;
 use crate::x509::PeerVerified;
 
 const UNIX: u64 = 1_800_000_000;
@@ -31,6 +35,7 @@ struct Toy {
     secret: u8,
     verified: PeerVerified,
     established: bool,
+    accepted: bool,
 }
 
 impl Toy {
@@ -43,6 +48,7 @@ impl Toy {
             secret: 0,
             verified: PeerVerified::for_test("CN=toy"),
             established: false,
+            accepted: false,
         }
     }
 }
@@ -116,6 +122,10 @@ impl TlsSession for Toy {
         Ok(TlsProgress::Established(&self.verified))
     }
 
+    fn accept(&mut self) {
+        self.accepted = true;
+    }
+
     fn export(&self, label: &str, out: &mut [u8]) -> Result<(), ExportUnsupported> {
         out.fill(label.len() as u8);
         Ok(())
@@ -133,7 +143,7 @@ impl Platform for Test {
     type Rng = Dice;
     type ReplayBits = [u64; 1];
     type Tls = Toy;
-    type TlsSessions = [Toy; 3];
+    type TlsSessions = Vec<Toy>;
     type ControlMemory = [u8; 8 * control::CELL];
     const CONTROL_MEMORY: Self::ControlMemory = [0; 8 * control::CELL];
 }
@@ -160,6 +170,11 @@ struct End {
 
 impl End {
     fn new(number: u8, lines: &str, now: Instant) -> Self {
+        Self::with_sessions(3, number, lines, now)
+    }
+
+    /// An end that has room for so many TLS sessions.
+    fn with_sessions(sessions: usize, number: u8, lines: &str, now: Instant) -> Self {
         let text = format!("dev tun\nifconfig 10.9.0.{number} 10.9.0.{}\n", 3 - number);
         let mut config = LinkConfig::default();
         let mut checker = crate::options::Checker::new();
@@ -175,7 +190,7 @@ impl End {
             config.tls.reneg_sec = 20;
         }
         let config = Box::leak(Box::new(config));
-        let sessions = [Toy::new(), Toy::new(), Toy::new()];
+        let sessions = (0..sessions).map(|_| Toy::new()).collect();
         let keys = Keys::Tls { protection: Protection::new(config, role).unwrap(), sessions };
         let mut peer = Box::new(Peer::new(config, keys, Dice(number.into()), now, UNIX).unwrap());
         let remote = SocketAddr::from(([192, 0, 2, 3 - number], 1194));
@@ -221,12 +236,12 @@ impl Pair {
                 match end.peer.poll_output(self.now, &mut out) {
                     Output::Transmit(sealed) => {
                         end.sent += 1;
-                        assert_eq!(sealed.to, SocketAddr::from(([192, 0, 2, 2 - number as u8], 1194)));
+                        let is_for_peer = sealed.to == SocketAddr::from(([192, 0, 2, 2 - number as u8], 1194));
                         let max = usize::from(LinkConfig::default().tls.max_packet_size) - 28;
                         assert!(sealed.datagram.len() <= max, "{} bytes", sealed.datagram.len());
                         let mut dice = [0];
                         self.dice.fill(&mut dice);
-                        if dice[0] >= self.loss && !(self.loses)(1 - number, sealed.datagram) {
+                        if is_for_peer && dice[0] >= self.loss && !(self.loses)(1 - number, sealed.datagram) {
                             self.wire.push((1 - number, end.address, sealed.datagram.to_vec()));
                         }
                     }
@@ -306,6 +321,10 @@ impl Pair {
         self.ends[end].said.iter().filter(|line| line.contains(what)).count()
     }
 
+    fn sessions(&mut self, end: usize) -> &[Toy] {
+        self.ends[end].peer.link.tls_mut().expect("a link with TLS").tls()
+    }
+
     fn send(&mut self, from: usize, text: &[u8]) -> Result<(), NotReady> {
         let mut buffer = vec![0; HEADROOM + text.len() + 1 + TAILROOM];
         buffer[HEADROOM] = 0x45;
@@ -352,6 +371,43 @@ fn renegotiations_lose_no_packet() {
     assert!(renegotiated >= 5, "{renegotiated}");
     assert_eq!([pair.ends[1].received.len(), pair.ends[0].received.len()], sent);
     assert!(pair.ends.iter().all(|end| end.ended.is_none()));
+}
+
+/// What the host knows about a peer counts when there is a key, and not when the peer has shown who it is.
+#[test]
+fn only_a_peer_that_has_a_key_is_accepted() {
+    for (ciphers, accepted) in [(["AES-256-GCM", "AES-256-GCM"], 1), (["AES-256-GCM", "AES-128-GCM"], 0)] {
+        let lines = ciphers.map(|cipher| format!("data-ciphers {cipher}\n"));
+        let mut pair = Pair::with(lines.each_ref().map(|lines| lines.as_str()));
+        pair.wait(500);
+        for end in [0, 1] {
+            assert_eq!(pair.count(end, "Control Channel"), 1);
+            assert_eq!(pair.count(end, "Data Channel"), accepted, "{:#?}", pair.said());
+            assert_eq!(pair.sessions(end).iter().filter(|session| session.accepted).count(), accepted);
+        }
+    }
+}
+
+#[test]
+fn what_no_key_needs_is_wiped() {
+    let mut pair = Pair::with(["reneg-sec 4\n", "reneg-sec 0\nhand-window 2\n"]);
+    let live = |pair: &mut Pair, end: usize| {
+        pair.sessions(end).iter().filter(|session| session.established || session.received > 0).count()
+    };
+    pair.run(1);
+    assert_eq!(pair.count(0, "key 0"), 1);
+    assert_eq!([live(&mut pair, 0), live(&mut pair, 1)], [1, 1]);
+    pair.run(5);
+    assert_eq!(pair.count(0, "key 1"), 1);
+    assert_eq!([live(&mut pair, 0), live(&mut pair, 1)], [1, 1], "that of the key before");
+    // The server hears one piece of the next handshake.
+    pair.loses = |to, datagram| to == 0 && datagram[0] == (Opcode::Control as u8) << 3 | 2;
+    pair.wait(3_500);
+    assert_eq!(live(&mut pair, 1), 2);
+    pair.loses = |_, _| true;
+    pair.wait(2_000);
+    assert_eq!(pair.count(1, "key negotiation failed"), 1, "{:#?}", pair.said());
+    assert_eq!(live(&mut pair, 1), 1, "that of a negotiation that has failed");
 }
 
 #[test]

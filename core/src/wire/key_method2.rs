@@ -95,31 +95,32 @@ impl<'a> KeyMessage<'a> {
     }
 
     /// Writes our own message as the end with this `role`; returns its length in bytes. `None` if it does not fit,
-    /// if the options string is too long or empty, or if a text has a NUL in it.
+    /// if the options string is too long or empty, or if a text has a NUL in it. Nothing is cut off.
     pub fn write(
         source: &KeySource,
         role: Role,
-        options: &str,
-        username: &str,
-        password: &str,
-        peer_info: &str,
+        options: impl fmt::Display,
+        username: impl fmt::Display,
+        password: impl fmt::Display,
+        peer_info: impl fmt::Display,
         out: &mut [u8],
     ) -> Option<usize> {
-        if options.is_empty() || options.len() >= OPTIONS_MAX {
+        let mut writer = Writer { out, len: 0 };
+        writer.put(&[0, 0, 0, 0, METHOD])?;
+        if role == Role::Client {
+            writer.put(&source.pre_master)?;
+        }
+        writer.put(&source.random1)?;
+        writer.put(&source.random2)?;
+        let options_len = writer.put_text(&options)?;
+        if options_len == 0 || options_len >= OPTIONS_MAX {
             return None;
         }
-        let capacity = out.len();
-        let mut rest = out;
-        put(&mut rest, &[0, 0, 0, 0, METHOD])?;
-        if role == Role::Client {
-            put(&mut rest, &source.pre_master)?;
+        let texts: [&dyn fmt::Display; 3] = [&username, &password, &peer_info];
+        for text in texts {
+            writer.put_text(text)?;
         }
-        put(&mut rest, &source.random1)?;
-        put(&mut rest, &source.random2)?;
-        for text in [options, username, password, peer_info] {
-            put_text(&mut rest, text)?;
-        }
-        capacity.checked_sub(rest.len())
+        Some(writer.len)
     }
 }
 
@@ -177,22 +178,39 @@ fn take_last_text<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], KeyMessageError> 
     if rest.is_empty() { Ok(&[]) } else { take_text(rest) }
 }
 
-fn put(rest: &mut &mut [u8], bytes: &[u8]) -> Option<()> {
-    rest.split_off_mut(..bytes.len())?.copy_from_slice(bytes);
-    Some(())
+/// A message as far as it is written.
+struct Writer<'o> {
+    out: &'o mut [u8],
+    len: usize,
 }
 
-fn put_text(rest: &mut &mut [u8], text: &str) -> Option<()> {
-    if text.is_empty() {
-        return put(rest, &[0, 0]);
+impl Writer<'_> {
+    fn put(&mut self, bytes: &[u8]) -> Option<()> {
+        let end = self.len.checked_add(bytes.len())?;
+        self.out.get_mut(self.len..end)?.copy_from_slice(bytes);
+        self.len = end;
+        Some(())
     }
-    if text.contains('\0') {
-        return None;
+
+    /// Returns the length of the text without its NUL.
+    fn put_text(&mut self, text: &dyn fmt::Display) -> Option<usize> {
+        let start = self.len;
+        self.put(&[0, 0])?;
+        fmt::write(self, format_args!("{text}")).ok()?;
+        let len = self.len.checked_sub(start)?.checked_sub(2)?;
+        if len > 0 {
+            self.put(&[0])?;
+            let counted = u16::try_from(len.checked_add(1)?).ok()?;
+            self.out.get_mut(start..)?.first_chunk_mut().map(|field| *field = counted.to_be_bytes())?;
+        }
+        Some(len)
     }
-    let len = u16::try_from(text.len()).ok()?.checked_add(1)?;
-    put(rest, &len.to_be_bytes())?;
-    put(rest, text.as_bytes())?;
-    put(rest, &[0])
+}
+
+impl fmt::Write for Writer<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.contains('\0') { Err(fmt::Error) } else { self.put(text.as_bytes()).ok_or(fmt::Error) }
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use core::fmt;
 
 use heapless::String;
 
+use super::name::cut;
+
 /// Longest subject that is kept, in bytes; a longer one is cut off.
 pub const SUBJECT_MAX: usize = 256;
 /// Longest name of a certificate's user in bytes (protocol section 6.7).
@@ -71,8 +73,15 @@ pub struct Refusal {
     pub depth: u8,
     /// Why.
     pub reason: Reason,
-    /// Its subject.
+    /// Its subject, and what else helps to see why, as far as it fits.
     pub subject: String<SUBJECT_MAX>,
+}
+
+impl Refusal {
+    /// A refusal; of a `subject` that is too long the rest is left out.
+    pub fn new(depth: u8, reason: Reason, subject: impl fmt::Display) -> Self {
+        Self { depth, reason, subject: cut(subject) }
+    }
 }
 
 /// Why a certificate was refused. `Display` says what to do about it.
@@ -100,8 +109,10 @@ pub enum Reason {
     ExtendedKeyUsage,
     /// `verify-x509-name`.
     Name,
-    /// `peer-fingerprint` or `verify-hash`.
+    /// `peer-fingerprint`.
     Fingerprint,
+    /// `verify-hash`.
+    AuthorityFingerprint,
     /// `crl-verify`: it is revoked.
     Revoked,
     /// `crl-verify`: the list of revoked certificates is out of date.
@@ -137,7 +148,8 @@ impl fmt::Display for Reason {
                  demands"
             }
             Self::Name => "the name is not the one of 'verify-x509-name'",
-            Self::Fingerprint => "the fingerprint is not in 'peer-fingerprint' or 'verify-hash'",
+            Self::Fingerprint => "the fingerprint is not in 'peer-fingerprint'",
+            Self::AuthorityFingerprint => "the fingerprint of its authority is not in 'verify-hash'",
             Self::Revoked => "certificate revoked",
             Self::RevocationListExpired => "CRL has expired (replace the file of 'crl-verify')",
             Self::RevocationListUnusable => "CRL cannot be used (replace the file of 'crl-verify')",

@@ -96,16 +96,16 @@ impl Verifier<'_> {
         observer: &mut dyn Observer,
     ) -> Result<ChainVerified, Refusal> {
         let unreadable = if leaf.is_empty() { Reason::NoCertificate } else { Reason::Malformed };
-        let leaf = Certificate::parse(leaf).map_err(|_| Refusal {
-            depth: 0,
-            reason: unreadable,
-            subject: heapless::String::new(),
-        })?;
+        let leaf = Certificate::parse(leaf).map_err(|_| Refusal::new(0, unreadable, ""))?;
         let mut chain = Chain::new();
-        let user_name = self.find_and_check(leaf, &mut chain, intermediates, observer).map_err(|fault| Refusal {
-            depth: u8::try_from(fault.depth).unwrap_or(u8::MAX),
-            reason: fault.reason,
-            subject: cut(fault.subject),
+        let user_name = self.find_and_check(leaf, &mut chain, intermediates, observer).map_err(|fault| {
+            let Fault { depth, reason, subject } = fault;
+            let mut subject = cut(subject);
+            if depth == 0 {
+                // What does not fit is left out.
+                let _ = self.rules.explain(reason, &leaf, self.unix_now, &mut subject);
+            }
+            Refusal { depth: u8::try_from(depth).unwrap_or(u8::MAX), reason, subject }
         })?;
         Ok(ChainVerified::new(cut(leaf.subject()), user_name, leaf.sha256()))
     }

@@ -250,7 +250,8 @@ fn the_hosts_part_of_a_tls_link() {
     directory.write("home.conf", format!("{unverified}askpass\nauth-nocache\ndh dh.pem"));
     let sources = directory.load(&["home.conf"]).unwrap();
     let Loaded { host, warnings, notes, .. } = sources.parse().unwrap();
-    assert_eq!((host.askpass, notes.len()), (Some(None), 2));
+    assert_eq!((host.askpass, notes.len()), (Some(None), 3), "auth-nocache, dh, and a control channel without a key");
+    assert!(notes.iter().any(|note| note.starts_with("NOTE: without 'tls-crypt'")));
     assert!(warnings[0].starts_with("WARNING: No server certificate verification method has been enabled."));
     let sources = directory.load(&["--config", "home.conf", "--askpass", "p", "--tls-verify", "/v 1"]).unwrap();
     let Loaded { host, warnings, .. } = sources.parse().unwrap();

@@ -127,7 +127,9 @@ pub(super) fn other_end(link: &StaticLink<'_>, credentials: &Credentials) -> Zer
 fn head(link: &StaticLink<'_>, own: &str, other: &str) -> String {
     let head = format!(
         "{own}: one end of a TLS link with {other}, written by 'longcable migrate' from the static-key config of \
-         {}.\nThe private key of {own} is in it: nobody else may read this file.\n\n{}\n{}",
+         {}.\nIt was run at {} only: that makes the files of both ends. The private key of {own} is in this one: nobody\n\
+         else may read it.\n\n{}\n{}",
+        link.here,
         link.here,
         link.roles(),
         link.steps()

@@ -12,7 +12,7 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, 
 
 use super::algorithms::{handshake_schemes, verify_handshake};
 use super::trust::Trust;
-use super::verify_script::PeerVariables;
+use super::verify_script::{PeerVariables, Seen};
 
 /// The verifier of one session.
 #[derive(Debug)]
@@ -26,8 +26,9 @@ pub(super) struct PeerCheck {
 #[derive(Debug)]
 enum CheckResult {
     Nothing,
-    Chain(ChainVerified, PeerVariables),
+    Chain(ChainVerified, Vec<Seen>),
     Peer(PeerVerified, PeerVariables),
+    Taken(PeerVariables),
     Refused(Refusal),
 }
 
@@ -38,12 +39,20 @@ impl PeerCheck {
 
     /// The peer, if chain and signature have been verified.
     pub(super) fn take_peer(&self) -> Option<PeerVerified> {
-        match std::mem::replace(&mut *self.result(), CheckResult::Nothing) {
+        let mut result = self.result();
+        match std::mem::replace(&mut *result, CheckResult::Nothing) {
             CheckResult::Peer(peer, variables) => {
-                self.trust.set_variables(variables);
+                *result = CheckResult::Taken(variables);
                 Some(peer)
             }
             _ => None,
+        }
+    }
+
+    /// The peer that was taken is the one of the link.
+    pub(super) fn accept(&self) {
+        if let CheckResult::Taken(variables) = std::mem::replace(&mut *self.result(), CheckResult::Nothing) {
+            self.trust.set_variables(variables);
         }
     }
 
@@ -63,28 +72,47 @@ impl PeerCheck {
     fn verify_chain(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Result<(), Error> {
         let intermediates: Vec<&[u8]> = intermediates.iter().map(AsRef::as_ref).collect();
         let (result, answer) = match self.trust.verify(leaf, &intermediates, self.peer_role, self.unix_now) {
-            Ok((chain, variables)) => (CheckResult::Chain(chain, variables), Ok(())),
+            Ok((chain, seen)) => (CheckResult::Chain(chain, seen), Ok(())),
             Err(refusal) => {
-                let error = Error::InvalidCertificate(certificate_error(&refusal));
-                (CheckResult::Refused(refusal), Err(error))
+                let (result, error) = *refused(refusal);
+                (result, Err(error))
             }
         };
         *self.result() = result;
         answer
     }
 
-    /// Turns the verified chain into a verified peer if `check` finds its signature in order.
+    /// Turns the verified chain into a verified peer if `check` finds its signature in order, and then `tls-verify` has
+    /// nothing against it.
     fn verify_signature(
         &self,
         check: impl FnOnce() -> Result<HandshakeSignatureValid, Error>,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let mut result = self.result();
-        let CheckResult::Chain(chain, variables) = std::mem::replace(&mut *result, CheckResult::Nothing) else {
+        let CheckResult::Chain(chain, seen) = std::mem::replace(&mut *self.result(), CheckResult::Nothing) else {
             return Err(Error::General("a signature without a verified chain".to_owned()));
         };
-        *result = CheckResult::Peer(chain.prove(|| check().map(drop))?, variables);
-        Ok(HandshakeSignatureValid::assertion())
+        let mut variables = PeerVariables::new();
+        let proof = chain.prove(|| {
+            check().map_err(|error| Box::new((CheckResult::Nothing, error)))?;
+            variables = self.trust.ask_script(&seen).map_err(refused)?;
+            Ok(())
+        });
+        let (result, answer) = match proof {
+            Ok(peer) => (CheckResult::Peer(peer, variables), Ok(HandshakeSignatureValid::assertion())),
+            Err::<_, Box<_>>(refusal) => {
+                let (result, error) = *refusal;
+                (result, Err(error))
+            }
+        };
+        *self.result() = result;
+        answer
     }
+}
+
+/// What is kept of a refusal, and what rustls is told.
+fn refused(refusal: Refusal) -> Box<(CheckResult, Error)> {
+    let error = Error::InvalidCertificate(certificate_error(&refusal));
+    Box::new((CheckResult::Refused(refusal), error))
 }
 
 impl ServerCertVerifier for PeerCheck {
@@ -174,25 +202,26 @@ fn certificate_error(refusal: &Refusal) -> CertificateError {
         Reason::BadSignature => CertificateError::BadSignature,
         // certificate_expired
         Reason::Expired => CertificateError::Expired,
-        Reason::NotYetValid => CertificateError::NotValidYet,
         // certificate_revoked
         Reason::Revoked => CertificateError::Revoked,
         // unsupported_certificate
         Reason::KeyUsage | Reason::ExtendedKeyUsage => CertificateError::InvalidPurpose,
         // access_denied
-        Reason::Fingerprint | Reason::Script => CertificateError::ApplicationVerificationFailure,
-        // certificate_unknown: the certificate is not to blame
-        Reason::ClockNotSet => CertificateError::Other(OtherError(Arc::new(ClockNotSet))),
+        Reason::Fingerprint | Reason::AuthorityFingerprint | Reason::Script => {
+            CertificateError::ApplicationVerificationFailure
+        }
+        // certificate_unknown: a clock is to blame, and the peer is not to be told that its certificate has expired
+        Reason::NotYetValid | Reason::ClockNotSet => CertificateError::Other(OtherError(Arc::new(ClockIsWrong))),
     }
 }
 
 #[derive(Debug)]
-struct ClockNotSet;
+struct ClockIsWrong;
 
-impl fmt::Display for ClockNotSet {
+impl fmt::Display for ClockIsWrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the clock is not set")
     }
 }
 
-impl std::error::Error for ClockNotSet {}
+impl std::error::Error for ClockIsWrong {}

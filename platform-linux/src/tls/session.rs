@@ -128,6 +128,12 @@ impl TlsSession for RustlsSession {
         }
     }
 
+    fn accept(&mut self) {
+        if let Some(live) = &self.live {
+            live.check.accept();
+        }
+    }
+
     fn export(&self, label: &str, out: &mut [u8]) -> Result<(), ExportUnsupported> {
         match &self.live {
             Some(Live { connection, state: State::Established(_), .. }) => {
@@ -225,11 +231,7 @@ impl Live {
         }
         match error {
             Error::AlertReceived(alert) => TlsFailure::new(alert_name(alert), true),
-            Error::NoCertificatesPresented => TlsFailure::Certificate(Refusal {
-                depth: 0,
-                reason: Reason::NoCertificate,
-                subject: Default::default(),
-            }),
+            Error::NoCertificatesPresented => TlsFailure::Certificate(Refusal::new(0, Reason::NoCertificate, "")),
             Error::PeerIncompatible(cause) => TlsFailure::new(incompatible(&cause), false),
             error => TlsFailure::new(format_args!("TLS: {error}"), false),
         }

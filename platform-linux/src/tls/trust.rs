@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::algorithms::{self, Algorithm};
 use super::revocation::Revocation;
-use super::verify_script::{PeerVariables, Witness};
+use super::verify_script::{self, PeerVariables, Seen, Witness};
 use crate::environment::Environment;
 use crate::failure::Fatal;
 use crate::scripts::Scripts;
@@ -25,7 +25,7 @@ pub(super) struct Trust {
     scripts: Scripts,
     /// What the script of `tls-verify` sees besides the peer's certificates.
     environment: Mutex<Environment>,
-    /// What is known of the last verified peer, until somebody takes it.
+    /// What is known of the last accepted peer, until somebody takes it.
     variables: Mutex<Option<PeerVariables>>,
 }
 
@@ -48,14 +48,14 @@ impl Trust {
         })
     }
 
-    /// Verifies what the peer presents, but not yet that it has the key.
+    /// Verifies what the peer presents, but not that it has the key.
     pub(super) fn verify(
         &self,
         leaf: &[u8],
         intermediates: &[&[u8]],
         peer_role: Role,
         unix_now: u64,
-    ) -> Result<(ChainVerified, PeerVariables), Refusal> {
+    ) -> Result<(ChainVerified, Vec<Seen>), Refusal> {
         let lists = self.revocation.lists();
         let crls: Vec<&[u8]> = lists.iter().map(AsRef::as_ref).collect();
         let roots: Vec<&[u8]> = self.roots.iter().map(AsRef::as_ref).collect();
@@ -69,10 +69,14 @@ impl Trust {
             algorithms: &self.algorithms,
             unix_now: Some(unix_now),
         };
-        let environment = locked(&self.environment).clone();
-        let mut witness = Witness::new(&self.revocation, &self.scripts, environment, &rules.user_name_field);
+        let mut witness = Witness::new(&self.revocation, &rules.user_name_field);
         let chain = verifier.verify(leaf, intermediates, &mut witness)?;
-        Ok((chain, witness.into_variables()))
+        Ok((chain, witness.seen))
+    }
+
+    /// Asks the script of `tls-verify` about a peer that has the key to what was seen of it.
+    pub(super) fn ask_script(&self, seen: &[Seen]) -> Result<PeerVariables, Refusal> {
+        verify_script::ask(&self.scripts, locked(&self.environment).clone(), seen)
     }
 
     pub(super) fn set_environment(&self, environment: Environment) {

@@ -148,7 +148,13 @@ impl<'a> LinkConfig<'a> {
                 let host = d.parsed(
                     0,
                     "a name or an address, and the port as a word of its own, as in 'remote 192.0.2.1 1194'",
-                    |word| Some(word).filter(|word| *word != "" && word.parse::<SocketAddr>().is_none()),
+                    |word| {
+                        let has_port = |word: &Word<'_>| {
+                            // An IPv6 address has more colons.
+                            word.parse::<SocketAddr>().is_some() || word.chars().filter(|c| *c == ':').count() == 1
+                        };
+                        Some(word).filter(|word| *word != "" && !has_port(word))
+                    },
                 )?;
                 let port = d.arg(1).map(|_| d.parsed(1, PORT, port)).transpose()?;
                 let family = d.arg(2).map(|_| family(d, 2)).transpose()?;

@@ -7,7 +7,6 @@
 //! worked, or they sent with a key that one end never had.
 
 use super::*;
-use crate::wire::opcode::Opcode;
 
 #[test]
 fn a_key_that_one_end_lacks_is_not_used_and_the_link_heals() {

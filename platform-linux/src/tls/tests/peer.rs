@@ -1,10 +1,14 @@
 //! Peers that are refused, and what both ends are told.
 
 use std::fs;
+use std::sync::Arc;
 
 use longcable_core::options::{CertProfile, Fingerprint, KeySource, NameKind, RevocationList, TlsVersion, Word};
 use longcable_core::x509::Reason;
 use rcgen::{SerialNumber, date_time_ymd};
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::pki::{client_params, openssl, server_params};
 use super::*;
@@ -12,6 +16,7 @@ use crate::environment::Environment;
 use crate::scripts::Hook;
 use crate::testing::TempDir;
 use crate::tls::TlsStack as _;
+use crate::tls::identity::Identity;
 
 /// What one end says of the other's certificate, and the alert that the other end sees, in both versions of TLS.
 #[track_caller]
@@ -97,7 +102,7 @@ fn each_fault_of_a_certificate_has_its_reason_and_alert() {
     };
     for (client, server, reason, alert) in [
         (plain(), &expired, Reason::Expired, "certificate_expired"),
-        (plain(), &early, Reason::NotYetValid, "certificate_expired"),
+        (plain(), &early, Reason::NotYetValid, "certificate_unknown"),
         (plain(), &wrong_use, Reason::ExtendedKeyUsage, "unsupported_certificate"),
         (
             with_rules(&|rules| rules.role = Some(Role::Client)),
@@ -126,7 +131,7 @@ fn each_fault_of_a_certificate_has_its_reason_and_alert() {
     }
     let of_authority = with_rules(&|rules| rules.authority.push(Fingerprint::Sha256([1; 32])).unwrap());
     let found = refused(&of_authority, &options(pki.ca(), &good), Role::Client);
-    assert_eq!(found, text((1, Reason::Fingerprint, "access_denied")));
+    assert_eq!(found, text((1, Reason::AuthorityFingerprint, "access_denied")));
 }
 
 #[test]
@@ -232,7 +237,10 @@ fn the_script_sees_every_certificate_and_may_refuse_it() {
     environment.set("extra", "more");
     at_server.set_environment(environment);
     let at_client = context(options(pki.ca(), &client));
-    assert!(Pair::new(&at_client, &at_server).run(900).1.unwrap().is_some());
+    let mut pair = Pair::new(&at_client, &at_server);
+    assert!(pair.run(900).1.unwrap().is_some());
+    assert_eq!(at_server.take_variables(), None, "it may still be refused, or another be the peer of the link");
+    pair.server.accept();
 
     let calls = fs::read_to_string(&seen).unwrap();
     let (first, second) = calls.split_once("2 0 ").unwrap();
@@ -267,4 +275,42 @@ fn the_script_sees_every_certificate_and_may_refuse_it() {
     host.script_security = 1;
     let at_server = load(options(pki.ca(), &server), &host).unwrap();
     assert_eq!(refused_once(&at_client, &at_server, Role::Server), text((1, Reason::Script, "access_denied")));
+}
+
+/// Whoever has seen a certificate on the wire can present it.
+#[test]
+fn the_script_does_not_run_for_a_peer_without_the_key() {
+    let (pki, directory) = (Pki::new(), TempDir::new());
+    let (client, server) = (pki.client("client"), pki.server("server"));
+    let seen = directory.path().join("seen");
+    let script = directory.script("verify", &format!("#!/bin/sh\necho \"$1\" >> '{}'\n", seen.display()));
+    let mut host = HostConfig::default();
+    host.script_security = 2;
+    host.scripts.push((Hook::TlsVerify, format!("'{}'", script.display())));
+    for version in [TlsVersion::V12, TlsVersion::V13] {
+        let of_version = |own| TlsOptions { version_max: version, ..options(pki.ca(), own) };
+        let [at_client, at_server] = [&client, &server].map(|own| load(of_version(own), &host).unwrap());
+        let thief = |victim| thief(context(of_version(victim)), victim);
+        let outcomes =
+            [Pair::new(&thief(&client), &at_server).run(900).1, Pair::new(&at_client, &thief(&server)).run(900).0];
+        for outcome in outcomes {
+            let Err(TlsFailure::Protocol(failure)) = outcome else { panic!("{outcome:?}") };
+            assert!(failure.contains("BadSignature"), "{failure}");
+        }
+        assert!(!seen.exists(), "a script has run ({version:?})");
+        let both = Pair::new(&at_client, &at_server).run(900);
+        assert!(both.0.unwrap().is_some() && both.1.unwrap().is_some());
+        assert_eq!(fs::read_to_string(&seen).unwrap(), "1\n0\n1\n0\n", "both ends have asked");
+        fs::remove_file(&seen).unwrap();
+    }
+}
+
+/// An end that presents the certificate of `victim` and signs with another key.
+fn thief(mut end: TlsContext, victim: &Issued) -> TlsContext {
+    let key = PrivatePkcs8KeyDer::from(KeyPair::generate().unwrap().serialize_der());
+    let chain = vec![pem::parse(&victim.cert).unwrap().into_contents().into()];
+    let key = CertifiedKey::new(chain, any_supported_type(&key.into()).unwrap());
+    let identity = Identity { resolver: Arc::new(SingleCertAndKey::from(key)) };
+    Arc::get_mut(&mut end.shared).unwrap().identity = Some(identity);
+    end
 }

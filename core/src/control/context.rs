@@ -1,0 +1,56 @@
+//! What sessions work with, and what comes of it.
+
+use core::net::SocketAddr;
+
+use heapless::{Deque, String};
+
+use crate::control::negotiation::Agreed;
+use crate::control::protection::Protection;
+use crate::event::Event;
+use crate::options::LinkConfig;
+use crate::platform::Platform;
+use crate::time::Instant;
+use crate::tls::Role;
+use crate::wire::internal::OPTIONS_MAX;
+
+/// What a session may use while it works on one input.
+pub(crate) struct Context<'x, P: Platform> {
+    pub(crate) config: &'x LinkConfig<'x>,
+    pub(crate) role: Role,
+    pub(crate) now: Instant,
+    /// Seconds since 1970.
+    pub(crate) unix_now: u64,
+    pub(crate) rng: &'x mut P::Rng,
+    pub(crate) events: &'x mut Deque<Event<'static>, 8>,
+    pub(crate) outcome: &'x mut Outcome,
+}
+
+impl<P: Platform> Context<'_, P> {
+    /// A full queue drops the newest event: the oldest tells the cause.
+    pub(crate) fn notify(&mut self, event: Event<'static>) {
+        let _ = self.events.push_back(event);
+    }
+}
+
+/// What the sessions of a link share.
+pub(super) struct Stack<'x, P: Platform> {
+    pub(super) protection: &'x Protection<P::Crypto>,
+    pub(super) tls: &'x mut [P::Tls],
+    /// The TLS session that a renegotiation may use, if there is one.
+    pub(super) spare: Option<usize>,
+}
+
+/// What an input has led to, for the peer that owns the sessions.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    /// A session has come to life: its peer's address and what was agreed.
+    pub(crate) connected: Option<(SocketAddr, Agreed)>,
+    /// The options string that the peer told.
+    pub(crate) peer_options: Option<String<OPTIONS_MAX>>,
+    /// The peer has said that it exits.
+    pub(crate) peer_left: bool,
+    /// The session can neither go on nor be replaced.
+    pub(crate) failed: bool,
+    /// A packet of the live session was accepted that nobody else can have made.
+    pub(crate) heard: bool,
+}
