@@ -81,7 +81,7 @@ impl<P: Platform> TlsLink<P> {
         match &mut self.pending {
             Some(pending) if pending.ours && pending.awaits_answer() => pending.greet(to),
             // That one is moved on, perhaps by the peer.
-            Some(pending) if pending.ours || pending.patience_ends().is_some_and(|(at, _)| cx.now < at) => {}
+            Some(pending) if pending.ours || pending.patience_ends().is_some_and(|at| cx.now < at) => {}
             _ => self.begin(cx, to),
         }
     }
