@@ -20,7 +20,7 @@ use crate::crypto::tls_crypt_v2::WRAPPED_MAX;
 use crate::error::{Discard, NotReady};
 use crate::event::{Cause, Event, Reason, Signal};
 use crate::log::debug;
-use crate::options::{DeviceKind, LinkConfig};
+use crate::options::{Connection, DeviceKind, LinkConfig};
 use crate::packet::{HEADROOM, PacketBuf, TAILROOM};
 use crate::platform::Platform;
 use crate::time::{Duration, Instant, Timer, TimerTable};
@@ -171,6 +171,8 @@ struct Outbox {
 /// One remote peer.
 pub struct Peer<'c, P: Platform> {
     config: &'c LinkConfig<'c>,
+    /// The settings for the present remote.
+    connection: &'c Connection<'c>,
     link: Link<P>,
     rng: P::Rng,
     /// Unix time (s) at `Instant` 0.
@@ -186,6 +188,8 @@ pub struct Peer<'c, P: Platform> {
     new_address: Option<SocketAddr>,
     started: Instant,
     discarded_before: u64,
+    /// Something acceptable has come since the start, if only a greeting.
+    answered: bool,
     /// The control channel has told the peer that this end exits.
     told: bool,
     counters: Counters,
@@ -217,6 +221,7 @@ impl<'c, P: Platform> Peer<'c, P> {
         };
         Ok(Self {
             config,
+            connection: &config.connection,
             link,
             rng,
             epoch,
@@ -230,9 +235,20 @@ impl<'c, P: Platform> Peer<'c, P> {
             new_address: None,
             started: now,
             discarded_before: 0,
+            answered: false,
             told: false,
             counters: Counters::default(),
         })
+    }
+
+    /// What is special about the remote that the next [`Peer::connect`] is for.
+    pub fn set_connection(&mut self, connection: &'c Connection<'c>) {
+        self.connection = connection;
+    }
+
+    /// Randomness of the platform.
+    pub(crate) fn rng(&mut self) -> &mut P::Rng {
+        &mut self.rng
     }
 
     /// Starts the link towards `remotes`, the addresses of the one peer; none means that the first
@@ -240,7 +256,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     pub fn connect(&mut self, now: Instant, remotes: &[SocketAddr]) {
         let unix_now = self.unix_time(now);
         self.phase = Phase::Up;
-        self.addresses.start(remotes);
+        self.addresses.start(remotes, self.connection.float);
         self.outbox = Outbox::default();
         self.timers.stop_all();
         self.keepalive = Keepalive::start(self.config, now, &mut self.timers);
@@ -248,7 +264,7 @@ impl<'c, P: Platform> Peer<'c, P> {
         self.occ = Occ::start(self.config, now, asks, &mut self.timers);
         self.started = now;
         self.discarded_before = self.counters.discarded;
-        self.told = false;
+        (self.answered, self.told) = (false, false);
         self.timers.set(Timer::Silence, now + SILENCE);
         match &mut self.link {
             Link::Static(link) => {
@@ -290,6 +306,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     fn follow_up(&mut self, now: Instant, outcome: Outcome) {
         let Outcome { connected, peer_options, peer_left, failed, heard } = outcome;
         if heard || connected.is_some() {
+            self.answered = true;
             self.keepalive.received(now);
         }
         if let Some((address, agreed)) = connected {
@@ -336,6 +353,11 @@ impl<'c, P: Platform> Peer<'c, P> {
         self.outbox.probes = wanted;
     }
 
+    /// Whether the peer has shown itself since the start: on a TLS link its first control packet is enough.
+    pub fn has_answered(&self) -> bool {
+        self.answered
+    }
+
     /// When the last authentic packet came, if one has come since the start.
     pub fn last_heard(&self) -> Option<Instant> {
         self.timers.get(Timer::Silence).is_none().then(|| self.keepalive.last_received())
@@ -357,7 +379,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     /// Ends the link in an orderly way: tells the peer first if `explicit-exit-notify` asks for it. Asked a second
     /// time, it ends at once.
     pub fn leave(&mut self, now: Instant, reason: Reason) {
-        let left = self.config.explicit_exit_notify;
+        let left = self.connection.explicit_exit_notify;
         if self.phase == Phase::Up && left > 0 && self.addresses.current().is_some() {
             self.phase = Phase::Leaving(left.saturating_sub(1));
             self.told = self.with_tls(now, |link, cx| link.say_exit(cx)).unwrap_or(false);
@@ -470,6 +492,7 @@ impl<'c, P: Platform> Peer<'c, P> {
 
     /// Something authentic and new came from this address; `first` since the start.
     fn heard(&mut self, now: Instant, from: SocketAddr, first: bool) {
+        self.answered = true;
         self.keepalive.received(now);
         if self.addresses.heard_from(from) {
             self.timers.stop(Timer::Silence);

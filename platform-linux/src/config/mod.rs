@@ -65,7 +65,13 @@ impl Sources {
             let diagnose = |error: &ConfigError<'_>| Diagnostic::of_option(source, &directive, error);
             let place = || source.place(directive.line);
             match checker.check(directive.clone()).map_err(|error| diagnose(&error))? {
-                Verdict::Apply(wanted) => loaded.apply(&wanted).map_err(|error| diagnose(&error))?,
+                Verdict::Apply(wanted) => {
+                    if loaded.link.is_too_late(&wanted) {
+                        let warning = "is ignored by previous <connection> blocks";
+                        loaded.warnings.push(format!("WARNING: {}: option '{}' {warning}", place(), wanted.name));
+                    }
+                    loaded.apply(&wanted).map_err(|error| diagnose(&error))?;
+                }
                 Verdict::Harmless(name, why) => {
                     loaded.notes.push(format!("{}: option '{name}' has no effect: {why}", place()));
                 }
