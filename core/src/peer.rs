@@ -722,6 +722,22 @@ impl<'c, P: Platform> Peer<'c, P> {
         }
     }
 
+    /// What is sent counts as a sequence later than `time` (unix time in seconds), as stored by an earlier process: the
+    /// clock may have been later then.
+    pub fn preset_sent(&mut self, time: u32, unix_now: u64) {
+        if let Link::Static(link) = &mut self.link {
+            link.start_sequence(self.config, unix_now.max(u64::from(time).saturating_add(1)));
+        }
+    }
+
+    /// The time of the sequence that is being sent, to be stored for the next start.
+    pub fn sent_sequence(&self) -> Option<u32> {
+        match &self.link {
+            Link::Static(link) => link.sealer.sequence_time(),
+            Link::Tls(_) => None,
+        }
+    }
+
     /// The highest packet id received and the time of its sequence, to be stored for the next start.
     pub fn replay_state(&self) -> Option<(u32, u32)> {
         match &self.link {

@@ -83,6 +83,7 @@ enum Complaint {
     Socket(Errno),
     Device,
     Status,
+    ReplayFile,
 }
 
 /// One link and its descriptors.
@@ -159,6 +160,9 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         let replay_file = replay_file.transpose()?;
         if let Some((id, time)) = replay_file.as_ref().and_then(ReplayFile::saved) {
             gateway.peer_mut().preset_replay(id, time);
+        }
+        if let Some(time) = replay_file.as_ref().and_then(ReplayFile::sent) {
+            gateway.peer_mut().preset_sent(time, unix_now());
         }
         let status =
             match &host.status {
@@ -587,6 +591,13 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         }
         if self.settled.take_if(|at| *at <= now).is_some() {
             self.look_at_path();
+        }
+        // Before the first packet of a sequence is sent: after a power cut it would be missed.
+        let sent = self.replay_file.as_mut().zip(self.gateway.peer().sent_sequence());
+        if let Some(Err(error)) = sent.map(|(file, time)| file.save_sent(time)) {
+            complain(&mut self.complaints, now, Complaint::ReplayFile, |omitted| {
+                log::warning(format_args!("Cannot write the replay-persist file: {error}{omitted}"));
+            });
         }
         if now >= self.replay_due {
             self.replay_due = now + REPLAY_INTERVAL;

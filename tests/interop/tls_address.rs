@@ -46,7 +46,8 @@ for_each_pair! {
         let link = Link::tls(&lab, programs, Role::Client, [
             "float\nkeepalive 1 6\npersist-tun\nreneg-sec 0", "float\nkeepalive 1 6\npersist-tun\nreneg-sec 5",
         ]);
-        std::thread::sleep(Duration::from_secs(3));
+        // Not much before the renegotiation: a silent peer is offered a new session instead.
+        std::thread::sleep(Duration::from_millis(4200));
         lab.left.ip(&["link set eth0 down"]);
         link.right.wait_for("TLS: soft reset");
         move_right(&lab, "192.0.2.2", "192.0.2.77");
