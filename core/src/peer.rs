@@ -279,7 +279,8 @@ impl<'c, P: Platform> Peer<'c, P> {
                         link.begin(cx, remote);
                     }
                 });
-                self.outbox.greetings = remotes.iter().copied().skip(1).take(ADDRESSES_MAX).collect();
+                // The first one is greeted last: what is repeated goes there.
+                self.outbox.greetings = remotes.iter().copied().take(ADDRESSES_MAX).collect();
             }
         }
     }
@@ -779,4 +780,4 @@ impl<'c, P: Platform> Peer<'c, P> {
 }
 
 #[cfg(test)]
-mod tls_tests;
+pub(crate) mod tls_tests;
