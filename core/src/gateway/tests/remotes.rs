@@ -1,6 +1,6 @@
 //! Several remotes: which is next, when, and what differs between them.
 
-use std::string::{String, ToString};
+use std::string::String;
 use std::vec::Vec;
 
 use super::scene::{Did, Names, Scene, address, carry, lead};
@@ -205,5 +205,5 @@ fn a_restart_that_is_under_way_is_not_begun_again() {
     let mut scene = Scene::new("remote 192.0.2.1\nping-restart 2\nconnect-retry 8", Names::Hang);
     scene.until(4000);
     scene.signal(Signal::Term);
-    assert_eq!(scene.exited, Some(Reason::hard(Signal::Term)), "{}", "at once".to_string());
+    assert_eq!(scene.exited, Some(Reason::hard(Signal::Term)), "at once");
 }
