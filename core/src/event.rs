@@ -95,6 +95,8 @@ pub enum Event<'o> {
     Exiting(Reason),
     /// The link waits this many seconds before it starts anew.
     Pause(u64),
+    /// Each remote has been tried this often in vain: the link ends.
+    RetriesUsedUp(u32),
 }
 
 impl Event<'_> {
@@ -186,6 +188,10 @@ impl fmt::Display for Event<'_> {
             Self::NotifyingPeer => f.write_str("SIGTERM received, sending exit notification to peer"),
             Self::Restarting(reason) => write!(f, "{reason} received, process restarting"),
             Self::Exiting(reason) => write!(f, "{reason} received, process exiting"),
+            Self::RetriesUsedUp(limit) => write!(
+                f,
+                "All connections have been connect-retry-max ({limit}) times unsuccessful, exiting"
+            ),
             Self::Pause(seconds) => write!(f, "Restart pause, {seconds} second(s)"),
         }
     }
@@ -267,6 +273,10 @@ pub enum Cause {
     Socket,
     /// The keys could not be negotiated.
     Tls,
+    /// The peer did not answer within `connect-timeout` seconds.
+    ServerPoll,
+    /// `connect-retry-max` is reached.
+    RetriesUsedUp,
 }
 
 impl Cause {
@@ -282,6 +292,8 @@ impl Cause {
             Self::Resolve => "The peer's name cannot be resolved",
             Self::Socket => "The socket cannot be opened",
             Self::Tls => "TLS Error: TLS handshake failed, the session is given up",
+            Self::ServerPoll => "Server poll timeout, restarting",
+            Self::RetriesUsedUp => "All connections have been unsuccessful, exiting",
         }
     }
 
@@ -297,6 +309,8 @@ impl Cause {
             Self::Resolve => "resolve-failed",
             Self::Socket => "socket-failed",
             Self::Tls => "tls-error",
+            Self::ServerPoll => "server_poll",
+            Self::RetriesUsedUp => "connect-retry-max",
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::crypto::tls_crypt_v2::WRAPPED_MAX;
 use crate::error::{Discard, NotReady};
 use crate::event::{Cause, Event, Reason, Signal};
 use crate::log::debug;
-use crate::options::{DeviceKind, LinkConfig};
+use crate::options::{Connection, DeviceKind, LinkConfig};
 use crate::packet::{HEADROOM, PacketBuf, TAILROOM};
 use crate::platform::Platform;
 use crate::time::{Duration, Instant, Timer, TimerTable};
@@ -112,6 +112,8 @@ struct Outbox {
 /// One remote peer.
 pub struct Peer<'c, P: Platform> {
     config: &'c LinkConfig<'c>,
+    /// The settings for the present remote.
+    connection: &'c Connection<'c>,
     link: Link<P>,
     rng: P::Rng,
     /// Unix time (s) at `Instant` 0.
@@ -127,8 +129,8 @@ pub struct Peer<'c, P: Platform> {
     new_address: Option<SocketAddr>,
     started: Instant,
     discarded_before: u64,
-    /// Control packets have been accepted since the start, by a peer that has no key yet.
-    accepted: bool,
+    /// Something acceptable has come since the start, if only a greeting.
+    answered: bool,
     /// The control channel has told the peer that this end exits.
     told: bool,
     counters: Counters,
@@ -154,6 +156,7 @@ impl<'c, P: Platform> Peer<'c, P> {
         let link = Link::new(config, keys, unix_now)?;
         Ok(Self {
             config,
+            connection: &config.connection,
             link,
             rng,
             epoch,
@@ -167,10 +170,20 @@ impl<'c, P: Platform> Peer<'c, P> {
             new_address: None,
             started: now,
             discarded_before: 0,
-            accepted: false,
+            answered: false,
             told: false,
             counters: Counters::default(),
         })
+    }
+
+    /// What is special about the remote that the next [`Peer::connect`] is for.
+    pub fn set_connection(&mut self, connection: &'c Connection<'c>) {
+        self.connection = connection;
+    }
+
+    /// Randomness of the platform.
+    pub(crate) fn rng(&mut self) -> &mut P::Rng {
+        &mut self.rng
     }
 
     /// Starts the link towards `remotes`, the addresses of the one peer; none means that the first
@@ -178,7 +191,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     pub fn connect(&mut self, now: Instant, remotes: &[SocketAddr]) {
         let unix_now = self.unix_time(now);
         self.phase = Phase::Up;
-        self.addresses.start(remotes);
+        self.addresses.start(remotes, self.connection.float);
         self.outbox = Outbox::default();
         self.timers.stop_all();
         self.keepalive = Keepalive::start(self.config, now, &mut self.timers);
@@ -186,8 +199,7 @@ impl<'c, P: Platform> Peer<'c, P> {
         self.occ = Occ::start(self.config, now, asks, &mut self.timers);
         self.started = now;
         self.discarded_before = self.counters.discarded;
-        self.accepted = false;
-        self.told = false;
+        (self.answered, self.told) = (false, false);
         self.timers.set(Timer::Silence, now + SILENCE);
         match &mut self.link {
             Link::Static(link) => {
@@ -202,7 +214,8 @@ impl<'c, P: Platform> Peer<'c, P> {
                         link.begin(cx, remote);
                     }
                 });
-                self.outbox.greetings = remotes.iter().copied().skip(1).take(ADDRESSES_MAX).collect();
+                // The first one is greeted last: what is repeated goes there.
+                self.outbox.greetings = remotes.iter().copied().take(ADDRESSES_MAX).collect();
             }
         }
     }
@@ -228,8 +241,8 @@ impl<'c, P: Platform> Peer<'c, P> {
 
     fn follow_up(&mut self, now: Instant, outcome: Outcome) {
         let Outcome { connected, peer_options, peer_left, failed, heard } = outcome;
-        self.accepted |= heard;
         if heard || connected.is_some() {
+            self.answered = true;
             self.keepalive.received(now);
         }
         if let Some((address, agreed)) = connected {
@@ -276,6 +289,11 @@ impl<'c, P: Platform> Peer<'c, P> {
         self.outbox.probes = wanted;
     }
 
+    /// Whether the peer has shown itself since the start: on a TLS link its first control packet is enough.
+    pub fn has_answered(&self) -> bool {
+        self.answered
+    }
+
     /// When the last authentic packet came, if one has come since the start.
     pub fn last_heard(&self) -> Option<Instant> {
         self.timers.get(Timer::Silence).is_none().then(|| self.keepalive.last_received())
@@ -297,7 +315,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     /// Ends the link in an orderly way: tells the peer first if `explicit-exit-notify` asks for it. Asked a second
     /// time, it ends at once.
     pub fn leave(&mut self, now: Instant, reason: Reason) {
-        let left = self.config.explicit_exit_notify;
+        let left = self.connection.explicit_exit_notify;
         if self.phase == Phase::Up && left > 0 && self.addresses.current().is_some() {
             self.phase = Phase::Leaving(left.saturating_sub(1));
             self.told = self.with_tls(now, |link, cx| link.say_exit(cx)).unwrap_or(false);
@@ -410,6 +428,7 @@ impl<'c, P: Platform> Peer<'c, P> {
 
     /// Something authentic and new came from this address; `first` since the start.
     fn heard(&mut self, now: Instant, from: SocketAddr, first: bool) {
+        self.answered = true;
         self.keepalive.received(now);
         if self.addresses.heard_from(from) {
             self.timers.stop(Timer::Silence);
@@ -689,7 +708,7 @@ impl<'c, P: Platform> Peer<'c, P> {
             address: self.addresses.current(),
             seconds: now.since(self.started).as_secs(),
             discarded: self.counters.discarded.saturating_sub(self.discarded_before),
-            accepted: self.accepted,
+            accepted: self.answered,
         });
     }
 
@@ -700,4 +719,4 @@ impl<'c, P: Platform> Peer<'c, P> {
 }
 
 #[cfg(test)]
-mod tls_tests;
+pub(crate) mod tls_tests;

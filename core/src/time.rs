@@ -67,12 +67,14 @@ pub enum Timer {
     Resolve,
     /// The peer is silent, or this end has moved: ask where it is.
     Follow,
+    /// The peer has not answered for `connect-timeout` seconds.
+    Connect,
     /// The control channel: repeat a packet, negotiate a new key, or give up on a negotiation or an old key.
     Control,
 }
 
 impl Timer {
-    const ALL: [Timer; 12] = [
+    const ALL: [Timer; 13] = [
         Timer::Ping,
         Timer::Receive,
         Timer::Inactive,
@@ -84,6 +86,7 @@ impl Timer {
         Timer::RouteDelay,
         Timer::Resolve,
         Timer::Follow,
+        Timer::Connect,
         Timer::Control,
     ];
 }

@@ -228,6 +228,10 @@ fn run_link<S: TlsStack>(
             log::fatal(format_args!("{}", Event::Exiting(reason)));
             Next::Exit(ExitCode::FAILURE)
         }
+        Reason { cause: Some(Cause::RetriesUsedUp), .. } => {
+            log::fatal(format_args!("Exiting due to fatal error"));
+            Next::Exit(ExitCode::FAILURE)
+        }
         _ => {
             log::line(1, format_args!("{}", Event::Exiting(reason)));
             Next::Exit(ExitCode::SUCCESS)
@@ -303,19 +307,18 @@ fn environment(link: &LinkConfig<'_>, host: &HostConfig) -> Environment {
         environment.set("config", file);
     }
     environment.set("redirect_gateway", 0);
-    for (number, remote) in (1..).zip(&link.remotes) {
+    for index in 0..link.remotes.len().max(1) {
+        let (connection, remote, number) = (link.connection_of(index), link.remotes.get(index), index + 1);
         environment.set(&format!("proto_{number}"), "udp");
-        environment.set(&format!("remote_{number}"), remote.host);
-        environment.set(&format!("remote_port_{number}"), remote.port.unwrap_or(link.remote_port));
-        environment.set(&format!("local_port_{number}"), link.local_port);
-    }
-    if link.remotes.is_empty() {
-        environment.set("proto_1", "udp");
-        environment.set("remote_port_1", link.remote_port);
-        environment.set("local_port_1", link.local_port);
-    }
-    if let Some(local) = link.local {
-        environment.set("local_1", local);
+        if let Some(remote) = remote {
+            environment.set(&format!("remote_{number}"), remote.host);
+        }
+        let port = remote.map_or(connection.remote_port, |remote| connection.port_of(remote));
+        environment.set(&format!("remote_port_{number}"), port);
+        environment.set(&format!("local_port_{number}"), connection.local_port);
+        if let Some(local) = connection.local {
+            environment.set(&format!("local_{number}"), local);
+        }
     }
     environment
 }

@@ -12,7 +12,7 @@ use longcable_core::control::CELL;
 use longcable_core::error::{Discard, NotReady};
 use longcable_core::event::{Address, Event, Reason, Signal};
 use longcable_core::gateway::{Gateway, Output};
-use longcable_core::options::{Family, LinkConfig, ReceiveTimeout};
+use longcable_core::options::{Connection, Family, LinkConfig, ReceiveTimeout};
 use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
 use longcable_core::peer::{Keys, OUTPUT_MAX, Sealed};
 use longcable_core::platform::Platform;
@@ -98,8 +98,8 @@ pub struct EventLoop<'c, S: TlsStack> {
     tls: Option<S>,
     settle: Option<Settle<'c>>,
     socket: Option<UdpLink>,
-    /// Where the socket was bound last.
-    local: Option<SocketAddr>,
+    /// Where the socket was bound last, and with whose settings.
+    local: Option<(&'c Connection<'c>, SocketAddr)>,
     /// Where the peer is, or is expected.
     remote: Option<SocketAddr>,
     /// The first socket could be opened: a later failure is waited out.
@@ -302,15 +302,13 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                         announce_settings(self.config);
                     }
                 }
-                Output::Resolve(lookup, remote) => {
-                    let family = remote.family.unwrap_or(self.config.family);
-                    let port = remote.port.unwrap_or(self.config.remote_port);
-                    let version = match family {
+                Output::Resolve(number, lookup) => {
+                    let version = match lookup.family {
                         Family::Any => IpVersion::Any,
                         Family::V4 => IpVersion::V4,
                         Family::V6 => IpVersion::V6,
                     };
-                    self.resolver.request(lookup.into(), &remote.host.to_string(), port, version);
+                    self.resolver.request(number.into(), &lookup.to_string(), lookup.port, version);
                 }
                 Output::Bind(remote) => self.bind(remote)?,
                 Output::Rebind => self.rebind(),
@@ -354,11 +352,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
 
     fn bind(&mut self, remote: Option<SocketAddr>) -> Result<(), Stop> {
         self.remote = remote;
-        let opened = self.udp_options(remote).and_then(|options| {
-            self.local = options.local;
-            UdpLink::open(&options).map_err(Fatal::new)
-        });
-        match opened {
+        match self.open_socket(remote) {
             Ok(socket) => {
                 self.announce(&socket, remote);
                 self.tunnel.restore_routes();
@@ -388,17 +382,12 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         if let Some(remote) = self.remote {
             self.tunnel.keep_path_to(remote);
         }
-        if self.config.local.is_none() && self.host.bind_dev.is_none() {
+        if self.gateway.connection().local.is_none() && self.host.bind_dev.is_none() {
             return;
         }
         // It has to go first: the port is the same.
         self.socket = None;
-        self.local = None;
-        let opened = self.udp_options(self.remote).and_then(|options| {
-            self.local = options.local;
-            UdpLink::open(&options).map_err(Fatal::new)
-        });
-        match opened {
+        match self.open_socket(self.remote) {
             Ok(socket) => {
                 self.announce(&socket, self.remote);
                 self.socket = Some(socket);
@@ -408,6 +397,12 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 self.gateway.signal(self.now(), Signal::Usr1);
             }
         }
+    }
+
+    fn open_socket(&mut self, remote: Option<SocketAddr>) -> Result<UdpLink, Fatal> {
+        let options = self.udp_options(remote)?;
+        self.local = options.local.map(|local| (self.gateway.connection(), local));
+        UdpLink::open(&options).map_err(Fatal::new)
     }
 
     /// Addresses or routes have changed.
@@ -421,22 +416,22 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
 
     /// What the configuration says about the socket towards `remote`.
     fn udp_options(&self, remote: Option<SocketAddr>) -> Result<UdpOptions, Fatal> {
-        let (config, host) = (self.config, self.host);
-        let family = match (config.family, remote) {
+        let (connection, host) = (self.gateway.connection(), self.host);
+        let only = connection.ipv6_only;
+        let family = match (connection.family, remote) {
             (Family::V4, _) | (Family::Any, Some(SocketAddr::V4(_))) => udp::Family::V4,
-            (Family::V6, _) | (Family::Any, Some(SocketAddr::V6(_))) => udp::Family::V6 { only: config.ipv6_only },
+            (Family::V6, _) | (Family::Any, Some(SocketAddr::V6(_))) => udp::Family::V6 { only },
             (Family::Any, None) => udp::Family::Any,
         };
         let unspecified = match family {
             udp::Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             udp::Family::V6 { .. } | udp::Family::Any => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        let local = match config.local {
-            Some(word) => Some(match self.local.filter(|_| config.persist_local_ip) {
-                Some(kept) => kept,
-                None => local_address(&word.to_string(), config.local_port, family)?,
-            }),
-            None => config.bind.then(|| SocketAddr::new(unspecified, config.local_port)),
+        let kept = self.local.filter(|(owner, _)| self.config.persist_local_ip && std::ptr::eq(*owner, connection));
+        let local = match (connection.local, kept) {
+            (Some(_), Some((_, kept))) => Some(kept),
+            (Some(word), None) => Some(local_address(&word.to_string(), connection.local_port, family)?),
+            (None, _) => connection.bind.then(|| SocketAddr::new(unspecified, connection.local_port)),
         };
         Ok(UdpOptions {
             family,
@@ -452,7 +447,8 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     fn announce(&self, socket: &UdpLink, remote: Option<SocketAddr>) {
         let protocol = socket.protocol();
         log::line(3, format_args!("{}", socket.buffers()));
-        match (socket.local_addr(), self.config.bind || self.config.local.is_some()) {
+        let connection = self.gateway.connection();
+        match (socket.local_addr(), connection.bind || connection.local.is_some()) {
             (Ok(local), true) => log::line(1, format_args!("{protocol} link local (bound): {}", Address(local))),
             _ => log::line(1, format_args!("{protocol} link local: (not bound)")),
         }

@@ -41,6 +41,7 @@ mod mss;
 mod occ;
 mod payload;
 mod process;
+mod remotes;
 mod replacement;
 mod samples;
 mod scripts;

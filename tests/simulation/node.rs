@@ -138,6 +138,7 @@ impl<'c> Node<'c> {
                 Output::Exit(reason) => panic!("the link must not end: {reason}"),
                 Output::Resolve(..) => panic!("the remotes are addresses"),
                 Output::AddRoutes
+                | Output::Rebind
                 | Output::RestartDown(_)
                 | Output::RestartUp
                 | Output::CloseTunnel(_)

@@ -1,5 +1,9 @@
 //! Each signal in each state: whatever happens, the host's socket and tunnel are what the gateway thinks they are.
 
+mod follow;
+mod remotes;
+mod scene;
+
 use std::boxed::Box;
 use std::string::{String, ToString};
 use std::vec::Vec;

@@ -46,6 +46,8 @@ pub enum Problem<'a> {
     },
     /// The option cannot be given as an inline block.
     NoInline,
+    /// The option is not one of those that a `<connection>` block may have.
+    NotInConnection,
     /// The option has no such value.
     BadValue {
         /// The value.
@@ -113,6 +115,9 @@ impl fmt::Display for ConfigError<'_> {
                 write!(f, "'{option}' with {given} argument{plural}; write '{option} {usage}'")
             }
             Problem::NoInline => write!(f, "option '{option}' cannot be an inline block; write it on one line"),
+            Problem::NotInConnection => {
+                write!(f, "option '{option}' cannot stand in a <connection> block; write it outside of the block")
+            }
             Problem::BadValue { value, valid } => {
                 write!(f, "'{value}' is no value for '{option}', which takes {valid}")
             }

@@ -27,7 +27,7 @@ const UNIX: u64 = 1_800_000_000;
 const FLIGHT: usize = 3000;
 
 /// A client sends a flight, the server answers with one, and the client ends with a third.
-struct Toy {
+pub(crate) struct Toy {
     role: Role,
     wire_in: VecDeque<u8>,
     wire_out: VecDeque<u8>,
@@ -39,7 +39,7 @@ struct Toy {
 }
 
 impl Toy {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             role: Role::Client,
             wire_in: VecDeque::new(),
@@ -136,7 +136,7 @@ impl TlsSession for Toy {
     }
 }
 
-struct Test;
+pub(crate) struct Test;
 
 impl Platform for Test {
     type Crypto = RustCrypto;
@@ -148,7 +148,7 @@ impl Platform for Test {
     const CONTROL_MEMORY: Self::ControlMemory = [0; 8 * control::CELL];
 }
 
-struct Dice(u32);
+pub(crate) struct Dice(pub(crate) u32);
 
 impl Rng for Dice {
     fn fill(&mut self, bytes: &mut [u8]) {

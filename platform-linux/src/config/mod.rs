@@ -70,7 +70,13 @@ impl Sources {
             let diagnose = |error: &ConfigError<'_>| Diagnostic::of_option(source, &directive, error);
             let place = || source.place(directive.line);
             match checker.check(directive.clone()).map_err(|error| diagnose(&error))? {
-                Verdict::Apply(wanted) => loaded.apply(&wanted).map_err(|error| diagnose(&error))?,
+                Verdict::Apply(wanted) => {
+                    if loaded.link.is_too_late(&wanted) {
+                        let warning = "is ignored by previous <connection> blocks";
+                        loaded.warnings.push(format!("WARNING: {}: option '{}' {warning}", place(), wanted.name));
+                    }
+                    loaded.apply(&wanted).map_err(|error| diagnose(&error))?;
+                }
                 // It says what is so here anyway, and openvpn wants it said.
                 Verdict::Harmless(name, _) if name == "dh" && directive.arg(0).is_some_and(|file| file == "none") => {}
                 Verdict::Harmless(name, why) => {

@@ -43,6 +43,12 @@ impl<'s> StaticLink<'s> {
                 "'config' reads options from another file: put them in its place first",
             );
         }
+        if !link.blocks.is_empty() {
+            return wrong(
+                line_of(&["connection"]),
+                "a <connection> block: write its 'remote' and options without it first",
+            );
+        }
         if mode != Mode::Link {
             return Err(Fatal::new(format!("{}: this is a command and no link", path.display())));
         }

@@ -41,6 +41,8 @@ pub enum Warning {
     PingWithoutTimeout,
     /// `crl-verify` names a list whose signature nobody can check.
     CrlWithoutCa,
+    /// `remote` outside of `<connection>` blocks.
+    RemoteOutside,
     /// `opt-verify`, which only a server acts on.
     OptVerify,
 }
@@ -82,6 +84,7 @@ impl LinkConfig<'_> {
             (subnet && second.is_some_and(|mask| !is_netmask(&mask))).then_some(Warning::AddressAsNetmask),
             (self.ping > 0 && self.receive_timeout == ReceiveTimeout::None).then_some(Warning::PingWithoutTimeout),
             unchecked_crl.then_some(Warning::CrlWithoutCa),
+            (self.own_remote && !self.blocks.is_empty()).then_some(Warning::RemoteOutside),
             self.opt_verify.then_some(Warning::OptVerify),
         ]
         .into_iter()
@@ -153,6 +156,7 @@ impl fmt::Display for Warning {
             Self::PingWithoutTimeout => {
                 f.write_str("--ping should normally be used with --ping-restart or --ping-exit: a silent peer is not noticed")
             }
+            Self::RemoteOutside => f.write_str("'remote' outside of the <connection> blocks is ignored"),
             Self::OptVerify => f.write_str("here options that differ are only warned about ('opt-verify' is for servers)"),
         }
     }
