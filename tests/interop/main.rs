@@ -57,3 +57,6 @@ mod tls_restarts;
 mod tls_samples;
 mod tls_wrapping;
 mod tunnel;
+mod volatile;
+mod volatile_lines;
+mod volatile_names;
