@@ -24,7 +24,7 @@ fn trouble(what: &str, begin: impl Fn(&NameServer<'_>), end: impl Fn(&NameServer
     for proof in PROOFS {
         let lab = Lab::volatile();
         let server = NameServer::start(&lab);
-        let link = Link::named(&lab, [Program::tested(); 2], proof, [PATIENT; 2]);
+        let link = Link::named(&lab, [Program::Longcable; 2], proof, [PATIENT; 2]);
         begin(&server);
         lab.redial_both(11);
         let start = Instant::now();
@@ -85,7 +85,7 @@ for_each_pair! {
             thread::sleep(TROUBLE);
             server.set_both(11);
             link.back_within(&format!("{programs:?} {proof:?}, the names did not exist"), Duration::from_secs(12));
-            link.check_pings();
+            link.check_pings_between(programs);
             link.stop();
         }
     }
@@ -98,7 +98,7 @@ fn the_name_flaps() {
     for proof in PROOFS {
         let lab = Lab::volatile();
         let server = NameServer::start(&lab);
-        let link = Link::named(&lab, [Program::tested(); 2], proof, ["keepalive 1 60\npersist-tun"; 2]);
+        let link = Link::named(&lab, [Program::Longcable; 2], proof, ["keepalive 1 60\npersist-tun"; 2]);
         let stranger = stranger(&lab);
         let flap = |host: u8, times: usize| {
             for turn in 0..times {
@@ -124,7 +124,7 @@ fn the_name_gains_an_address() {
     for proof in PROOFS {
         let lab = Lab::volatile();
         let server = NameServer::start(&lab);
-        let link = Link::named(&lab, [Program::tested(); 2], proof, ["keepalive 1 60\npersist-tun"; 2]);
+        let link = Link::named(&lab, [Program::Longcable; 2], proof, ["keepalive 1 60\npersist-tun"; 2]);
         lab.right.ip(&["addr add 198.51.100.3/24 dev eth0"]);
         let stranger = stranger(&lab);
         for second in [99, 3] {
@@ -132,7 +132,7 @@ fn the_name_gains_an_address() {
             none_lost(link.pinger(), || {
                 let right = [lab.right.address(second), lab.right.outside].map(|address| (NAMES[1], address));
                 server.set(&[(NAMES[0], lab.left.outside), right[0], right[1]]);
-                // A stranger is a reason to look the name up, at most every five seconds.
+                // A stranger is a reason to look the name up, at most every two seconds.
                 let heard = poll(Duration::from_secs(7), || {
                     knock(&stranger, &lab);
                     thread::sleep(Duration::from_millis(100));
