@@ -1,7 +1,8 @@
 //! Both ends on lines whose addresses change, with names in a dynamic DNS: what happens to the link, and for how long.
 //!
 //! No change needs a restart where one end is a longcable. With openvpn at the other, what openvpn does bounds it: it
-//! notices nothing by itself, and it takes a TLS session only from where it began.
+//! notices nothing by itself, and it takes a TLS session only from where it began. Most of this is more than openvpn can
+//! do, so it is not to be proved with openvpn at both ends.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -17,7 +17,7 @@ use std::time::Duration;
 use longcable_core::tls::Role;
 use nix::sys::signal::Signal;
 
-use super::{Daemon, Filling, Lab, Link, Pinger, Program, Site, end, pki, tls_end};
+use super::{Daemon, Filling, Lab, Link, PATIENCE, Pinger, Program, Site, end, pki, poll, tls_end};
 use longcable::demo::lab::find_program;
 
 /// The names of the sites in the dynamic DNS.
@@ -103,11 +103,11 @@ impl Site {
     /// Its line comes up.
     pub fn dial(&self, last: u8) {
         let (address, gateway) = (self.address(last), self.gateway());
-        self.ip(&[
-            "link set eth0 up",
-            &format!("addr add {address}/24 dev eth0"),
-            &format!("route add default via {gateway}"),
-        ]);
+        self.ip(&["link set eth0 up"]);
+        // Lines get their addresses when they work; what is sent before is lost, and asked for again after a second.
+        let works = poll(PATIENCE, || self.output("ip -o link show eth0").contains(" state UP ").then_some(()));
+        assert!(works.is_some(), "the line of {} does not come up", self.outside);
+        self.ip(&[&format!("addr add {address}/24 dev eth0"), &format!("route add default via {gateway}")]);
     }
 
     /// An address of its line, which ends in this figure.
