@@ -701,9 +701,9 @@ impl<'c, P: Platform> Peer<'c, P> {
 
     /// What is sent counts as a sequence later than `time` (unix time in seconds), as stored by an earlier process: the
     /// clock may have been later then.
-    pub fn preset_sent(&mut self, time: u32) {
+    pub fn preset_sent(&mut self, time: u32, unix_now: u64) {
         if let Link::Static(link) = &mut self.link {
-            link.sent_before = Some(time);
+            link.start_sequence(self.config, unix_now.max(u64::from(time).saturating_add(1)));
         }
     }
 

@@ -163,7 +163,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             gateway.peer_mut().preset_replay(id, time);
         }
         if let Some(time) = replay_file.as_ref().and_then(ReplayFile::sent) {
-            gateway.peer_mut().preset_sent(time);
+            gateway.peer_mut().preset_sent(time, unix_now());
         }
         let status =
             match &host.status {

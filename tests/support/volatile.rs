@@ -192,13 +192,8 @@ impl<'a> NameServer<'a> {
     pub fn resume(&self) {
         let program = find_program(Path::new("dnsmasq")).expect("no program dnsmasq: apt-get install dnsmasq-base");
         let mut command = Command::new(program);
-        command.args([
-            "--keep-in-foreground",
-            "--log-facility=-",
-            "--conf-file=/dev/null",
-            "--pid-file",
-            "--user=root",
-        ]);
+        // Stays root: what changes its user outlives its parent.
+        command.args(["--no-daemon", "--log-facility=-", "--conf-file=/dev/null", "--pid-file"]);
         command.args(["--no-resolv", "--no-hosts", "--local-ttl=0", "--cache-size=0", "--log-queries"]);
         // Nothing is asked elsewhere, and what is not there does not exist.
         command.args(["--local=/example/", "--local=/mydomain.com/"]);

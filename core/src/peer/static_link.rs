@@ -17,8 +17,6 @@ pub(super) struct StaticLink<P: Platform> {
     pub(super) opener: Opener<P::Crypto, P::ReplayBits>,
     /// The peer was silent for too long: perhaps its clock went back, so that its packets look old.
     pub(super) forget_replays: bool,
-    /// The time of the last sequence that an earlier process has sent, if that is known.
-    pub(super) sent_before: Option<u32>,
 }
 
 /// Why a static key cannot be used.
@@ -41,7 +39,6 @@ impl<P: Platform> StaticLink<P> {
             opener: opener::<P>(config, &key)?,
             key,
             forget_replays: false,
-            sent_before: None,
         })
     }
 
@@ -49,12 +46,13 @@ impl<P: Platform> StaticLink<P> {
     /// received stays known, so that it cannot be replayed over a restart; only after `ping-restart` it is forgotten,
     /// unless `replay-persist` keeps it.
     pub(super) fn restart(&mut self, config: &LinkConfig<'_>, unix_now: u64, has_sent: bool) {
-        let previous = if has_sent { self.sealer.sequence_time() } else { self.sent_before };
-        let time = previous.map_or(unix_now, |previous| unix_now.max(u64::from(previous).saturating_add(1)));
-        // It was made before from the same key, so the platform has what it needs.
-        if let Ok(sealer) = sealer::<P>(config, &self.key, time) {
-            self.sealer = sealer;
-        }
+        let time = match self.sealer.sequence_time() {
+            Some(previous) if has_sent => unix_now.max(u64::from(previous).saturating_add(1)),
+            // An earlier process may have left a time that is later than the clock's.
+            Some(previous) => unix_now.max(previous.into()),
+            None => unix_now,
+        };
+        self.start_sequence(config, time);
         if take(&mut self.forget_replays)
             && config.replay_persist.is_none()
             && let Ok(opener) = opener::<P>(config, &self.key)
@@ -62,6 +60,14 @@ impl<P: Platform> StaticLink<P> {
             self.opener = opener;
         }
         debug!("a new sequence of packet ids begins at {} s", time);
+    }
+
+    /// Packet ids are sent from 1 again, with this unix time in seconds.
+    pub(super) fn start_sequence(&mut self, config: &LinkConfig<'_>, time: u64) {
+        // It was made before from the same key, so the platform has what it needs.
+        if let Ok(sealer) = sealer::<P>(config, &self.key, time) {
+            self.sealer = sealer;
+        }
     }
 }
 
