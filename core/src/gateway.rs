@@ -37,7 +37,7 @@ const RESOLVE_INTERVAL: Duration = Duration::from_secs(5);
 const RESOLVE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Strangers cause lookups at this distance.
-const STRANGER_INTERVAL: Duration = Duration::from_secs(5);
+const STRANGER_INTERVAL: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -62,8 +62,8 @@ pub struct Gateway<'c, P: Platform> {
     lookup: u32,
     /// Answers up to this number come too late: there is a later one, or they are for another remote.
     answered: u32,
-    /// When a stranger last caused one.
-    stranger: Option<Instant>,
+    /// When a stranger last caused one, and from where.
+    stranger: Option<(Instant, SocketAddr)>,
     socket_open: bool,
     tunnel_open: bool,
     routes_added: bool,
@@ -140,7 +140,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
     ) -> Result<Option<&'b mut [u8]>, Discard> {
         let opened = self.peer.handle_datagram(now, from, datagram);
         if opened == Err(Discard::Source) {
-            self.stranger_came(now);
+            self.stranger_came(now, from);
         }
         opened
     }
@@ -429,15 +429,17 @@ impl<'c, P: Platform> Gateway<'c, P> {
         let before = core::mem::take(&mut self.addresses);
         self.addresses = addresses.iter().copied().take(ADDRESSES_MAX).collect();
         self.peer.expect(&self.addresses);
-        if self.follow.is_asking() && self.addresses.iter().any(|address| !before.contains(address)) {
+        let mut new = self.addresses.iter().filter(|address| !before.contains(address));
+        // A stranger at an address that the name has now is none.
+        if new.any(|address| self.follow.is_asking() || self.stranger.is_some_and(|(_, from)| from == *address)) {
             self.peer.probe(&self.addresses, true);
         }
     }
 
     /// Somebody sends from an address that is not the peer's, as far as is known.
-    fn stranger_came(&mut self, now: Instant) {
-        if self.state == State::Running && self.stranger.is_none_or(|at| now.since(at) >= STRANGER_INTERVAL) {
-            self.stranger = Some(now);
+    fn stranger_came(&mut self, now: Instant, from: SocketAddr) {
+        if self.state == State::Running && self.stranger.is_none_or(|(at, _)| now.since(at) >= STRANGER_INTERVAL) {
+            self.stranger = Some((now, from));
             self.look_up();
         }
     }

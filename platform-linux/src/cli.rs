@@ -2,8 +2,10 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,7 +19,7 @@ use longcable_core::peer::Keys;
 use crate::config::{HostConfig, KeyKind, Loaded, Mode, Sources, print_help};
 use crate::daemon::{self, PidFile};
 use crate::environment::Environment;
-use crate::event_loop::{EventLoop, Linux};
+use crate::event_loop::{self, Check, EventLoop, Linux};
 use crate::failure::Fatal;
 use crate::log::{self, Destination};
 use crate::privileges::{self, Identity};
@@ -120,7 +122,50 @@ fn start<S: TlsStack>(arguments: &[OsString], process: &mut Process) -> Result<N
         Mode::MakeTun | Mode::RemoveTun => return persistent_device(&link, &host, mode == Mode::MakeTun),
     }
     drop(out);
-    run_link::<S>(&link, &host, &warnings, &notes, process).map_err(|fatal| fatal.at(|option| sources.place_of(option)))
+    let start = process.directory.clone();
+    let check = move || check::<S>(arguments, &start);
+    run_link::<S>(&link, &host, &warnings, &notes, process, Box::new(check))
+        .map_err(|fatal| fatal.at(|option| sources.place_of(option)))
+}
+
+/// What SIGHUP asks first: whether the configuration, as it is now, can take the place of the one in use.
+fn check<S: TlsStack>(arguments: &[OsString], start: &Path) -> Result<(), Fatal> {
+    let sources = Sources::load(arguments.iter().cloned(), start).map_err(Fatal::new)?;
+    let Loaded { mode, link, host, .. } = sources.parse().map_err(Fatal::new)?;
+    if mode != Mode::Link {
+        return Err(Fatal::new("Options error: this is no configuration of a link any more"));
+    }
+    let here = env::current_dir();
+    if let Some(directory) = &host.cd {
+        daemon::change_directory(directory).map_err(Fatal::new)?;
+    }
+    // What there is to say is said when it is used.
+    let verb = log::verb();
+    log::set_verb(0);
+    let usable = Prepared::<S>::new(&link, &host)
+        .and_then(|Prepared { keys, .. }| check_files(&host).and_then(|()| event_loop::check(&link, keys)))
+        .map_err(|fatal| fatal.at(|option| sources.place_of(option)));
+    log::set_verb(verb);
+    if let Ok(here) = here {
+        daemon::change_directory(&here).map_err(Fatal::new)?;
+    }
+    usable
+}
+
+/// Whether the files that a link writes can be opened, perhaps with fewer privileges than at the start.
+fn check_files(host: &HostConfig) -> Result<(), Fatal> {
+    let status = host.status.as_ref().map(|status| ("status", status.path.as_path()));
+    let replays = host.replay_persist.as_deref().map(|path| ("replay-persist", path));
+    for (option, path) in status.into_iter().chain(replays) {
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| Fatal::new(format!("Options error: --{option} {}: {error}", path.display())))?;
+    }
+    Ok(())
 }
 
 fn run_link<S: TlsStack>(
@@ -129,6 +174,7 @@ fn run_link<S: TlsStack>(
     warnings: &[String],
     notes: &[String],
     process: &mut Process,
+    check: Check<'_>,
 ) -> Result<Next, Fatal> {
     if let Some(directory) = &host.cd {
         daemon::change_directory(directory).map_err(Fatal::new)?;
@@ -143,7 +189,7 @@ fn run_link<S: TlsStack>(
         log::warning(format_args!("{warning}"));
     }
     log::line(1, format_args!("{VERSION}"));
-    let (keys, tls) = keys::<S>(link, host)?;
+    let Prepared { keys, tls, scripts, plan } = Prepared::<S>::new(link, host)?;
     for (side, whose) in [(Side::Local, "Local"), (Side::Remote, "Expected Remote")] {
         let mut options = String::new();
         // A String takes any text.
@@ -170,10 +216,6 @@ fn run_link<S: TlsStack>(
         false => Some(Identity::resolve(host.user.as_deref(), host.group.as_deref(), host.chroot.as_deref())),
     };
     let identity = identity.transpose().map_err(Fatal::new)?;
-    let mut scripts = Scripts::new(host.script_security);
-    for (hook, command) in &host.scripts {
-        scripts.set(*hook, command).map_err(|error| Fatal::new(format!("Options error: {error}")))?;
-    }
     if let Some(note) = scripts.note() {
         log::warning(format_args!("{note}"));
     }
@@ -197,7 +239,7 @@ fn run_link<S: TlsStack>(
     if let Some(tls) = &tls {
         tls.set_environment(environment.clone());
     }
-    let tunnel = Tunnel::new(link, host, Plan::new(link)?, scripts, environment)?;
+    let tunnel = Tunnel::new(link, host, plan, scripts, environment)?;
     let settled = &mut process.settled;
     let settle = move || {
         let Some(identity) = identity else { return Ok(()) };
@@ -218,7 +260,7 @@ fn run_link<S: TlsStack>(
     if !std::mem::replace(&mut process.ready, true) {
         systemd::ready();
     }
-    let reason = event_loop.run(signals)?;
+    let reason = event_loop.run(signals, &check)?;
     Ok(match reason {
         Reason { signal: Signal::Hup | Signal::Usr1, .. } => {
             log::line(1, format_args!("{}", Event::Restarting(reason)));
@@ -237,6 +279,25 @@ fn run_link<S: TlsStack>(
             Next::Exit(ExitCode::SUCCESS)
         }
     })
+}
+
+/// What a link is made of, read and found good.
+struct Prepared<'c, S: TlsStack> {
+    keys: Keys<Linux<S::Session<'c>>>,
+    tls: Option<S>,
+    scripts: Scripts,
+    plan: Plan,
+}
+
+impl<'c, S: TlsStack> Prepared<'c, S> {
+    fn new(link: &'c LinkConfig<'c>, host: &'c HostConfig) -> Result<Self, Fatal> {
+        let (keys, tls) = keys::<S>(link, host)?;
+        let mut scripts = Scripts::new(host.script_security);
+        for (hook, command) in &host.scripts {
+            scripts.set(*hook, command).map_err(|error| Fatal::new(format!("Options error: {error}")))?;
+        }
+        Ok(Self { keys, tls, scripts, plan: Plan::new(link)? })
+    }
 }
 
 type KeysWith<'c, S> = (Keys<Linux<<S as TlsStack>::Session<'c>>>, Option<S>);

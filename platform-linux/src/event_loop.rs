@@ -72,6 +72,9 @@ impl<T: TlsSession> Platform for Linux<T> {
 /// What is done once, when the link is first set up: privileges are dropped then.
 pub type Settle<'c> = Box<dyn FnOnce() -> Result<(), Fatal> + 'c>;
 
+/// Says whether the configuration, read anew, would do.
+pub type Check<'c> = Box<dyn Fn() -> Result<(), Fatal> + 'c>;
+
 /// Causes of packet errors, each logged at a limited rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Complaint {
@@ -150,9 +153,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     ) -> Result<Self, Fatal> {
         let started = Clock::now();
         let now = Instant::from_millis(0);
-        let mut gateway = Gateway::new(config, keys, FastRng::new(), now, unix_now())
-            .map(Box::new)
-            .map_err(|error| Fatal::new(format!("Options error: {error}")))?;
+        let mut gateway = gateway(config, keys)?;
         let replay_file = host.replay_persist.as_deref().map(|path| {
             ReplayFile::open(path)
                 .map_err(|error| Fatal::new(format!("Options error: --replay-persist {}: {error}", path.display())))
@@ -197,13 +198,14 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         })
     }
 
-    /// Runs the link to its end. Returns why it ended.
+    /// Runs the link to its end. Returns why it ended. It goes on when it is asked to read its configuration anew and
+    /// that would not do.
     ///
     /// # Errors
     /// What makes the link impossible: the device, the first socket, a script.
-    pub fn run(&mut self, signals: &mut Signals) -> Result<Reason, Fatal> {
+    pub fn run(&mut self, signals: &mut Signals, check: &Check<'_>) -> Result<Reason, Fatal> {
         let result = loop {
-            match self.turn(signals) {
+            match self.turn(signals, check) {
                 Ok(()) => {}
                 Err(Stop::Exit(reason)) => break Ok(reason),
                 Err(Stop::Failed(fatal)) => {
@@ -223,13 +225,13 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         Instant::from_millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    fn turn(&mut self, signals: &mut Signals) -> Result<(), Stop> {
+    fn turn(&mut self, signals: &mut Signals, check: &Check<'_>) -> Result<(), Stop> {
         self.drain()?;
         let ready = self.sleep(signals);
         if ready.signal {
             for request in signals.by_ref() {
                 match request {
-                    Request::Link(signal) => self.gateway.signal(self.now(), signal),
+                    Request::Link(signal) => self.signal(signal, check),
                     Request::Statistics => Statistics::now(&self.counters()).log(),
                 }
             }
@@ -266,6 +268,20 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         self.gateway.handle_timeout(now);
         self.housekeeping();
         Ok(())
+    }
+
+    fn signal(&mut self, signal: Signal, check: &Check<'_>) {
+        let meant = self.config.remap_usr1.filter(|_| signal == Signal::Usr1).unwrap_or(signal);
+        let problem = if meant == Signal::Hup { check().err() } else { None };
+        match problem {
+            Some(fatal) => {
+                for line in fatal.to_string().lines() {
+                    log::error(format_args!("{line}"));
+                }
+                log::error(format_args!("The new configuration cannot be used: the link goes on with the old one"));
+            }
+            None => self.gateway.signal(self.now(), signal),
+        }
     }
 
     /// Does what the engine asks for until it only waits.
@@ -640,6 +656,24 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             compression: (self.config.framing != Framing::None).then(Compression::default),
         }
     }
+}
+
+/// On the heap: it is large.
+fn gateway<'c, T: TlsSession>(
+    config: &'c LinkConfig<'c>,
+    keys: Keys<Linux<T>>,
+) -> Result<Box<Gateway<'c, Linux<T>>>, Fatal> {
+    Gateway::new(config, keys, FastRng::new(), Instant::from_millis(0), unix_now())
+        .map(Box::new)
+        .map_err(|error| Fatal::new(format!("Options error: {error}")))
+}
+
+/// Whether a link can be made of these.
+///
+/// # Errors
+/// The cipher or digest is not supported, or the key must not be used.
+pub fn check<'c, T: TlsSession>(config: &'c LinkConfig<'c>, keys: Keys<Linux<T>>) -> Result<(), Fatal> {
+    gateway(config, keys).map(drop)
 }
 
 fn watch(config: &LinkConfig<'_>) -> Option<PathWatch> {

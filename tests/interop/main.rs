@@ -58,3 +58,8 @@ mod tls_restarts;
 mod tls_samples;
 mod tls_wrapping;
 mod tunnel;
+mod volatile;
+mod volatile_faq;
+mod volatile_lines;
+mod volatile_names;
+mod volatile_reload;

@@ -18,7 +18,7 @@ pub struct Lab {
     pub right: Site,
     /// Between the sites, in a [routed](Self::routed) laboratory.
     pub router: Option<Namespace>,
-    scratch: Scratch,
+    pub(super) scratch: Scratch,
 }
 
 /// A place with addresses, where programs run.
@@ -33,6 +33,8 @@ pub struct Site {
     pub inside: Ipv4Addr,
     /// Its IPv6 address in the tunnel, where a test uses one.
     pub inside6: Ipv6Addr,
+    /// The files that programs here see in the place of those in `/etc`, in a [volatile](Lab::volatile) laboratory.
+    pub etc: Option<PathBuf>,
 }
 
 impl Lab {
@@ -120,7 +122,13 @@ impl Site {
             outside6: Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number.into()),
             inside: Ipv4Addr::new(10, 9, 0, number),
             inside6: Ipv6Addr::new(0xfd09, 0, 0, 0, 0, 0, 0, number.into()),
+            etc: None,
         }
+    }
+
+    /// A site that has nothing to do with the link.
+    pub(super) fn stranger(outside: Ipv4Addr) -> Self {
+        Self::new(66, outside)
     }
 
     /// Calls its interface as it is usually called.
@@ -169,11 +177,11 @@ fn namespace() -> Namespace {
     Namespace::create().unwrap_or_else(|error| panic!("cannot make a network namespace, are you root? {error}"))
 }
 
-fn join(here: (&Namespace, &str), there: (&Namespace, &str)) {
+pub(super) fn join(here: (&Namespace, &str), there: (&Namespace, &str)) {
     cable(here, there).unwrap_or_else(|error| panic!("cannot join two namespaces: {error}"));
 }
 
-fn ip(namespace: &Namespace, commands: &[&str]) {
+pub(super) fn ip(namespace: &Namespace, commands: &[&str]) {
     let run = || {
         let mut child =
             Command::new("ip").args(["-batch", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()?;

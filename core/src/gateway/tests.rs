@@ -291,3 +291,14 @@ fn a_name_that_does_not_resolve_is_tried_as_resolv_retry_says() {
         assert!(lookups >= lookups_in_30_s && lookups <= 30, "{retry}: {lookups} lookups");
     }
 }
+
+#[test]
+fn what_is_sent_is_later_than_before_whatever_the_clock_says() {
+    let now = Instant::from_millis(0);
+    for (before, expected) in [(UNIX + 86_400, UNIX + 86_401), (UNIX - 1, UNIX)] {
+        let mut gateway = gateway("", now);
+        gateway.peer_mut().preset_sent(u32::try_from(before).unwrap(), UNIX);
+        gateway.peer_mut().connect(now, &[PEER]);
+        assert_eq!(gateway.peer().sent_sequence().map(u64::from), Some(expected));
+    }
+}
