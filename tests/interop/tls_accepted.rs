@@ -185,12 +185,12 @@ for_each_pair! {
 }
 
 /// What a `tls-verify` script is given: arguments, and from the environment what is about certificates.
-fn verify_calls(program: Program, certificate: &str) -> Vec<(String, BTreeMap<String, String>)> {
+fn verify_calls(program: Program, more: &str, certificate: &str) -> Vec<(String, BTreeMap<String, String>)> {
     let lab = Lab::new();
     pki::write(&lab);
     lab.write_script("verify.sh", "#!/bin/sh\n{ echo \"call $*\"; env; echo done; } >> calls\n");
     let directory = lab.directory().display().to_string();
-    let left = format!("cd {directory}\nscript-security 2\ntls-verify \"./verify.sh word 'two words'\"");
+    let left = format!("cd {directory}\nscript-security 2\ntls-verify \"./verify.sh word 'two words'\"\n{more}");
     let link = Link::tls(&lab, [program, Program::Openvpn], Role::Server, [&left, certificate]);
     let calls = poll(PATIENCE, || {
         let text = lab.read("calls")?;
@@ -213,8 +213,15 @@ fn verify_calls(program: Program, certificate: &str) -> Vec<(String, BTreeMap<St
 
 #[test]
 fn the_script_of_tls_verify_is_called_as_by_openvpn() {
-    for certificate in ["", "cert client-rich.crt", "cert client-odd.crt", "cert client-chain.crt"] {
-        let [ours, openvpns] = [Program::tested(), Program::Openvpn].map(|program| verify_calls(program, certificate));
+    for (more, certificate) in [
+        ("", ""),
+        ("", "cert client-rich.crt"),
+        ("", "cert client-odd.crt"),
+        ("", "cert client-chain.crt"),
+        ("x509-username-field ou CN serialNumber emailAddress", "cert client-rich.crt"),
+    ] {
+        let [ours, openvpns] =
+            [Program::tested(), Program::Openvpn].map(|program| verify_calls(program, more, certificate));
         let arguments =
             |calls: &[(String, BTreeMap<_, _>)]| calls.iter().map(|call| call.0.clone()).collect::<Vec<_>>();
         assert_eq!(arguments(&ours), arguments(&openvpns), "{certificate}");
@@ -233,6 +240,10 @@ for_each_pair! {
     fn another_field_is_the_name(programs) {
         let lab = Lab::new();
         let more = ["x509-username-field O\nverify-x509-name client name", "cert client-nameless.crt"];
+        works(&lab, programs, Role::Server, more);
+        let more = [
+            "x509-username-field CN emailAddress\nverify-x509-name client_me@example.net name", "cert client-rich.crt",
+        ];
         works(&lab, programs, Role::Server, more);
         let more = ["x509-username-field emailAddress\nverify-x509-name me@example.net name", "cert client-rich.crt"];
         works(&lab, programs, Role::Server, more);

@@ -76,7 +76,7 @@ pub(super) const CERTIFICATES: [Refusal; 12] = [
 ];
 
 /// What somebody demands that the usual certificate has not.
-pub(super) const RULES: [Refusal; 12] = [
+pub(super) const RULES: [Refusal; 14] = [
     refusal("crl-verify crl-expired.pem", "", "error=CRL has expired", "error=CRL has expired"),
     refusal(
         "crl-verify revoked dir",
@@ -91,6 +91,8 @@ pub(super) const RULES: [Refusal; 12] = [
     refusal("verify-x509-name THERE subject", "", "VERIFY X509NAME ERROR: CN=THERE, must be THERE", OTHER_NAME),
     refusal("peer-fingerprint FINGERPRINT", "", "certificate hash verification failed", OTHER_FINGERPRINT),
     refusal("verify-hash FINGERPRINT SHA256", "", "certificate hash verification failed", OTHER_AUTHORITY),
+    // There is no such field: none of several may be missing.
+    refusal("x509-username-field CN emailAddress", "", "VERIFY ERROR: could not extract emailAddress", NO_NAME),
     refusal("remote-cert-ku 04", "", "VERIFY KU ERROR", "depth=0, error=the certificate's key usage is not"),
     refusal(
         "remote-cert-eku 1.3.6.1.5.5.7.3.8",

@@ -22,7 +22,7 @@ use crate::wire::compress::Framing;
 use tls::DEFAULT_DATA_CIPHERS;
 pub use tls::{
     CertProfile, ControlKey, DATA_CIPHERS_MAX, FINGERPRINTS_MAX, Fingerprint, KEY_USAGES_MAX, NameKind, PeerRules,
-    RevocationList, TlsOptions, TlsVersion,
+    RevocationList, TlsOptions, TlsVersion, USER_NAME_FIELDS_MAX,
 };
 pub use warning::Warning;
 

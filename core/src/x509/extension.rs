@@ -17,7 +17,8 @@ pub(super) struct Extensions<'a> {
     pub(super) key_usage: Option<u8>,
     extended_key_usage: Option<&'a [u8]>,
     netscape_type: Option<u8>,
-    alternative_names: Option<&'a [u8]>,
+    subject_alternative_names: Option<&'a [u8]>,
+    issuer_alternative_names: Option<&'a [u8]>,
     pub(super) subject_key_id: Option<&'a [u8]>,
     pub(super) authority_key_id: Option<&'a [u8]>,
     /// Something that must be understood, and is not.
@@ -66,7 +67,13 @@ impl<'a> Extensions<'a> {
             oid::SUBJECT_ALT_NAME => {
                 let names = whole(value, |input| input.take(Tag::Sequence))?;
                 values_checked(names, |_| Ok(()))?;
-                once(&mut self.alternative_names, names)
+                once(&mut self.subject_alternative_names, names)
+            }
+            oid::ISSUER_ALT_NAME => {
+                self.unsupported |= critical;
+                let names = whole(value, |input| input.take(Tag::Sequence))?;
+                values_checked(names, |_| Ok(()))?;
+                once(&mut self.issuer_alternative_names, names)
             }
             oid::SUBJECT_KEY_ID => once(&mut self.subject_key_id, whole(value, |input| input.take(Tag::OctetString))?),
             oid::AUTHORITY_KEY_ID => {
@@ -118,14 +125,20 @@ impl<'a> Extensions<'a> {
         Ok(())
     }
 
-    /// The last of the subject's alternative names: of the mail addresses or, without any, of the DNS names or URIs.
-    pub(super) fn alternative_name(&self) -> Option<Text<'a>> {
-        let names = self.alternative_names?;
-        [TagNumber::N1, TagNumber::N2, TagNumber::N6]
-            .into_iter()
-            .find_map(|kind| values(names).filter(|name| name.tag() == implicit(kind)).last())
-            .map(|name| Text::new(Tag::Ia5String, name.value()))
+    /// The last mail address among the subject's alternative names.
+    pub(super) fn subject_mail(&self) -> Option<Text<'a>> {
+        last_mail(self.subject_alternative_names?)
     }
+
+    /// The last mail address among the issuer's alternative names.
+    pub(super) fn issuer_mail(&self) -> Option<Text<'a>> {
+        last_mail(self.issuer_alternative_names?)
+    }
+}
+
+fn last_mail(names: &[u8]) -> Option<Text<'_>> {
+    let mails = values(names).filter(|name| name.tag() == implicit(TagNumber::N1));
+    mails.last().map(|name| Text::new(Tag::Ia5String, name.value()))
 }
 
 impl BasicConstraints {

@@ -22,5 +22,5 @@ pub use certificate::{Certificate, Serial, Unreadable, Validity};
 pub use crl::Crl;
 pub use name::{Attribute, Name, Text};
 pub use rules::user_name;
-pub use verified::{COMMON_NAME_MAX, ChainVerified, PeerVerified, Reason, Refusal, SUBJECT_MAX};
+pub use verified::{COMMON_NAME_MAX, ChainVerified, PeerVerified, Reason, Refusal, SUBJECT_MAX, USER_NAME_MAX};
 pub use verifier::{CHAIN_MAX, Observer, Verifier};

@@ -7,6 +7,7 @@ pub(super) const COMMON_NAME: &[u8] = b"\x55\x04\x03"; // 2.5.4.3
 pub(super) const SUBJECT_KEY_ID: &[u8] = b"\x55\x1d\x0e"; // 2.5.29.14
 pub(super) const KEY_USAGE: &[u8] = b"\x55\x1d\x0f"; // 2.5.29.15
 pub(super) const SUBJECT_ALT_NAME: &[u8] = b"\x55\x1d\x11"; // 2.5.29.17
+pub(super) const ISSUER_ALT_NAME: &[u8] = b"\x55\x1d\x12"; // 2.5.29.18
 pub(super) const BASIC_CONSTRAINTS: &[u8] = b"\x55\x1d\x13"; // 2.5.29.19
 pub(super) const NAME_CONSTRAINTS: &[u8] = b"\x55\x1d\x1e"; // 2.5.29.30
 pub(super) const CERTIFICATE_POLICIES: &[u8] = b"\x55\x1d\x20"; // 2.5.29.32

@@ -6,7 +6,7 @@ use super::certificate::{Certificate, Validity};
 use super::extension::Extensions;
 use super::name::Name;
 use super::oid;
-use super::verified::{COMMON_NAME_MAX, Reason};
+use super::verified::{COMMON_NAME_MAX, Reason, USER_NAME_MAX};
 use crate::options::{Fingerprint, NameKind, PeerRules, Word};
 use crate::time::UnixTime;
 
@@ -60,7 +60,7 @@ impl PeerRules<'_> {
                 })
             }
             (Reason::Name, _, Some((wanted, kind))) => {
-                let name = user_name(certificate, &self.user_name_field).unwrap_or_default();
+                let name = user_name(certificate, &self.user_name_fields).unwrap_or_default();
                 match kind {
                     NameKind::Subject => write!(out, "; demanded is the subject '{wanted}'"),
                     NameKind::Name => write!(out, "; demanded is the name '{wanted}', it has '{name}'"),
@@ -106,31 +106,44 @@ impl PeerRules<'_> {
     }
 }
 
-/// The name of the certificate's user: its last attribute that `x509-username-field` calls `field`; with
-/// `ext:subjectAltName` an alternative name, with `serialNumber` the number of the certificate. `_` stands for control
-/// characters. `None` if there is none, or an empty one, one with a NUL, or one longer than [`COMMON_NAME_MAX`].
-pub fn user_name(certificate: &Certificate<'_>, field: &Word<'_>) -> Option<heapless::String<COMMON_NAME_MAX>> {
+/// The name of the certificate's user: what `x509-username-field` names, joined with `_`. Each is the last attribute that
+/// is called so; with `ext:` the last mail address of the extension; with `serialNumber` the number of the certificate.
+/// `_` stands for control characters. `None` if one of them is missing, empty, has a NUL or is longer than
+/// [`COMMON_NAME_MAX`], or all together are longer than [`USER_NAME_MAX`].
+pub fn user_name(certificate: &Certificate<'_>, fields: &[Word<'_>]) -> Option<heapless::String<USER_NAME_MAX>> {
     let mut name = heapless::String::new();
+    for (index, field) in fields.iter().enumerate() {
+        if index > 0 {
+            name.push('_').ok()?;
+        }
+        name.push_str(&field_value(certificate, field)?).ok()?;
+    }
+    (!name.is_empty()).then_some(name)
+}
+
+fn field_value(certificate: &Certificate<'_>, field: &Word<'_>) -> Option<heapless::String<COMMON_NAME_MAX>> {
+    let mut value = heapless::String::new();
     if is_text(field, "serialNumber") {
-        name.push_str("0x").ok()?;
-        certificate.serial().bytes().iter().try_for_each(|byte| write!(name, "{byte:02X}")).ok()?;
-        return Some(name);
+        value.push_str("0x").ok()?;
+        certificate.serial().bytes().iter().try_for_each(|byte| write!(value, "{byte:02X}")).ok()?;
+        return Some(value);
     }
     // openvpn reads a field without any capital letter, such as `cn`, as one in capitals.
     let capitals = !field.chars().any(|character| character.is_ascii_uppercase());
-    let is_field = |text: &str| {
-        is_text(field, text) || (capitals && text.chars().eq(field.chars().map(|letter| letter.to_ascii_uppercase())))
-    };
+    let letter = |letter: char| if capitals { letter.to_ascii_uppercase() } else { letter };
+    let is_field = |text: &str| field.chars().map(letter).eq(text.chars());
     let text = if is_text(field, "ext:subjectAltName") {
-        certificate.extensions.alternative_name()?
+        certificate.extensions.subject_mail()?
+    } else if is_text(field, "ext:issuerAltName") {
+        certificate.extensions.issuer_mail()?
     } else {
         certificate.subject().attributes().filter(|attribute| attribute.is_called(is_field)).last()?.value()
     };
     if text.chars().any(|character| character == '\0') {
         return None;
     }
-    write!(name, "{text}").ok()?;
-    (!name.is_empty()).then_some(name)
+    write!(value, "{text}").ok()?;
+    (!value.is_empty()).then_some(value)
 }
 
 fn is_named(kind: NameKind, wanted: &Word<'_>, subject: &Name<'_>, user_name: &str) -> bool {

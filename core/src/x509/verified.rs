@@ -8,8 +8,10 @@ use super::name::cut;
 
 /// Longest subject that is kept, in bytes; a longer one is cut off.
 pub const SUBJECT_MAX: usize = 256;
-/// Longest name of a certificate's user in bytes (protocol section 6.7).
+/// Longest field that names a certificate's user, in bytes (protocol section 6.7).
 pub const COMMON_NAME_MAX: usize = 64;
+/// Longest name of a certificate's user in bytes, if several fields make it.
+pub const USER_NAME_MAX: usize = 255;
 
 /// A chain that leads to a trusted certificate, and whose owner is who the configuration wants; whether the peer has
 /// the key to it is still open.
@@ -20,16 +22,12 @@ pub struct ChainVerified(PeerVerified);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerVerified {
     subject: String<SUBJECT_MAX>,
-    common_name: String<COMMON_NAME_MAX>,
+    common_name: String<USER_NAME_MAX>,
     fingerprint: [u8; 32],
 }
 
 impl ChainVerified {
-    pub(super) fn new(
-        subject: String<SUBJECT_MAX>,
-        common_name: String<COMMON_NAME_MAX>,
-        fingerprint: [u8; 32],
-    ) -> Self {
+    pub(super) fn new(subject: String<SUBJECT_MAX>, common_name: String<USER_NAME_MAX>, fingerprint: [u8; 32]) -> Self {
         Self(PeerVerified { subject, common_name, fingerprint })
     }
 

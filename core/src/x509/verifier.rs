@@ -12,7 +12,7 @@ use super::extension::key_usage;
 use super::name::{Name, cut};
 use super::profile;
 use super::rules::user_name;
-use super::verified::{COMMON_NAME_MAX, ChainVerified, Reason, Refusal};
+use super::verified::{ChainVerified, Reason, Refusal, USER_NAME_MAX};
 use crate::options::{CertProfile, PeerRules};
 use crate::tls::Role;
 
@@ -116,7 +116,7 @@ impl Verifier<'_> {
         chain: &mut Chain<'c>,
         intermediates: &'c [&'c [u8]],
         observer: &mut dyn Observer,
-    ) -> Result<heapless::String<COMMON_NAME_MAX>, Fault<'c>> {
+    ) -> Result<heapless::String<USER_NAME_MAX>, Fault<'c>> {
         let refuse = |reason| Fault { depth: 0, reason, subject: *leaf.subject() };
         // It is empty, so this fits.
         let _ = chain.push(leaf);
@@ -128,7 +128,7 @@ impl Verifier<'_> {
             return Err(refuse(Reason::UnknownIssuer));
         }
         self.check_itself(&leaf).map_err(refuse)?;
-        let user_name = user_name(&leaf, &self.rules.user_name_field).ok_or(refuse(Reason::NoUserName))?;
+        let user_name = user_name(&leaf, &self.rules.user_name_fields).ok_or(refuse(Reason::NoUserName))?;
         for (depth, certificate) in chain.iter().enumerate().rev() {
             let checked = match depth {
                 0 => self.rules.check_peer(certificate, &user_name, chain.len() > 1),

@@ -71,15 +71,10 @@ impl PeerCheck {
 
     fn verify_chain(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Result<(), Error> {
         let intermediates: Vec<&[u8]> = intermediates.iter().map(AsRef::as_ref).collect();
-        let (result, answer) = match self.trust.verify(leaf, &intermediates, self.peer_role, self.unix_now) {
-            Ok((chain, seen)) => (CheckResult::Chain(chain, seen), Ok(())),
-            Err(refusal) => {
-                let (result, error) = *refused(refusal);
-                (result, Err(error))
-            }
-        };
-        *self.result() = result;
-        answer
+        let verified = self.trust.verify(leaf, &intermediates, self.peer_role, self.unix_now);
+        let (chain, seen) = verified.map_err(|refusal| self.refuse(refusal))?;
+        *self.result() = CheckResult::Chain(chain, seen);
+        Ok(())
     }
 
     /// Turns the verified chain into a verified peer if `check` finds its signature in order, and then `tls-verify` has
@@ -92,27 +87,21 @@ impl PeerCheck {
             return Err(Error::General("a signature without a verified chain".to_owned()));
         };
         let mut variables = PeerVariables::new();
-        let proof = chain.prove(|| {
-            check().map_err(|error| Box::new((CheckResult::Nothing, error)))?;
-            variables = self.trust.ask_script(&seen).map_err(refused)?;
-            Ok(())
-        });
-        let (result, answer) = match proof {
-            Ok(peer) => (CheckResult::Peer(peer, variables), Ok(HandshakeSignatureValid::assertion())),
-            Err::<_, Box<_>>(refusal) => {
-                let (result, error) = *refusal;
-                (result, Err(error))
-            }
-        };
-        *self.result() = result;
-        answer
+        let peer = chain.prove(|| {
+            check()?;
+            variables = self.trust.ask_script(&seen).map_err(|refusal| self.refuse(refusal))?;
+            Ok::<_, Error>(())
+        })?;
+        *self.result() = CheckResult::Peer(peer, variables);
+        Ok(HandshakeSignatureValid::assertion())
     }
-}
 
-/// What is kept of a refusal, and what rustls is told.
-fn refused(refusal: Refusal) -> Box<(CheckResult, Error)> {
-    let error = Error::InvalidCertificate(certificate_error(&refusal));
-    Box::new((CheckResult::Refused(refusal), error))
+    /// Keeps a refusal, and gives what rustls is told.
+    fn refuse(&self, refusal: Refusal) -> Error {
+        let error = Error::InvalidCertificate(certificate_error(&refusal));
+        *self.result() = CheckResult::Refused(refusal);
+        error
+    }
 }
 
 impl ServerCertVerifier for PeerCheck {

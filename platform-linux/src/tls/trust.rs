@@ -69,7 +69,7 @@ impl Trust {
             algorithms: &self.algorithms,
             unix_now: Some(unix_now),
         };
-        let mut witness = Witness::new(&self.revocation, &rules.user_name_field);
+        let mut witness = Witness::new(&self.revocation, &rules.user_name_fields);
         let chain = verifier.verify(leaf, intermediates, &mut witness)?;
         Ok((chain, witness.seen))
     }
@@ -103,17 +103,17 @@ struct OwnedRules {
     others: PeerRules<'static>,
     extended_key_usage: Option<String>,
     name: Option<(String, NameKind)>,
-    user_name_field: String,
+    user_name_fields: Vec<String>,
 }
 
 impl OwnedRules {
     fn new(rules: &PeerRules<'_>) -> Self {
-        let PeerRules { role, key_usage, extended_key_usage, name, authority, peer, user_name_field } = rules.clone();
+        let PeerRules { role, key_usage, extended_key_usage, name, authority, peer, user_name_fields } = rules.clone();
         Self {
             others: PeerRules { role, key_usage, authority, peer, ..PeerRules::default() },
             extended_key_usage: extended_key_usage.map(|word| word.to_string()),
             name: name.map(|(word, kind)| (word.to_string(), kind)),
-            user_name_field: user_name_field.to_string(),
+            user_name_fields: user_name_fields.iter().map(Word::to_string).collect(),
         }
     }
 
@@ -121,7 +121,7 @@ impl OwnedRules {
         PeerRules {
             extended_key_usage: self.extended_key_usage.as_deref().map(Word::literal),
             name: self.name.as_ref().map(|(text, kind)| (Word::literal(text), *kind)),
-            user_name_field: Word::literal(&self.user_name_field),
+            user_name_fields: self.user_name_fields.iter().map(|field| Word::literal(field)).collect(),
             ..self.others.clone()
         }
     }

@@ -23,18 +23,18 @@ pub(super) struct Seen {
 /// Sees every certificate of a chain, from the authority down to the peer's own.
 pub(super) struct Witness<'w> {
     revocation: &'w Revocation,
-    user_name_field: &'w Word<'w>,
+    user_name_fields: &'w [Word<'w>],
     pub(super) seen: Vec<Seen>,
 }
 
 impl<'w> Witness<'w> {
-    pub(super) fn new(revocation: &'w Revocation, user_name_field: &'w Word<'w>) -> Self {
-        Self { revocation, user_name_field, seen: Vec::new() }
+    pub(super) fn new(revocation: &'w Revocation, user_name_fields: &'w [Word<'w>]) -> Self {
+        Self { revocation, user_name_fields, seen: Vec::new() }
     }
 }
 
 impl Seen {
-    fn new(depth: u8, certificate: &Certificate<'_>, user_name_field: &Word<'_>) -> Self {
+    fn new(depth: u8, certificate: &Certificate<'_>, user_name_fields: &[Word<'_>]) -> Self {
         let mut variables = PeerVariables::new();
         let mut set = |name: String, value: String| variables.push((name, value));
         let mut fields: Vec<String> = Vec::new();
@@ -46,7 +46,7 @@ impl Seen {
             fields.push(field);
         }
         if depth == 0
-            && let Some(name) = user_name(certificate, user_name_field)
+            && let Some(name) = user_name(certificate, user_name_fields)
         {
             set("common_name".to_owned(), name.to_string());
         }
@@ -84,7 +84,7 @@ impl Observer for Witness<'_> {
                 return Err(Reason::RevocationListUnusable);
             }
         }
-        let seen = Seen::new(depth, certificate, self.user_name_field);
+        let seen = Seen::new(depth, certificate, self.user_name_fields);
         log::line(1, format_args!("VERIFY OK: depth={depth}, {}", seen.subject));
         self.seen.push(seen);
         Ok(())

@@ -7,9 +7,7 @@ use std::sync::LazyLock;
 
 use longcable_core::options::{CertProfile, Fingerprint, NameKind, PeerRules, Word};
 use longcable_core::tls::Role;
-use longcable_core::x509::{
-    COMMON_NAME_MAX, Certificate, Crl, Name, Observer, Reason, SUBJECT_MAX, Verifier, user_name,
-};
+use longcable_core::x509::{Certificate, Crl, Name, Observer, Reason, SUBJECT_MAX, USER_NAME_MAX, Verifier, user_name};
 use rustls_pki_types::pem::{PemObject, SectionKind};
 use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 
@@ -55,7 +53,8 @@ const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     &Gullible { key: alg_id::RSA_ENCRYPTION, signature: alg_id::RSA_PKCS1_SHA256 },
 ];
 
-const FIELDS: [&str; 6] = ["CN", "emailAddress", "serialNumber", "ext:subjectAltName", "ou", "1.2.3.4"];
+const FIELDS: [&str; 7] =
+    ["CN", "emailAddress", "serialNumber", "ext:subjectAltName", "ext:issuerAltName", "ou", "1.2.3.4"];
 
 pub fn run(data: &[u8]) {
     look_at(data);
@@ -82,8 +81,8 @@ fn look_at(der: &[u8]) {
         assert!(certificate.serial().hex().to_string().bytes().all(|byte| byte == b':' || byte.is_ascii_hexdigit()));
         let _ = certificate.validity();
         for field in FIELDS {
-            if let Some(name) = user_name(&certificate, &Word::literal(field)) {
-                assert!((1..=COMMON_NAME_MAX).contains(&name.len()));
+            if let Some(name) = user_name(&certificate, &[Word::literal(field)]) {
+                assert!((1..=USER_NAME_MAX).contains(&name.len()));
                 assert_harmless(&name);
             }
         }
@@ -108,7 +107,8 @@ fn look_at_name(name: &Name<'_>) {
 
 /// Whoever is accepted meets every demand that can be checked from outside.
 fn check([trust, rule, profile, role, clock, field]: [usize; 6], leaf: &[u8], list: &[u8], others: &[&[u8]]) {
-    let mut rules = PeerRules { user_name_field: Word::literal(FIELDS[field % FIELDS.len()]), ..PeerRules::default() };
+    let mut rules =
+        PeerRules { user_name_fields: [Word::literal(FIELDS[field % FIELDS.len()])].into(), ..PeerRules::default() };
     let parsed = Certificate::parse(leaf).ok();
     let fingerprint = parsed.map(|leaf| leaf.sha256()).unwrap_or_default();
     match rule % 7 {
@@ -154,7 +154,7 @@ fn check([trust, rule, profile, role, clock, field]: [usize; 6], leaf: &[u8], li
             let validity = parsed.validity();
             assert!(verifier.unix_now.is_none_or(|now| (validity.not_before..=validity.not_after).contains(&now)));
             assert_eq!(*peer.fingerprint(), fingerprint);
-            assert!((1..=COMMON_NAME_MAX).contains(&peer.common_name().len()));
+            assert!((1..=USER_NAME_MAX).contains(&peer.common_name().len()));
             assert!(rule % 7 != 4 || peer.common_name() == "server");
             assert_harmless(peer.common_name());
             assert_harmless(peer.subject());

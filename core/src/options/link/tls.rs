@@ -13,6 +13,8 @@ pub const DATA_CIPHERS_MAX: usize = 20;
 pub const FINGERPRINTS_MAX: usize = 32;
 /// The most values of `remote-cert-ku`: as many as fit on a line.
 pub const KEY_USAGES_MAX: usize = WORDS_MAX.saturating_sub(1);
+/// The most fields of `x509-username-field`.
+pub const USER_NAME_FIELDS_MAX: usize = WORDS_MAX.saturating_sub(1);
 
 /// `data-ciphers` if it is not configured (protocol section 3.14).
 pub(super) const DEFAULT_DATA_CIPHERS: [Cipher; 3] = [Cipher::Aes256Gcm, Cipher::Aes128Gcm, Cipher::ChaCha20Poly1305];
@@ -143,8 +145,9 @@ pub struct PeerRules<'a> {
     pub authority: Vec<Fingerprint, FINGERPRINTS_MAX>,
     /// `peer-fingerprint`: SHA-256 of the peer's certificate.
     pub peer: Vec<[u8; 32], FINGERPRINTS_MAX>,
-    /// `x509-username-field`: a field of the subject, or `ext:subjectAltName`. In lower case it means upper case.
-    pub user_name_field: Word<'a>,
+    /// `x509-username-field`: what names the user, joined with `_`: fields of the subject, `serialNumber`,
+    /// `ext:subjectAltName` or `ext:issuerAltName`.
+    pub user_name_fields: Vec<Word<'a>, USER_NAME_FIELDS_MAX>,
 }
 
 /// A value of `verify-hash`.
@@ -177,7 +180,7 @@ impl Default for PeerRules<'_> {
             name: None,
             authority: Vec::new(),
             peer: Vec::new(),
-            user_name_field: Word::literal("CN"),
+            user_name_fields: Vec::from([Word::literal("CN")]),
         }
     }
 }

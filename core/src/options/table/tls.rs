@@ -62,7 +62,7 @@ pub(super) const TLS: &[OptionInfo] = &[
     )
     .inline(),
     works("crl-verify", (1, 2), "file [dir]", "certificates that are revoked").inline(),
-    works("x509-username-field", (1, MANY), "field", "field of a certificate that names its user"),
+    works("x509-username-field", (1, MANY), "fields", "fields of a certificate that name its user"),
     not_yet("x509-track", (1, 1), "field", "show a field of certificates to scripts"),
     not_yet("keying-material-exporter", (2, 2), "label n", "show exported key material to plugins"),
     works("tls-timeout", (1, 1), "n", "seconds before a control packet is repeated (2)"),

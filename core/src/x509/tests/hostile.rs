@@ -18,8 +18,8 @@ fn look_at(certificate: &Certificate<'_>) {
         }
     }
     let _ = (certificate.serial().to_string(), certificate.serial().hex().to_string(), certificate.validity());
-    for field in ["CN", "serialNumber", "ext:subjectAltName", "1.2.3"] {
-        let _ = user_name(certificate, &Word::literal(field));
+    for field in ["CN", "serialNumber", "ext:subjectAltName", "ext:issuerAltName", "1.2.3"] {
+        let _ = user_name(certificate, &[Word::literal(field)]);
     }
 }
 

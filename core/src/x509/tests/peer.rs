@@ -203,7 +203,11 @@ fn x509_username_field() {
         ]
         .to_vec();
     });
-    let field = |entity: &Entity, name| user_name(&entity.view(), &Word::literal(name)).map(|name| name.to_string());
+    let fields = |entity: &Entity, names: &[&'static str]| {
+        let names: std::vec::Vec<_> = names.iter().map(|name| Word::literal(name)).collect();
+        user_name(&entity.view(), &names).map(|name| name.to_string())
+    };
+    let field = |entity: &Entity, name| fields(entity, &[name]);
     // What openvpn says for each.
     for (name, expected) in [
         ("CN", "multi"),
@@ -219,18 +223,27 @@ fn x509_username_field() {
     ] {
         assert_eq!(field(&leaf, name).as_deref(), Some(expected), "{name}");
     }
-    for name in ["email", "Cn", "O", "", "ext:issuerAltName"] {
+    for name in ["email", "Cn", "O", "", "serialnumber", "commonname", "ext:issuerAltName"] {
         assert_eq!(field(&leaf, name), None, "{name}");
     }
+    assert_eq!(fields(&leaf, &["CN", "serialNumber"]).as_deref(), Some("multi_0xAB0C"));
+    assert_eq!(fields(&leaf, &["uid", "ext:subjectAltName", "CN", "uid"]).as_deref(), Some("42_last@x_multi_42"));
+    assert_eq!(fields(&leaf, &["CN", "O"]), None, "each must be there");
+    assert_eq!(fields(&leaf, &["O", "CN"]), None, "each must be there");
     let dns = Entity::new("x", Some(&ca), |params| {
         params.subject_alt_names.push(SanType::DnsName("a.example".try_into().unwrap()));
     });
-    assert_eq!(field(&dns, "ext:subjectAltName").as_deref(), Some("a.example"));
+    assert_eq!(field(&dns, "ext:subjectAltName"), None, "only a mail address names a user");
+    let issued = Entity::new("x", Some(&ca), |params| {
+        let names = tlv(0x30, &[&tlv(0x81, &[b"first@x"]), &tlv(0x81, &[b"last@x"]), &tlv(0x82, &[b"x.example"])]);
+        params.custom_extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, 18], names));
+    });
+    assert_eq!(fields(&issued, &["CN", "ext:issuerAltName"]).as_deref(), Some("x_last@x"));
 
-    let organization = rules(|rules| rules.user_name_field = Word::literal("O"));
+    let organization = rules(|rules| rules.user_name_fields = [Word::literal("O")].into());
     assert_eq!(with_rules(&[&ca], &leaf, &organization), Err((0, Reason::NoUserName)));
     let mail = rules(|rules| {
-        rules.user_name_field = Word::literal("emailAddress");
+        rules.user_name_fields = [Word::literal("emailAddress")].into();
         rules.name = Some((Word::literal("a@b.c"), NameKind::Name));
     });
     assert_eq!(with_rules(&[&ca], &leaf, &mail), Ok(()), "the name to verify is the user's");
@@ -246,6 +259,13 @@ fn names_of_users_are_limited() {
     assert_eq!(verify(&[&ca], &[&Entity::leaf("", &ca)]), refused);
     let nameless = |params: &mut CertificateParams| params.distinguished_name = rcgen::DistinguishedName::new();
     assert_eq!(verify(&[&ca], &[&Entity::new("", Some(&ca), nameless)]), refused);
+    // Several fields have more room: 255 bytes.
+    let leaf = Entity::leaf(&longest, &ca);
+    let times = |times| [Word::literal("CN")].repeat(times);
+    assert_eq!(user_name(&leaf.view(), &times(3)).unwrap(), [longest.as_str(); 3].join("_").as_str());
+    assert_eq!(user_name(&leaf.view(), &times(4)), None);
+    let exact = Entity::leaf(&"a".repeat(63), &ca);
+    assert_eq!(user_name(&exact.view(), &times(4)).unwrap().len(), 255);
     // openvpn takes this one for "good".
     assert_eq!(verify(&[&ca], &[&Entity::leaf("good\0evil", &ca)]), Err((0, Reason::Malformed)));
     assert_eq!(verify(&[&ca], &[&Entity::leaf("ct\trl", &ca)]), Ok("ct_rl".to_string()));
@@ -254,7 +274,7 @@ fn names_of_users_are_limited() {
         let names = tlv(0x30, &[&tlv(0x81, &[b"good@x\0evil"])]);
         params.custom_extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, 17], names));
     });
-    let by_mail = rules(|rules| rules.user_name_field = Word::literal("ext:subjectAltName"));
+    let by_mail = rules(|rules| rules.user_name_fields = [Word::literal("ext:subjectAltName")].into());
     assert_eq!(with_rules(&[&ca], &alternative, &by_mail), Err((0, Reason::NoUserName)));
     // Only the peer needs a name.
     let nameless = Entity::new("", None, |params| {

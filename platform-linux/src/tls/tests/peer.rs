@@ -117,7 +117,12 @@ fn each_fault_of_a_certificate_has_its_reason_and_alert() {
             "bad_certificate",
         ),
         (with_rules(&|rules| rules.peer.push([1; 32]).unwrap()), &good, Reason::Fingerprint, "access_denied"),
-        (with_rules(&|rules| rules.user_name_field = word("O")), &good, Reason::NoUserName, "bad_certificate"),
+        (
+            with_rules(&|rules| rules.user_name_fields = [word("O")].into()),
+            &good,
+            Reason::NoUserName,
+            "bad_certificate",
+        ),
         (
             TlsOptions { profile: CertProfile::SuiteB, ciphersuites: None, ..with_rules(&|_| {}) },
             &pki.issue(server_params("server"), pki::rsa_key(2048)),

@@ -5,6 +5,8 @@ use super::*;
 const SECONDS_FROM_1: &str = "a time in seconds, at least 1";
 const CIPHERS: &str = "ciphers from --show-ciphers with colons between them, as in AES-256-GCM:AES-128-GCM";
 const DATA_CIPHERS_LEN_MAX: usize = 127;
+/// The extensions that `x509-username-field` takes.
+const ALTERNATIVE_NAMES: [&str; 2] = ["ext:subjectAltName", "ext:issuerAltName"];
 /// What openvpn lets `max-packet-size` be, in bytes.
 const PACKET_SIZES: core::ops::RangeInclusive<u64> = 154..=2048;
 
@@ -183,14 +185,13 @@ impl<'a> LinkConfig<'a> {
             }
             "crl-verify" => self.tls.crl = source(d)?.map(RevocationList::List).or(self.tls.crl),
             "x509-username-field" => {
-                if d.args.len() > 1 {
-                    return Err(d.not_yet(1, "one field"));
-                }
-                let valid = "a field of the subject such as CN, or ext:subjectAltName";
-                let known = |word: &Word<'_>| {
-                    word.as_str().is_some_and(|field| !field.starts_with("ext:") || field == "ext:subjectAltName")
+                let valid = "a field of the subject such as CN, serialNumber, ext:subjectAltName or ext:issuerAltName";
+                let known = |word: &Word<'_>| match word.as_str() {
+                    Some("") | None => false,
+                    Some(field) => !field.starts_with("ext:") || ALTERNATIVE_NAMES.contains(&field),
                 };
-                peer.user_name_field = d.parsed(0, valid, |word| Some(word).filter(known))?;
+                let fields = (0..d.args.len()).map(|index| d.parsed(index, valid, |word| Some(word).filter(known)));
+                peer.user_name_fields = fields.collect::<Result<_, _>>()?;
             }
             _ => return Ok(Applied::NotMine),
         }

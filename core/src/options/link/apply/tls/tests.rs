@@ -51,7 +51,8 @@ fn defaults_are_those_of_openvpn() {
     assert_eq!((tls.data_ciphers_fallback, tls.data_epoch, tls.compat), (None, false, None));
     assert_eq!((tls.timeout, tls.hand_window, tls.tran_window, tls.max_packet_size), (2, 60, 3600, 1250));
     assert_eq!((tls.reneg_sec, tls.reneg_sec_min, tls.reneg_bytes, tls.reneg_pkts), (3600, None, None, 0));
-    assert_eq!((tls.single_session, tls.tls_exit, tls.peer.user_name_field), (false, false, Word::literal("CN")));
+    assert_eq!((tls.single_session, tls.tls_exit), (false, false));
+    assert_eq!(tls.peer.user_name_fields, [Word::literal("CN")]);
     assert!(warnings("").is_empty());
 }
 
@@ -268,13 +269,23 @@ fn rules_for_the_peers_certificate() {
     assert_eq!(rules("verify-x509-name 'C=XX, CN=office'").name, Some((name, NameKind::Subject)));
     assert_eq!(rules("verify-x509-name o name").name, Some((Word::literal("o"), NameKind::Name)));
     assert_eq!(rules("verify-x509-name o name-prefix").name, Some((Word::literal("o"), NameKind::NamePrefix)));
-    assert_eq!(rules("x509-username-field ext:subjectAltName").user_name_field, Word::literal("ext:subjectAltName"));
+    let fields = |options: &str| rules(options).user_name_fields.iter().map(Word::to_string).collect::<Vec<_>>();
+    assert_eq!(fields("x509-username-field ext:subjectAltName"), ["ext:subjectAltName"]);
+    let several = "x509-username-field O\nx509-username-field CN serialNumber 'x y' ext:issuerAltName CN";
+    assert_eq!(fields(several), ["CN", "serialNumber", "x y", "ext:issuerAltName", "CN"]);
+    assert_eq!(fields(&format!("x509-username-field{}", " OU".repeat(15))).len(), 15);
     assert!(error("remote-cert-tls peer").contains("server or client"));
     assert!(error("remote-cert-ku zz").contains("in hexadecimal"));
     assert!(error("remote-cert-ku 12345").contains("in hexadecimal"));
     assert!(error("verify-x509-name o cn").contains("subject, name or name-prefix"));
     assert!(error("x509-username-field ext:foo").contains("ext:subjectAltName"));
-    assert!(error("x509-username-field OU CN").contains("supported is one field"));
+    assert!(
+        error("x509-username-field CN ext:foo").contains("'ext:foo'"),
+        "{}",
+        error("x509-username-field CN ext:foo")
+    );
+    assert!(error("x509-username-field CN ''").contains("ext:issuerAltName"));
+    assert!(error("x509-username-field").contains("x509-username-field"));
 
     let lists = |options: &str| parse(options).tls.crl;
     assert_eq!(lists("crl-verify a.pem"), Some(RevocationList::List(file("a.pem"))));
