@@ -204,7 +204,9 @@ impl<'c, P: Platform> Peer<'c, P> {
         match &mut self.link {
             Link::Static(link) => {
                 link.restart(self.config, unix_now, self.counters.link_write > 0);
-                self.probe(remotes, false);
+                if self.config.probe_interval > 0 {
+                    self.probe(remotes, false);
+                }
             }
             Link::Tls(link) => {
                 link.get_mut().stop();

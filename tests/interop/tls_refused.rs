@@ -76,7 +76,7 @@ pub(super) const CERTIFICATES: [Refusal; 12] = [
 ];
 
 /// What somebody demands that the usual certificate has not.
-pub(super) const RULES: [Refusal; 14] = [
+pub(super) const RULES: [Refusal; 13] = [
     refusal("crl-verify crl-expired.pem", "", "error=CRL has expired", "error=CRL has expired"),
     refusal(
         "crl-verify revoked dir",

@@ -169,6 +169,7 @@ pub struct EmbeddedTlsSession<'a> {
 }
 
 /// What [`TlsSession::step`] says.
+#[allow(clippy::large_enum_variant, reason = "there is no heap, and one for each session")]
 enum Outcome {
     Pending,
     Established(PeerVerified),

@@ -149,7 +149,8 @@ mod tests {
             netlink.set_up(&near, true).unwrap();
             netlink.add_route(&default).unwrap();
             assert!(heard(&watch) && watch.has_moved(peer), "the line is up");
-            assert!(!heard(&watch) && !watch.has_moved(peer));
+            // More may be told of it later.
+            assert!(!watch.has_moved(peer));
             netlink.set_mtu(&near, 1492).unwrap();
             let moved = watch.has_moved(peer);
             assert!(heard(&watch) && !moved, "the MTU is no matter");
