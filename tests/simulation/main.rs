@@ -4,12 +4,16 @@
 //! `SIMULATION_SEEDS=FIRST..END` chooses other seeds than the 1,000 of a normal run. TLS stacks draw random numbers of
 //! their own, so the bytes of a TLS link differ from run to run, but not what is sent when and how much of it.
 
+mod course;
 mod engine;
+mod lines;
+mod names;
 mod network;
 mod node;
 mod static_keys;
 mod tls;
 mod tls_links;
+mod volatile;
 mod world;
 
 use std::ops::Range;

@@ -48,7 +48,9 @@ impl<P: Platform> StaticLink<P> {
     pub(super) fn restart(&mut self, config: &LinkConfig<'_>, unix_now: u64, has_sent: bool) {
         let time = match self.sealer.sequence_time() {
             Some(previous) if has_sent => unix_now.max(u64::from(previous).saturating_add(1)),
-            _ => unix_now,
+            // An earlier process may have left a time that is later than the clock's.
+            Some(previous) => unix_now.max(previous.into()),
+            None => unix_now,
         };
         self.start_sequence(config, time);
         if take(&mut self.forget_replays)
