@@ -334,11 +334,22 @@ impl<'c> Course<'c> {
         self.quiet_deadline(episode).since(episode.begin) + silent_before + Duration::from_secs(1) >= self.ping_restart(i)
     }
 
-    /// When `x` knows where `y` is. With several remotes it may be at the wrong one, which takes two restarts: the first
-    /// one after it was connected keeps the remote.
+    /// When `x` knows where `y` is. With several remotes it may be at the wrong one, or leave the right one too early: a
+    /// restart keeps the remote if it was connected, and goes on to the next one otherwise.
     fn finds(&self, episode: &Episode, x: usize, y: usize) -> Instant {
+        self.world.fresh(x, y).max(episode.last) + self.detour(x)
+    }
+
+    fn detour(&self, x: usize) -> Duration {
         let is_choosy = self.world.config(x).remotes.len() > 1;
-        self.world.fresh(x, y).max(episode.last) + if is_choosy { (self.ping_restart(x) + RESTART) * 2 } else { Duration::ZERO }
+        if is_choosy { (self.ping_restart(x) + RESTART) * 4 } else { Duration::ZERO }
+    }
+
+    /// When an end can be reached; a new process opens no socket before it knows where the other end is.
+    fn is_there(&self, episode: &Episode, x: usize) -> Instant {
+        let Upset { up, renewed, .. } = episode.ends[x];
+        let (up, alive) = (up.unwrap_or(episode.last), self.world.resolver_works_from(x));
+        if renewed && alive.is_some_and(|alive| alive > up) { alive.unwrap_or(up) + RESTART } else { up }
     }
 
     /// When an end first sends to where it believes the other one to be.
@@ -346,7 +357,7 @@ impl<'c> Course<'c> {
         let upset = &episode.ends[x];
         match (upset.noticed, upset.up) {
             (Some(noticed), _) => noticed,
-            (None, Some(up)) if upset.renewed => up,
+            (None, Some(_)) if upset.renewed => self.is_there(episode, x),
             (None, Some(up)) => up + self.ping(x),
             (None, None) => episode.last + self.ping(x) + Duration::from_secs(1),
         }
@@ -357,7 +368,7 @@ impl<'c> Course<'c> {
         let upset = &episode.ends[x];
         match (upset.noticed, upset.up) {
             (Some(noticed), _) => noticed,
-            (None, Some(up)) if upset.renewed => up,
+            (None, Some(_)) if upset.renewed => self.is_there(episode, x),
             (_, up) => up.unwrap_or(episode.last).max(episode.last) + self.ping(x) + Duration::from_secs(1),
         }
     }
@@ -369,7 +380,7 @@ impl<'c> Course<'c> {
         if is_mute || self.world.nat(y) != Nat::Open {
             return None;
         }
-        let up = to.up.unwrap_or(episode.last);
+        let up = self.is_there(episode, y);
         let knows = !to.moved && !from.renewed;
         let reached = match knows {
             true if up <= self.sends(episode, x) && !to.renewed => self.sends(episode, x),
@@ -385,8 +396,8 @@ impl<'c> Course<'c> {
         let both = [self.arrives(episode, 0, 1), self.arrives(episode, 1, 0)];
         let met = both.into_iter().flatten().min().unwrap_or_else(|| {
             let ready = |x: usize, y: usize| {
-                let up = episode.ends[y].up.unwrap_or(episode.last);
-                self.asks(episode, x).max(self.finds(episode, x, y)).max(up) + INTERVAL * 3
+                let asks = self.asks(episode, x).max(self.finds(episode, x, y));
+                asks.max(self.is_there(episode, y)) + INTERVAL * 3
             };
             ready(0, 1).max(ready(1, 0))
         });
@@ -400,7 +411,11 @@ impl<'c> Course<'c> {
         let mut restarts = false;
         for i in [0, 1] {
             let upset = &episode.ends[i];
-            restarts |= self.outlasts(episode, i) || (upset.may_restart && upset.up.is_none());
+            if self.outlasts(episode, i) {
+                restarts = true;
+                deadline = deadline + self.detour(i);
+            }
+            restarts |= upset.may_restart && upset.up.is_none();
             if episode.ends[1 - i].looks_old {
                 restarts = true;
                 deadline = deadline + self.ping_restart(i);

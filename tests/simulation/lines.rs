@@ -89,7 +89,7 @@ impl Strangers {
         if !self.addresses.contains(&datagram.to.ip()) {
             return None;
         }
-        let bytes = if self.replay && dice.percent(70) {
+        let bytes = if self.replay && !recorded.is_empty() && dice.percent(70) {
             dice.pick(recorded).bytes.clone()
         } else {
             (0..dice.below(200)).map(|_| dice.next() as u8).collect()

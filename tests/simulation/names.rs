@@ -55,12 +55,17 @@ impl Names {
         self.resolvers[node].denies_until = Some(until);
     }
 
+    /// When the resolver of this node has ceased to fail, or will.
+    pub fn works_from(&self, node: usize) -> Option<Instant> {
+        let resolver = &self.resolvers[node];
+        resolver.dead_until.max(resolver.denies_until)
+    }
+
     /// From when on what `asks` is told of `of` is surely up to date.
     pub fn is_fresh_from(&self, asks: usize, of: usize) -> Instant {
-        let resolver = &self.resolvers[asks];
         let (published, _) = self.records[of].last().expect("it has a record");
-        let fresh = Some(*published + self.ttl);
-        fresh.max(resolver.dead_until).max(resolver.denies_until).unwrap_or(*published)
+        let fresh = *published + self.ttl;
+        self.works_from(asks).map_or(fresh, |works| works.max(fresh))
     }
 
     /// Looks a name up: after how long there is an answer, and which.

@@ -39,6 +39,7 @@ impl Datagram {
     }
 }
 
+const RECORDED_MAX: usize = 1000;
 /// Longer than any datagram is under way.
 const LATE: Duration = Duration::from_millis(450);
 
@@ -63,12 +64,8 @@ impl Network {
             let Some(from) = line.leave(now, dice, datagram.to) else { return };
             datagram.from = from;
         }
-        let record = Datagram { number: None, sent: None, ..datagram.clone() };
-        if self.recorded.len() < 1000 {
-            self.recorded.push(record);
-        } else if !self.lines.is_empty() {
-            let at = dice.below(1000) as usize;
-            self.recorded[at] = record;
+        if self.lines.is_empty() && self.recorded.len() < RECORDED_MAX {
+            self.recorded.push(Datagram { number: None, sent: None, ..datagram.clone() });
         }
         if self.faults.cut || dice.percent(self.faults.drop) {
             return;
@@ -116,12 +113,24 @@ impl Network {
                 return Some(datagram);
             }
             if let Some(to) = self.lines.iter().find_map(|line| line.enter(now, &datagram)) {
+                self.record_arrived(dice, &datagram);
                 return Some(Datagram { to, ..datagram });
             }
             if let Some(answer) = self.strangers.answer(dice, &datagram, &self.recorded) {
                 // Later than anything that is under way, or it would be no replay.
                 self.put(now + LATE, answer);
             }
+        }
+    }
+
+    /// Strangers know what has arrived. What has not would be news from them, and who relays news is where the peer is.
+    fn record_arrived(&mut self, dice: &mut Dice, datagram: &Datagram) {
+        let record = Datagram { number: None, sent: None, ..datagram.clone() };
+        if self.recorded.len() < RECORDED_MAX {
+            self.recorded.push(record);
+        } else {
+            let at = dice.below(RECORDED_MAX as u64) as usize;
+            self.recorded[at] = record;
         }
     }
 }

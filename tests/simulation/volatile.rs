@@ -27,7 +27,7 @@ const KEEPALIVES: [(u32, u32); 5] = [(5, 30), (10, 60), (10, 120), (15, 120), (3
 
 #[test]
 fn links_with_static_keys_come_back() {
-    report(for_each_seed(|seed| static_course(seed, None, 48)));
+    report(for_each_seed(|seed| static_course(seed, None, 24)));
 }
 
 #[test]
@@ -99,7 +99,8 @@ fn floats(dice: &mut Dice, nats: [Nat; 2]) -> [bool; 2] {
 /// What both kinds of links have in common.
 fn lines(dice: &mut Dice, i: usize, (ping, restart): (u32, u32), floats: bool) -> String {
     let peer = NAMES[1 - i];
-    let mut lines = match dice.below(10) {
+    // If both had a wrong one, they might never be at the right ones together.
+    let mut lines = match dice.below(5) + 2 * i as u64 {
         0 => format!("remote {ELSEWHERE}\nremote {peer}\n"),
         1 => format!("remote {peer}\nremote nowhere.example\n"),
         _ => format!("remote {peer}\n"),

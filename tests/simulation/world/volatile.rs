@@ -124,6 +124,11 @@ impl<'c> World<'c> {
         self.names.is_fresh_from(asks, of)
     }
 
+    /// Since when, or from when on, the resolver of a node gives answers, if it ever failed.
+    pub fn resolver_works_from(&self, i: usize) -> Option<Instant> {
+        self.names.works_from(i)
+    }
+
     /// Whether it knows no key before its client has come.
     pub fn is_v2_server(&self, i: usize) -> bool {
         let tls = &self.nodes[i].end.config.tls;
