@@ -113,7 +113,9 @@ impl<'c> Course<'c> {
             let deadline = self.deadline(episode);
             let patience = deadline.min(end).since(self.world.now());
             self.world.say(format!("(to be up by {} ms)", deadline.as_millis()));
-            self.world.set_traffic(self.habits.is_busy.then_some(Duration::from_millis(500)));
+            // A new session alone sends no data.
+            let is_used = self.habits.is_busy || (self.is_tls() && episode.ends.iter().any(|end| end.renewed));
+            self.world.set_traffic(is_used.then_some(Duration::from_millis(500)));
             let is_up = self.world.run_until_after(patience, |world| world.have_met_since(last));
             self.world.set_traffic(None);
             if !is_up {
@@ -228,6 +230,14 @@ impl<'c> Course<'c> {
         if let Some(delay) = notice {
             self.world.notice(i, delay);
         }
+        let is_simple = kind == "one moves" && self.episode.is_none() && self.habits.allowance.is_zero();
+        let other = self.world.config(1 - i);
+        let kind = match (self.world.nat(1 - i) == Nat::Open && other.float, notice) {
+            _ if !is_simple => kind,
+            (true, Some(_)) => "one moves and is told, the other floats",
+            (true, None) => "one moves and is not told, the other floats",
+            (false, _) => "one moves, the other must look it up",
+        };
         let upset = &mut self.begin(kind).ends[i];
         upset.moved = true;
         upset.noticed = notice.map(|delay| now + delay);
@@ -317,6 +327,10 @@ impl<'c> Course<'c> {
         }
     }
 
+    fn is_tls(&self) -> bool {
+        self.world.config(0).tls.role.is_some()
+    }
+
     fn ping(&self, i: usize) -> Duration {
         Duration::from_secs(self.world.config(i).ping.into())
     }
@@ -401,8 +415,7 @@ impl<'c> Course<'c> {
             };
             ready(0, 1).max(ready(1, 0))
         });
-        let is_tls = self.world.config(0).tls.role.is_some();
-        let handshake = if is_tls && episode.ends.iter().any(|end| end.renewed) { HANDSHAKE } else { Duration::ZERO };
+        let handshake = if self.is_tls() && episode.ends.iter().any(|end| end.renewed) { HANDSHAKE } else { Duration::ZERO };
         met + SLACK + handshake + self.habits.allowance + episode.patience
     }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use longcable_core::crypto::StaticKey;
-use longcable_core::options::LinkConfig;
+use longcable_core::options::{ControlKey, LinkConfig};
 use longcable_core::time::Duration;
+use longcable_core::tls::Role;
 
 use crate::course::{Course, Habits, Recovery};
 use crate::engine::with_static_key;
@@ -13,6 +14,7 @@ use crate::lines::Nat;
 use crate::names::{ELSEWHERE, NAMES};
 use crate::network::Faults;
 use crate::node::End;
+use crate::tls_links::with_ends;
 use crate::world::{Dice, World};
 
 const HOUR: u64 = 3_600_000;
@@ -28,6 +30,11 @@ const KEEPALIVES: [(u32, u32); 5] = [(5, 30), (10, 60), (10, 120), (15, 120), (3
 #[test]
 fn links_with_static_keys_come_back() {
     report(for_each_seed(|seed| static_course(seed, None, 24)));
+}
+
+#[test]
+fn links_with_tls_come_back() {
+    report(for_each_seed(|seed| tls_course(seed, None, 6)));
 }
 
 #[test]
@@ -50,10 +57,35 @@ fn static_course(seed: u64, pace: Option<u64>, hours: u64) -> Vec<Recovery> {
     });
     let configs = texts.each_ref().map(|text| LinkConfig::parse(text).expect("the configuration is valid"));
     let ends = configs.each_ref().map(|config| End { config, start: with_static_key(config, &key) });
-    run(dice, ends, nats, pace, hours)
+    run(dice, ends, nats, false, pace, hours)
 }
 
-fn run(mut dice: Dice, ends: [End<'_>; 2], nats: [Nat; 2], pace: Option<u64>, hours: u64) -> Vec<Recovery> {
+fn tls_course(seed: u64, pace: Option<u64>, hours: u64) -> Vec<Recovery> {
+    let mut dice = Dice::new(seed);
+    let nats = nats(&mut dice);
+    let floats = floats(&mut dice, nats);
+    let keepalive = *dice.pick(&KEEPALIVES);
+    let rules = |dice: &mut Dice, i| lines(dice, i, keepalive, floats[i]);
+    with_ends(dice, false, rules, |dice, ends, is_checked| {
+        // A server that knows no key before its client has come makes no mapping for it.
+        let is_mute = |end: &End<'_>| {
+            let tls = &end.config.tls;
+            tls.role == Some(Role::Server) && matches!(tls.wrapping, ControlKey::CryptV2(_))
+        };
+        let is_shut = ends.iter().zip(nats).any(|(end, nat)| is_mute(end) && nat != Nat::Open);
+        let nats = if is_shut { [Nat::Open; 2] } else { nats };
+        run(dice, ends, nats, is_checked, pace, hours)
+    })
+}
+
+fn run(
+    mut dice: Dice,
+    ends: [End<'_>; 2],
+    nats: [Nat; 2],
+    is_checked: bool,
+    pace: Option<u64>,
+    hours: u64,
+) -> Vec<Recovery> {
     let replays = ends.iter().all(|end| end.config.tls.role.is_some() || end.config.replay_persist.is_some());
     let ping = ends.iter().map(|end| end.config.ping).max().expect("there are two");
     let idle = Duration::from_secs(u64::from(ping) + 10 + dice.below(300));
@@ -67,6 +99,9 @@ fn run(mut dice: Dice, ends: [End<'_>; 2], nats: [Nat; 2], pace: Option<u64>, ho
         is_busy: dice.percent(30),
     };
     let mut world = World::new(dice.split(), ends).with_short_packets().with_lines(nats, idle, ttl);
+    if is_checked {
+        world = world.with_checked_control();
+    }
     if is_lossy {
         world = world.with_faults(LOSSY);
     }
