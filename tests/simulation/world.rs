@@ -88,6 +88,7 @@ pub struct World<'c> {
     names: Names,
     /// What happens later, by time, then by number.
     agenda: BTreeMap<(Instant, u64), Happening>,
+    planned: u64,
     next_number: u64,
     moves: u16,
     /// Received packets before this index of each node were there at the last look.
@@ -114,6 +115,7 @@ impl<'c> World<'c> {
             next_traffic: now + Duration::from_millis(50),
             names: Names::default(),
             agenda: BTreeMap::new(),
+            planned: 0,
             next_number: 0,
             moves: 0,
             seen: [0; 2],
@@ -231,8 +233,8 @@ impl<'c> World<'c> {
         for (i, node) in self.nodes.iter_mut().enumerate() {
             for (lookup, name) in node.lookups.drain(..) {
                 let (delay, addresses) = self.names.ask(self.now, &mut self.dice, i, &name);
-                self.agenda.insert((self.now + delay, self.next_number), Happening::Answer(i, lookup, addresses));
-                self.next_number += 1;
+                self.planned += 1;
+                self.agenda.insert((self.now + delay, self.planned), Happening::Answer(i, lookup, addresses));
             }
         }
     }

@@ -56,8 +56,8 @@ impl<'c> World<'c> {
     }
 
     fn plan(&mut self, delay: Duration, happening: Happening) {
-        self.next_number += 1;
-        self.agenda.insert((self.now + delay, self.next_number), happening);
+        self.planned += 1;
+        self.agenda.insert((self.now + delay, self.planned), happening);
     }
 
     /// Nothing passes the line of this node for so long.
