@@ -187,7 +187,8 @@ impl<'c> Course<'c> {
     fn begin(&mut self, kind: &'static str) -> &mut Episode {
         let now = self.world.now();
         let restarts = [0, 1].map(|i| self.world.restarts_of(i));
-        let fresh = Episode { kind, begin: now, last: now, restarts, ends: [Upset::default(); 2], patience: Duration::ZERO };
+        let fresh =
+            Episode { kind, begin: now, last: now, restarts, ends: [Upset::default(); 2], patience: Duration::ZERO };
         let overlaps = self.episode.is_some();
         let episode = self.episode.get_or_insert(fresh);
         episode.last = now;
@@ -345,7 +346,8 @@ impl<'c> Course<'c> {
     /// Whether the silence may be longer than an end bears.
     fn outlasts(&self, episode: &Episode, i: usize) -> bool {
         let silent_before = self.ping(1 - i);
-        self.quiet_deadline(episode).since(episode.begin) + silent_before + Duration::from_secs(1) >= self.ping_restart(i)
+        self.quiet_deadline(episode).since(episode.begin) + silent_before + Duration::from_secs(1)
+            >= self.ping_restart(i)
     }
 
     /// When `x` knows where `y` is. With several remotes it may be at the wrong one, or leave the right one too early: a
@@ -415,7 +417,8 @@ impl<'c> Course<'c> {
             };
             ready(0, 1).max(ready(1, 0))
         });
-        let handshake = if self.is_tls() && episode.ends.iter().any(|end| end.renewed) { HANDSHAKE } else { Duration::ZERO };
+        let handshake =
+            if self.is_tls() && episode.ends.iter().any(|end| end.renewed) { HANDSHAKE } else { Duration::ZERO };
         met + SLACK + handshake + self.habits.allowance + episode.patience
     }
 

@@ -63,7 +63,7 @@ pub trait Engine {
 }
 
 /// The time of the sequence that is being sent, and the last packet id received with that of its sequence.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Stored {
     sent: Option<u32>,
     received: Option<(u32, u32)>,

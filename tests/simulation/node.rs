@@ -64,7 +64,7 @@ pub struct Node<'c> {
     pub lookups_made: usize,
     /// Messages of the gateway itself to its peer: pings, probes, options; no control packets.
     pub messages: usize,
-    /// The last authentic datagram from the peer was sent then.
+    /// The last authentic datagram from the peer was sent then, or a new key agreed on.
     pub heard: Option<Instant>,
     pub log: Vec<(Instant, String)>,
     /// Everything that came out, for comparison.
@@ -111,7 +111,7 @@ impl<'c> Node<'c> {
         if self.end.config.replay_persist.is_some() {
             self.engine.restore(self.stored, unix_now);
         }
-        self.log.push((now, format!("(the process starts anew) {:?} {unix_now} {:?}", self.stored, self.engine.stored())));
+        self.log.push((now, "(the process starts anew)".to_owned()));
         (self.socket_open, self.is_up, self.takes_packets) = (false, false, false);
         (self.is_off, self.has_exited) = (false, false);
     }
@@ -177,6 +177,8 @@ impl<'c> Node<'c> {
                     self.is_up |= event == Event::Initialized;
                     if let Event::DataChannel { key_id, exported, .. } = event {
                         let takes_over = key_id == 0 && self.is_up;
+                        // It comes of what the peer has just said.
+                        self.heard = if key_id == 0 { Some(now) } else { self.heard };
                         self.takeovers += usize::from(takes_over);
                         self.is_ambiguous |= takes_over && !exported;
                         self.keys += 1;
@@ -204,7 +206,8 @@ impl<'c> Node<'c> {
                     return;
                 }
                 Output::Exit(reason) => {
-                    assert_eq!(reason.cause.is_none_or(|cause| cause == Cause::ExitNotified), true, "the link must not end: {reason}");
+                    let is_wanted = reason.cause.is_none_or(|cause| cause == Cause::ExitNotified);
+                    assert!(is_wanted, "the link must not end: {reason}");
                     self.log.push((now, reason.to_string()));
                     (self.has_exited, self.is_up, self.takes_packets, self.wake) = (true, false, false, None);
                     return;
@@ -266,9 +269,6 @@ impl<'c> Node<'c> {
             }
             Ok(None) => {}
             Err(discard) => {
-                if datagram.number.is_none() && std::env::var("DEBUG_DISCARD").is_ok() {
-                    self.log.push((now, format!("? {discard} {:?}", self.stored)));
-                }
                 // A duplicate is refused, of course.
                 let number = datagram.number.filter(|number| !self.received.contains(number));
                 let is_news = self.log.last().is_none_or(|(_, line)| !line.starts_with('!'));
@@ -294,7 +294,8 @@ impl<'c> Node<'c> {
                 self.sent.insert(number);
                 self.takes_packets = true;
                 let bytes = sealed.datagram.to_vec();
-                let datagram = Datagram { from: self.address, to: sealed.to, bytes, number: Some(number), sent: Some(now) };
+                let datagram =
+                    Datagram { from: self.address, to: sealed.to, bytes, number: Some(number), sent: Some(now) };
                 network.send(now, dice, datagram);
             }
             Err(error) if self.takes_packets => {

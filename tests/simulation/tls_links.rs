@@ -72,8 +72,7 @@ static BOARD: LazyLock<Credentials<'static>> = LazyLock::new(|| {
 
 /// A link that the seed picks; `rules` writes more options for each end.
 pub fn with_link<T>(seed: u64, rules: impl Fn(&mut Dice) -> String, run: impl FnOnce(World<'_>) -> T) -> T {
-    let rules =
-        |dice: &mut Dice, i| format!("remote 192.0.2.{}\nfloat\nping 1\npersist-tun\n{}", 2 - i, rules(dice));
+    let rules = |dice: &mut Dice, i| format!("remote 192.0.2.{}\nfloat\nping 1\npersist-tun\n{}", 2 - i, rules(dice));
     with_ends(Dice::new(seed), true, rules, |dice, ends, is_checked| {
         let world = World::new(dice, ends).with_short_packets();
         run(if is_checked { world.with_checked_control() } else { world })

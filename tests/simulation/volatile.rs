@@ -32,17 +32,17 @@ const KEEPALIVES: [(u32, u32); 5] = [(5, 30), (10, 60), (10, 120), (15, 120), (3
 
 #[test]
 fn links_with_static_keys_come_back() {
-    report(for_each_seed_of(SEEDS, |seed| static_course(seed, None, 24)));
+    report(for_each_seed_of(SEEDS, |seed| static_course(seed, None, 12)));
 }
 
 #[test]
 fn links_with_tls_come_back() {
-    report(for_each_seed_of(SEEDS, |seed| tls_course(seed, None, 6)));
+    report(for_each_seed_of(SEEDS, |seed| tls_course(seed, None, 4)));
 }
 
 #[test]
 fn a_day_of_flapping_leaves_a_link() {
-    report(for_each_seed_of(SEEDS / 10, |seed| static_course(seed, Some(0), 24)));
+    report(for_each_seed_of(8, |seed| static_course(seed, Some(0), 24)));
 }
 
 fn static_course(seed: u64, pace: Option<u64>, hours: u64) -> Vec<Recovery> {

@@ -173,7 +173,12 @@ impl<'c> World<'c> {
         self.look_up();
         while !condition(self) {
             let wakes = self.nodes.iter().filter_map(|node| node.wake);
-            match wakes.chain(self.network.next_arrival()).chain([self.next_traffic]).chain(self.agenda.keys().next().map(|(at, _)| *at)).min() {
+            match wakes
+                .chain(self.network.next_arrival())
+                .chain([self.next_traffic])
+                .chain(self.agenda.keys().next().map(|(at, _)| *at))
+                .min()
+            {
                 Some(next) if next < end => self.now = self.now.max(next),
                 _ => {
                     self.now = end;
@@ -407,7 +412,7 @@ impl Drop for World<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let last = |(i, node): (usize, &Node<'_>)| {
-                let log = node.log.iter().skip(node.log.len().saturating_sub(400));
+                let log = node.log.iter().skip(node.log.len().saturating_sub(60));
                 log.map(|(at, line)| (*at, format!("{:10} ms, node {i}: {line}", at.as_millis()))).collect::<Vec<_>>()
             };
             let mut lines: Vec<_> = self.nodes.iter().enumerate().flat_map(last).collect();
