@@ -551,17 +551,25 @@ impl<'c, P: Platform> Peer<'c, P> {
         if !matches!(self.phase, Phase::Up | Phase::Leaving(_)) {
             return None;
         }
-        if let Some(to) = self.outbox.greetings.pop() {
-            self.with_tls(now, |link, cx| link.greet(cx, to));
-        }
         let unix_now = self.unix_time(now);
-        let link = self.link.tls_mut()?;
-        let Some((to, datagram)) = link.next_datagram(now, unix_now, out) else {
-            match link.deadline(self.config) {
-                Some(at) => self.timers.set(Timer::Control, at),
-                None => self.timers.stop(Timer::Control),
+        let (to, datagram) = loop {
+            let greeting = self.outbox.greetings.pop();
+            if let Some(to) = greeting {
+                self.with_tls(now, |link, cx| link.greet(cx, to));
             }
-            return None;
+            let link = self.link.tls_mut()?;
+            match (link.next_datagram(now, unix_now, out), greeting) {
+                (Some(next), _) => break next,
+                // There may be nothing to greet with.
+                (None, Some(_)) => {}
+                (None, None) => {
+                    match link.deadline(self.config) {
+                        Some(at) => self.timers.set(Timer::Control, at),
+                        None => self.timers.stop(Timer::Control),
+                    }
+                    return None;
+                }
+            }
         };
         // It may be for anybody who asks for a session, so it does not take the place of a ping to the peer.
         self.counters.link_write = self.counters.link_write.saturating_add(datagram.len() as u64);

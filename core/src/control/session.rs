@@ -137,6 +137,12 @@ impl<P: Platform> Session<P> {
         self.identity.is_none() || self.patience_ends().is_none_or(|at| at <= now)
     }
 
+    /// Whether a peer has been heard lately that is still to answer our reset, the only one that was heard.
+    pub(super) fn is_in_talk(&self, now: Instant) -> bool {
+        let is_recent = |key: &KeyState<P::ControlMemory>| now.since(key.heard) < PATIENCE;
+        self.peer.is_some() && !self.displaced && self.next.as_ref().is_some_and(is_recent)
+    }
+
     /// Sends its greeting there, now.
     pub(super) fn greet(&mut self, to: SocketAddr) {
         self.address = to;

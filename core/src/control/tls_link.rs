@@ -79,6 +79,8 @@ impl<P: Platform> TlsLink<P> {
     /// beside the live one.
     pub(crate) fn greet(&mut self, cx: &mut Context<'_, P>, to: SocketAddr) {
         match &mut self.pending {
+            // Its peer has come by itself; greetings may go to an address that it has left.
+            Some(pending) if pending.is_in_talk(cx.now) => {}
             Some(pending) if pending.ours && pending.awaits_answer() => pending.greet(to),
             // That one is moved on, perhaps by the peer.
             Some(pending) if pending.ours || pending.patience_ends().is_some_and(|at| cx.now < at) => {}

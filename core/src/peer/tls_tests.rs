@@ -1,6 +1,7 @@
 //! Two peers with TLS between them, without a network: every datagram passes through the test's hands. The TLS is a
 //! toy, which only says hello and counts; real stacks are tried elsewhere.
 
+mod greeting_elsewhere;
 mod half_a_renegotiation;
 mod late_client;
 mod relayed_packet;
@@ -208,6 +209,8 @@ struct Pair {
     loss: u8,
     /// Whether this datagram for the end of this number is lost.
     loses: fn(usize, &[u8]) -> bool,
+    /// Nobody is there any more.
+    left: Option<SocketAddr>,
 }
 
 impl Pair {
@@ -225,18 +228,20 @@ impl Pair {
             dice: Dice(99),
             loss: 0,
             loses: |_, _| false,
+            left: None,
         }
     }
 
     fn drain(&mut self) -> Instant {
         let mut wake = self.now + Duration::from_secs(60);
+        let addresses = self.ends.each_ref().map(|end| end.address);
         for (number, end) in self.ends.iter_mut().enumerate() {
             let mut out = [0; OUTPUT_MAX];
             loop {
                 match end.peer.poll_output(self.now, &mut out) {
                     Output::Transmit(sealed) => {
                         end.sent += 1;
-                        let is_for_peer = sealed.to == SocketAddr::from(([192, 0, 2, 2 - number as u8], 1194));
+                        let is_for_peer = sealed.to == addresses[1 - number];
                         let max = usize::from(LinkConfig::default().tls.max_packet_size) - 28;
                         assert!(sealed.datagram.len() <= max, "{} bytes", sealed.datagram.len());
                         let mut dice = [0];
