@@ -3,6 +3,8 @@
 
 mod half_a_renegotiation;
 mod late_client;
+mod lifetimes;
+mod old_keys;
 mod relayed_packet;
 mod two_lifetimes;
 mod unproven_session;
@@ -296,6 +298,17 @@ impl Pair {
         for _ in 0..millis {
             self.turn();
         }
+    }
+
+    /// Waits until an end has said so, and gives the time.
+    fn wait_for(&mut self, end: usize, what: &str) -> Instant {
+        let before = self.count(end, what);
+        let deadline = self.now + Duration::from_secs(60);
+        while self.count(end, what) == before {
+            assert!(self.now < deadline, "'{what}' is not said: {:#?}", self.said());
+            self.turn();
+        }
+        self.now
     }
 
     /// Both ends send a packet every millisecond, and each is taken and arrives.
