@@ -4,6 +4,8 @@
 mod greeting_elsewhere;
 mod half_a_renegotiation;
 mod late_client;
+mod lifetimes;
+mod old_keys;
 mod relayed_packet;
 mod replay_persist;
 mod two_lifetimes;
@@ -302,6 +304,17 @@ impl Pair {
         for _ in 0..millis {
             self.turn();
         }
+    }
+
+    /// Waits until an end has said so, and gives the time.
+    fn wait_for(&mut self, end: usize, what: &str) -> Instant {
+        let before = self.count(end, what);
+        let deadline = self.now + Duration::from_secs(60);
+        while self.count(end, what) == before {
+            assert!(self.now < deadline, "'{what}' is not said: {:#?}", self.said());
+            self.turn();
+        }
+        self.now
     }
 
     /// Both ends send a packet every millisecond, and each is taken and arrives.
