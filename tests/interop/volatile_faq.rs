@@ -33,11 +33,11 @@ mod pppoe {
         for (number, (site, there)) in [(&lab.left, &lab.right), (&lab.right, &lab.left)].into_iter().enumerate() {
             let (here, peer) = (NAMES[number], NAMES[1 - number]);
             fs::write(etc(site).join("hosts"), format!("127.0.0.1 localhost\n{} {peer}\n", there.outside)).unwrap();
-            // The one argument is the address, with its kind before it, and the port.
-            let script = format!(
-                "#!/bin/sh\nPATH=/bin:/usr/bin\nset -- $1\naddress=${{1#\\[AF_INET\\]}}\n\
-                 hosts=\"$(grep -v {peer} /etc/hosts)\"\nprintf '%s\\n' \"$hosts\" \"$address {peer}\" >/etc/hosts\n"
-            );
+            // As the README has it.
+            let readme = include_str!("../../README.md");
+            let script =
+                readme.split("```").find_map(|text| text.strip_prefix("sh\n").filter(|text| text.starts_with("#!")));
+            let script = script.expect("the script of the README").replace("office.example.net", peer);
             lab.write_script(&format!("{here}-ipchange"), &script);
             lab.write_script(&format!("{here}-ip-up"), &format!("#!/bin/sh\nkill -USR1 $(cat {here}.pid)\n"));
         }
