@@ -263,8 +263,10 @@ pub enum Cause {
     Inactive,
     /// `session-timeout` is over.
     SessionTimeout,
-    /// The peer said that it exits.
+    /// The peer said by the control channel that it exits.
     RemoteExit,
+    /// The peer said by a data packet that it exits.
+    OccExit,
     /// The exit notification has been sent.
     ExitNotified,
     /// The peer's name cannot be resolved.
@@ -287,7 +289,8 @@ impl Cause {
             Self::PingExit => "Inactivity timeout (--ping-exit), exiting",
             Self::Inactive => "Inactivity timeout (--inactive), exiting",
             Self::SessionTimeout => "Session timeout (--session-timeout), exiting",
-            Self::RemoteExit => "OCC exit message received by peer",
+            Self::RemoteExit => "CC-EEN exit message received by peer",
+            Self::OccExit => "OCC exit message received by peer",
             Self::ExitNotified => "Exit notification sent to peer, exiting",
             Self::Resolve => "The peer's name cannot be resolved",
             Self::Socket => "The socket cannot be opened",
@@ -304,7 +307,7 @@ impl Cause {
             Self::PingExit => "ping-exit",
             Self::Inactive => "inactive",
             Self::SessionTimeout => "session-timeout",
-            Self::RemoteExit => "remote-exit",
+            Self::RemoteExit | Self::OccExit => "remote-exit",
             Self::ExitNotified => "exit-with-notification",
             Self::Resolve => "resolve-failed",
             Self::Socket => "socket-failed",

@@ -409,7 +409,7 @@ impl<'c, P: Platform> Peer<'c, P> {
                 return Ok(None);
             }
             Payload::OccExit => {
-                self.end(Reason::soft(Signal::Usr1, Cause::RemoteExit));
+                self.end(Reason::soft(Signal::Usr1, Cause::OccExit));
                 return Ok(None);
             }
             Payload::OccUnknown(opcode) => return Err(Discard::Occ(opcode)),

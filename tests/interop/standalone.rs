@@ -82,6 +82,23 @@ fn lists() {
     }
 }
 
+/// openvpn offers more suites, and lists OpenSSL's own curves only.
+#[test]
+fn lists_of_tls() {
+    let lab = Lab::new();
+    let [ours, openvpns] = [Program::tested(), Program::Openvpn].map(|program| run(&lab, program, &["--show-tls"]));
+    assert!(ours.lines().filter(|line| line.starts_with("TLS")).count() >= 9, "{ours}");
+    for line in ours.lines() {
+        assert!(openvpns.lines().any(|openvpns| openvpns == line), "{line} in {openvpns}");
+    }
+    for option in ["--show-groups", "--show-curves"] {
+        let groups = run(&lab, Program::tested(), &[option]);
+        for name in ["prime256v1", "secp384r1"] {
+            assert!(groups.lines().any(|line| line.split(", ").next() == Some(name)), "{name} in {groups}");
+        }
+    }
+}
+
 #[test]
 fn version_and_help() {
     let lab = Lab::new();

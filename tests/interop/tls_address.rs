@@ -54,6 +54,15 @@ for_each_pair! {
         lab.left.ip(&["link set eth0 up"]);
         link.pinger().back_within(Duration::from_secs(20));
         link.check_pings();
+        if programs[0] != Program::Openvpn {
+            for end in [&link.left, &link.right] {
+                assert_eq!(end.count("process restarting"), 0);
+                assert_eq!(end.count("TLS: Initial packet"), 1, "the session goes on");
+            }
+            for (end, program) in [&link.left, &link.right].into_iter().zip(programs) {
+                end.wait_for_count(program.words("Control Channel: TLSv1", "Data Channel: cipher"), 2);
+            }
+        }
         link.stop();
     }
 }

@@ -1,9 +1,10 @@
 //! Ends, restarts and restarts of the other end: the link comes back by itself, in time.
 
+use std::process::Command;
 use std::time::Duration;
 
 use longcable_core::tls::Role;
-use longcable_tests::support::{Daemon, Filling, Lab, Link, Program, pki, tls_end};
+use longcable_tests::support::{Daemon, Filling, Lab, Link, Program, baseline, pki, tls_end};
 use nix::sys::signal::Signal;
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
@@ -80,7 +81,7 @@ for_each_pair! {
     }
 }
 
-/// Each end in turn leaves and says so; `both` are lines of both.
+/// Each end in turn leaves and says so, by the control channel; `both` are lines of both.
 pub(super) fn notified(programs: [Program; 2], left: Role, both: &str) {
     let lab = Lab::new();
     let more = format!("explicit-exit-notify 1\n{both}");
@@ -88,11 +89,13 @@ pub(super) fn notified(programs: [Program; 2], left: Role, both: &str) {
     link.right.signal(Signal::SIGTERM);
     assert_eq!(link.right.wait().code(), Some(0));
     link.right.wait_for("SIGTERM[soft,exit-with-notification] received, process exiting");
+    link.left.wait_for("CC-EEN exit message received by peer");
     link.left.wait_for("SIGUSR1[soft,remote-exit] received, process restarting");
     link.right = start_right(&lab, programs[1], left, &more);
     link.pinger().back_within(Duration::from_secs(12));
     link.check_pings();
     link.left.stop();
+    link.right.wait_for("CC-EEN exit message received by peer");
     link.right.wait_for("SIGUSR1[soft,remote-exit] received, process restarting");
     assert!(link.right.stop().success());
 }
@@ -134,6 +137,29 @@ fn no_peer_answers() {
             Daemon::start(&lab, &lab.right, Program::Openvpn, &tls_end(&lab.right, &lab.left, role.other(), ""));
         let link = Link::with(&lab, left, right);
         link.wait_for_traffic();
+        link.stop();
+    }
+}
+
+/// What is wrong is said in one line.
+#[test]
+fn a_clock_that_is_not_set() {
+    for role in ROLES {
+        let lab = Lab::new();
+        pki::write(&lab);
+        let library = lab.library("clock_1970", include_str!("../support/clock_1970.c"));
+        lab.write("left.conf", &tls_end(&lab.left, &lab.right, role, "hand-window 4"));
+        let mut command = Command::new(Program::tested().path());
+        command.args(["--config", "left.conf"]).env("LD_PRELOAD", library).env("TZ", "UTC");
+        let left = Daemon::with_command(&lab, &lab.left, "without-clock", &mut command);
+        let link = Link::with(&lab, left, start_right(&lab, Program::Openvpn, role, "hand-window 4"));
+        link.left.wait_for("1970-01-01 00:00:0");
+        link.left.wait_for_all(if baseline() {
+            &["VERIFY ERROR: depth=1, error=certificate is not yet valid"]
+        } else {
+            &["VERIFY ERROR: ", "certificate is not yet valid", "the clock of this machine is not set"]
+        });
+        link.pinger().must_not_answer(10, Filling::Random);
         link.stop();
     }
 }

@@ -96,6 +96,17 @@ impl Lab {
         path
     }
 
+    /// Makes a library of this C source in the directory, to be loaded before others, and gives its path.
+    ///
+    /// # Panics
+    /// When there is no compiler.
+    pub fn library(&self, name: &str, source: &str) -> PathBuf {
+        let (source, library) = (self.write(&format!("{name}.c"), source), self.directory().join(format!("{name}.so")));
+        let made = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).args([&library, &source]).status();
+        assert!(made.expect("no program cc: apt-get install gcc").success(), "cc of {name}.c");
+        library
+    }
+
     /// The text of a file in the directory; None while it is not there.
     pub fn read(&self, name: &str) -> Option<String> {
         fs::read_to_string(self.directory().join(name)).ok()
