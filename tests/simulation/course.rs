@@ -12,7 +12,6 @@
 
 use longcable_core::options::ReceiveTimeout;
 use longcable_core::time::{Duration, Instant};
-use longcable_core::tls::Role;
 
 use crate::lines::Nat;
 use crate::world::{Dice, World};
@@ -392,7 +391,8 @@ impl<'c> Course<'c> {
     /// When what `x` sends is accepted by `y`, if that does not depend on what `y` does first.
     fn arrives(&self, episode: &Episode, x: usize, y: usize) -> Option<Instant> {
         let (from, to) = (&episode.ends[x], &episode.ends[y]);
-        let is_mute = from.renewed && self.world.config(x).tls.role == Some(Role::Server) && self.world.is_v2_server(x);
+        // It cannot offer a session, and the keys are gone.
+        let is_mute = (from.renewed || to.renewed) && self.world.is_v2_server(x);
         if is_mute || self.world.nat(y) != Nat::Open {
             return None;
         }
