@@ -12,7 +12,6 @@
 
 use longcable_core::options::ReceiveTimeout;
 use longcable_core::time::{Duration, Instant};
-use longcable_core::tls::Role;
 
 use crate::lines::Nat;
 use crate::world::{Dice, World};
@@ -31,7 +30,7 @@ const TRAFFIC: Duration = Duration::from_secs(3);
 pub struct Habits {
     /// When the systems tell of a new address, if they do.
     pub notices: [Option<Duration>; 2],
-    /// The rarest of the distances between two disturbances, in ms.
+    /// Two disturbances are never farther apart than this, in ms; 0 is a new address every 30 s.
     pub pace: u64,
     /// The network loses packets; it takes so much longer.
     pub allowance: Duration,
@@ -47,8 +46,6 @@ struct Episode {
     last: Instant,
     restarts: [usize; 2],
     ends: [Upset; 2],
-    /// A resolver has failed meanwhile.
-    patience: Duration,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -187,8 +184,7 @@ impl<'c> Course<'c> {
     fn begin(&mut self, kind: &'static str) -> &mut Episode {
         let now = self.world.now();
         let restarts = [0, 1].map(|i| self.world.restarts_of(i));
-        let fresh =
-            Episode { kind, begin: now, last: now, restarts, ends: [Upset::default(); 2], patience: Duration::ZERO };
+        let fresh = Episode { kind, begin: now, last: now, restarts, ends: [Upset::default(); 2] };
         let overlaps = self.episode.is_some();
         let episode = self.episode.get_or_insert(fresh);
         episode.last = now;
@@ -247,7 +243,7 @@ impl<'c> Course<'c> {
 
     fn break_line(&mut self, i: usize) {
         let now = self.world.now();
-        let length = Duration::from_millis(200 + self.dice.below(*self.dice.clone().pick(&[3_000, 30_000, 400_000])));
+        let length = Duration::from_millis(200) + self.some_time([3_000, 30_000, 400_000]);
         self.world.break_line(i, length);
         let notice = self.habits.notices[i].map(|delay| length + delay);
         if let Some(delay) = notice {
@@ -258,6 +254,12 @@ impl<'c> Course<'c> {
         upset.up = upset.up.max(Some(now + length));
         self.world.say(format!("(node {i} is off line for {length:?})"));
         self.wait(length);
+    }
+
+    /// Shorter than one of these, in ms.
+    fn some_time<const N: usize>(&mut self, limits: [u64; N]) -> Duration {
+        let limit = *self.dice.pick(&limits);
+        Duration::from_millis(self.dice.below(limit))
     }
 
     /// What is measured begins when it is over.
@@ -271,7 +273,7 @@ impl<'c> Course<'c> {
 
     fn cut_power(&mut self, i: usize) {
         let now = self.world.now();
-        let length = Duration::from_millis(2_000 + self.dice.below(*self.dice.clone().pick(&[20_000, 300_000])));
+        let length = Duration::from_millis(2_000) + self.some_time([20_000, 300_000]);
         let (is_static, stores) = (self.world.config(i).tls.role.is_none(), self.stores(i));
         let loses_time = self.dice.percent(30) && (stores || !self.stores(1 - i));
         let behind = if loses_time { 1 + self.dice.below(90 * 86_400) } else { 0 };
@@ -299,15 +301,14 @@ impl<'c> Course<'c> {
         }
         let now = self.world.now();
         // The process says farewell first.
-        let length = Duration::from_millis(4_000 + self.dice.below(*self.dice.clone().pick(&[20_000, 200_000])));
+        let length = Duration::from_millis(4_000) + self.some_time([20_000, 200_000]);
         self.world.terminate(i, length);
         let says_so = self.world.config(i).connection.explicit_exit_notify > 0;
         let episode = self.begin("exit");
-        let [own, other] = if i == 0 { [0, 1] } else { [1, 0] };
-        let upset = &mut episode.ends[own];
+        let upset = &mut episode.ends[i];
         (upset.renewed, upset.up, upset.may_restart, upset.noticed) = (true, Some(now + length), true, None);
         if says_so {
-            let upset = &mut episode.ends[other];
+            let upset = &mut episode.ends[1 - i];
             (upset.renewed, upset.may_restart) = (true, true);
         }
         self.wait(length);
@@ -316,7 +317,7 @@ impl<'c> Course<'c> {
     /// The resolver of an end fails; that alone is no harm.
     fn break_names(&mut self, i: usize, is_dead: bool) {
         let now = self.world.now();
-        let until = now + Duration::from_millis(self.dice.below(*self.dice.clone().pick(&[20_000, 300_000])));
+        let until = now + self.some_time([20_000, 300_000]);
         self.world.say(format!("(the names of node {i} fail until {} ms)", until.as_millis()));
         match is_dead {
             true => self.world.names().die(i, until),
@@ -392,7 +393,8 @@ impl<'c> Course<'c> {
     /// When what `x` sends is accepted by `y`, if that does not depend on what `y` does first.
     fn arrives(&self, episode: &Episode, x: usize, y: usize) -> Option<Instant> {
         let (from, to) = (&episode.ends[x], &episode.ends[y]);
-        let is_mute = from.renewed && self.world.config(x).tls.role == Some(Role::Server) && self.world.is_v2_server(x);
+        // It cannot offer a session, and the keys are gone.
+        let is_mute = (from.renewed || to.renewed) && self.world.is_v2_server(x);
         if is_mute || self.world.nat(y) != Nat::Open {
             return None;
         }
@@ -419,7 +421,7 @@ impl<'c> Course<'c> {
         });
         let handshake =
             if self.is_tls() && episode.ends.iter().any(|end| end.renewed) { HANDSHAKE } else { Duration::ZERO };
-        met + SLACK + handshake + self.habits.allowance + episode.patience
+        met + SLACK + handshake + self.habits.allowance
     }
 
     fn deadline(&self, episode: &Episode) -> Instant {

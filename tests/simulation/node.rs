@@ -11,6 +11,7 @@ use longcable_core::peer::OUTPUT_MAX;
 use longcable_core::time::Instant;
 
 use crate::engine::{Engine, Start, Stored};
+use crate::names::Answer;
 use crate::network::{Datagram, Network};
 use crate::world::{Dice, unix_time};
 
@@ -133,9 +134,9 @@ impl<'c> Node<'c> {
     }
 
     /// The answer to a lookup.
-    pub fn resolved(&mut self, now: Instant, lookup: u32, addresses: Result<&[SocketAddr], ()>) {
+    pub fn resolved(&mut self, now: Instant, lookup: u32, addresses: &Answer) {
         self.log.push((now, format!("(lookup {lookup}: {addresses:?})")));
-        self.engine.resolved(now, lookup, addresses);
+        self.engine.resolved(now, lookup, addresses.as_deref().map_err(|error| *error));
     }
 
     /// The operating system says that the address has changed.

@@ -195,7 +195,7 @@ impl<'c> World<'c> {
         while let Some(next) = agenda.first_entry().filter(|next| next.key().0 <= *now) {
             match next.remove() {
                 Happening::Answer(i, lookup, addresses) if !nodes[i].is_off() => {
-                    nodes[i].resolved(*now, lookup, addresses.as_deref().map_err(|&error| error));
+                    nodes[i].resolved(*now, lookup, &addresses);
                     nodes[i].drain(*now, dice, network);
                 }
                 Happening::Notice(i) if !nodes[i].is_off() => {
