@@ -2,6 +2,9 @@
 
 use core::fmt;
 
+use crate::options::{ControlKey, LinkConfig};
+use crate::wire::opcode::{Head, KeyId, Opcode};
+
 /// One datagram was dropped. Nothing changed but a counter: anybody can send a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Discard {
@@ -61,16 +64,34 @@ pub enum Discard {
 }
 
 impl Discard {
-    /// What the operator should look at, where the cause is more likely a setting than an attack.
-    pub const fn hint(&self) -> Option<&'static str> {
+    /// What the operator should look at, where the cause is more likely a setting than an attack. `first_byte` is that of
+    /// the datagram as it came.
+    pub fn hint(&self, config: &LinkConfig<'_>, first_byte: Option<u8>) -> Option<&'static str> {
+        let is_tls = config.tls.role.is_some();
+        // Others have one of these bytes by chance only.
+        let resets = || {
+            let head = first_byte.and_then(Head::parse);
+            head.is_some_and(|head| head.opcode.is_hard_reset() && head.key_id == KeyId::FIRST)
+        };
         match self {
+            Self::TooShort | Self::Authentication | Self::Decryption if !is_tls && resets() => Some(
+                "Hint: is the peer a TLS link already? This end has a static key ('secret'); if the peer has it too, compare \
+                     the key, 'auth', 'cipher' and the key direction of both ends",
+            ),
+            Self::Authentication if is_tls => Some("Hint: compare 'auth' of both ends"),
             Self::Authentication => Some(
                 "Hint: compare the static key, 'auth' and the key direction of both ends (none and none, or 0 and 1)",
             ),
+            Self::ControlMalformed if config.tls.wrapping == ControlKey::None => Some(
+                "Hint: does the peer use 'tls-auth', 'tls-crypt' or 'tls-crypt-v2'? This end has none: set the same option \
+                 and file at both ends. Or does it still use a static key ('secret')?",
+            ),
+            Self::ControlMalformed => Some("Hint: does the peer still use a static key ('secret')?"),
             Self::ControlWrapping | Self::ControlAuthentication => Some(
                 "Hint: compare 'tls-auth', 'tls-crypt' or 'tls-crypt-v2' of both ends, the key, and with tls-auth 'auth' \
                  and the key direction (none and none, or 0 and 1)",
             ),
+            Self::Decryption if is_tls => None,
             Self::Decryption => Some("Hint: compare 'cipher' and 'keysize' of both ends"),
             Self::Replay { .. } => Some(
                 "Hint: if nothing passes, the peer's clock has gone back: correct it, and remove a 'replay-persist' file",
@@ -116,11 +137,16 @@ impl fmt::Display for Discard {
                  ({time}) ]"
             ),
             Self::ControlMalformed => f.write_str("TLS Error: malformed control packet"),
-            Self::Role(opcode) => write!(
-                f,
-                "TLS Error: a packet with opcode {opcode} is none that the peer's role sends: one end needs 'tls-client', \
-                 the other 'tls-server'"
-            ),
+            Self::Role(1 | 2) => {
+                f.write_str("TLS Error: the peer is older than openvpn 2.0: its handshake is not supported")
+            }
+            Self::Role(opcode) => {
+                let role = if *opcode == Opcode::HardResetServerV2 as u8 { "tls-server" } else { "tls-client" };
+                write!(
+                    f,
+                    "TLS Error: the peer has '{role}' as this end has: one end needs 'tls-client', the other 'tls-server'"
+                )
+            }
             Self::UnknownSession => {
                 f.write_str("TLS Error: Unroutable control packet received: of no session known here")
             }
@@ -159,7 +185,7 @@ impl fmt::Display for NotReady {
         f.write_str(match self {
             Self::NoPeer => "no peer address is known yet",
             Self::Down => "the link is down",
-            Self::Negotiating => "the keys are being negotiated",
+            Self::Negotiating => "a packet for the tunnel is dropped: the link is not up yet",
             Self::Recursive => {
                 "Recursive routing detected, packet dropped: the route to the peer leads into the tunnel (keep a host \
                  route to it outside, or set 'allow-recursive-routing')"
@@ -167,5 +193,36 @@ impl fmt::Display for NotReady {
             Self::PacketIdsExhausted => "packet ids are used up: they go on when the clock moves on with a static key, and else with the next key",
             Self::NoRoom => "the packet does not fit its buffer",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_fit_the_kind_of_link() {
+        fn config(text: &str) -> LinkConfig<'_> {
+            LinkConfig::parse(text).unwrap()
+        }
+        let fixed = config("dev null\n<secret>\nkey\n</secret>\ncipher AES-256-CBC");
+        let peer = "dev null\ntls-server\ncert a\nkey b\npeer-fingerprint \
+                    00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00";
+        let crypt = std::format!("{peer}\n<tls-crypt>\nkey\n</tls-crypt>");
+        let (bare, crypt) = (config(peer), config(&crypt));
+        for (discard, config, first_byte, says) in [
+            (Discard::Authentication, &fixed, 0x38, "is the peer a TLS link already?"),
+            (Discard::TooShort, &fixed, 0x40, "is the peer a TLS link already?"),
+            (Discard::Authentication, &fixed, 0x99, "the static key, 'auth' and the key direction"),
+            (Discard::Authentication, &bare, 0x38, "compare 'auth'"),
+            (Discard::ControlMalformed, &bare, 0x38, "This end has none"),
+            (Discard::ControlMalformed, &crypt, 0x38, "a static key ('secret')?"),
+            (Discard::ControlAuthentication, &crypt, 0x38, "'tls-crypt'"),
+        ] {
+            let hint = discard.hint(config, Some(first_byte)).unwrap_or_default();
+            assert!(hint.contains(says), "{discard}: {hint}");
+        }
+        assert_eq!(Discard::TooShort.hint(&fixed, None), None);
+        assert_eq!(Discard::Decryption.hint(&bare, Some(0x38)), None);
     }
 }

@@ -32,6 +32,8 @@ pub enum Event<'o> {
         seconds: u64,
         /// Datagrams that came but were discarded.
         discarded: u64,
+        /// Control packets came and were accepted.
+        accepted: bool,
     },
     /// The options string that the peer announced.
     PeerOptions(&'o str),
@@ -93,6 +95,8 @@ pub enum Event<'o> {
     Exiting(Reason),
     /// The link waits this many seconds before it starts anew.
     Pause(u64),
+    /// Each remote has been tried this often in vain: the link ends.
+    RetriesUsedUp(u32),
 }
 
 impl Event<'_> {
@@ -116,17 +120,27 @@ impl fmt::Display for Event<'_> {
         match self {
             Self::PeerConnected(address) => write!(f, "Peer Connection Initiated with {}", Address(*address)),
             Self::Initialized => f.write_str("Initialization Sequence Completed"),
-            Self::PeerSilent { address, seconds, discarded } => {
+            Self::PeerSilent { address, seconds, discarded, accepted } => {
+                f.write_str(if *accepted { "The TLS handshake with " } else { "No authentic packet from " })?;
                 match address {
-                    Some(address) => write!(f, "No authentic packet from {} for {seconds} s", Address(*address))?,
-                    None => write!(f, "No authentic packet from any peer for {seconds} s")?,
+                    Some(address) => write!(f, "{}", Address(*address))?,
+                    None => f.write_str("any peer")?,
                 }
-                match discarded {
-                    0 => f.write_str(
-                        ", nothing was received at all: is the peer running, is its address right, do firewalls pass \
-                         UDP, is the port forwarded?",
+                match (accepted, discarded) {
+                    (true, _) => write!(
+                        f,
+                        " does not complete for {seconds} s: see the errors above, or the peer does not get our packets \
+                         (firewall, NAT)"
                     ),
-                    n => write!(f, ", but {n} packet(s) that were discarded: see the errors above"),
+                    (false, 0) => write!(
+                        f,
+                        " for {seconds} s, nothing was received at all: is the peer running, is its address right, do \
+                         firewalls pass UDP, is the port forwarded? Or it discards our packets (other key, direction or \
+                         role: its log says so)"
+                    ),
+                    (false, n) => {
+                        write!(f, " for {seconds} s, but {n} packet(s) that were discarded: see the errors above")
+                    }
                 }
             }
             Self::PeerOptions(options) => write!(f, "Peer options string: '{options}'"),
@@ -174,6 +188,10 @@ impl fmt::Display for Event<'_> {
             Self::NotifyingPeer => f.write_str("SIGTERM received, sending exit notification to peer"),
             Self::Restarting(reason) => write!(f, "{reason} received, process restarting"),
             Self::Exiting(reason) => write!(f, "{reason} received, process exiting"),
+            Self::RetriesUsedUp(limit) => write!(
+                f,
+                "All connections have been connect-retry-max ({limit}) times unsuccessful, exiting"
+            ),
             Self::Pause(seconds) => write!(f, "Restart pause, {seconds} second(s)"),
         }
     }
@@ -245,8 +263,10 @@ pub enum Cause {
     Inactive,
     /// `session-timeout` is over.
     SessionTimeout,
-    /// The peer said that it exits.
+    /// The peer said by the control channel that it exits.
     RemoteExit,
+    /// The peer said by a data packet that it exits.
+    OccExit,
     /// The exit notification has been sent.
     ExitNotified,
     /// The peer's name cannot be resolved.
@@ -255,6 +275,10 @@ pub enum Cause {
     Socket,
     /// The keys could not be negotiated.
     Tls,
+    /// The peer did not answer within `connect-timeout` seconds.
+    ServerPoll,
+    /// `connect-retry-max` is reached.
+    RetriesUsedUp,
 }
 
 impl Cause {
@@ -265,11 +289,14 @@ impl Cause {
             Self::PingExit => "Inactivity timeout (--ping-exit), exiting",
             Self::Inactive => "Inactivity timeout (--inactive), exiting",
             Self::SessionTimeout => "Session timeout (--session-timeout), exiting",
-            Self::RemoteExit => "OCC exit message received by peer",
+            Self::RemoteExit => "CC-EEN exit message received by peer",
+            Self::OccExit => "OCC exit message received by peer",
             Self::ExitNotified => "Exit notification sent to peer, exiting",
             Self::Resolve => "The peer's name cannot be resolved",
             Self::Socket => "The socket cannot be opened",
-            Self::Tls => "TLS Error: TLS handshake failed",
+            Self::Tls => "TLS Error: TLS handshake failed, the session is given up",
+            Self::ServerPoll => "Server poll timeout, restarting",
+            Self::RetriesUsedUp => "All connections have been unsuccessful, exiting",
         }
     }
 
@@ -280,11 +307,13 @@ impl Cause {
             Self::PingExit => "ping-exit",
             Self::Inactive => "inactive",
             Self::SessionTimeout => "session-timeout",
-            Self::RemoteExit => "remote-exit",
+            Self::RemoteExit | Self::OccExit => "remote-exit",
             Self::ExitNotified => "exit-with-notification",
             Self::Resolve => "resolve-failed",
             Self::Socket => "socket-failed",
             Self::Tls => "tls-error",
+            Self::ServerPoll => "server_poll",
+            Self::RetriesUsedUp => "connect-retry-max",
         }
     }
 }

@@ -6,52 +6,38 @@
 //!     +------------------------------- Pausing <-------- ping-restart, SIGUSR1 -+
 //! ```
 
+mod follow;
+mod output;
+mod remotes;
+
 use core::net::{IpAddr, SocketAddr};
 
 use heapless::{Deque, Vec};
 
+use crate::crypto::Rng;
 use crate::error::{Discard, NotReady};
-use crate::event::{Cause, Event, Reason, Signal};
+use crate::event::{Cause, Reason, Signal};
 use crate::log::debug;
-use crate::options::{Family, LinkConfig, Remote, ResolvRetry};
+use crate::options::{Connection, Family, LinkConfig, Remote, ResolvRetry};
 use crate::packet::PacketBuf;
 use crate::peer::{self, ADDRESSES_MAX, Counters, Keys, Peer, Sealed, SetupError};
 use crate::platform::Platform;
 use crate::time::{Duration, Instant, Timer, TimerTable};
 
+use follow::Follow;
+use output::Step;
+use remotes::Remotes;
+
+pub use output::{Lookup, Output};
+
 /// Distance of the attempts to resolve a name with `resolv-retry n`.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What the host is to do next.
-#[derive(Debug)]
-pub enum Output<'o> {
-    /// Send this datagram.
-    Transmit(Sealed<'o>),
-    /// Tell the operator.
-    Event(Event<'o>),
-    /// Look up the addresses of this remote and call [`Gateway::resolved`] with this number. Nothing waits for it.
-    Resolve(u32, Remote<'o>),
-    /// Open the socket and call [`Gateway::bound`]. The address, if one is known, tells the family.
-    Bind(Option<SocketAddr>),
-    /// Close the socket.
-    CloseSocket,
-    /// Open and configure the tunnel device, run `up`, and call [`Gateway::tunnel_opened`].
-    OpenTunnel,
-    /// Add the routes and run `route-up`.
-    AddRoutes,
-    /// The device stays open over a restart, but `up-restart` wants the script `down` to know.
-    RestartDown(Reason),
-    /// The link is about to run again; `up-restart` wants the script `up` to know.
-    RestartUp,
-    /// Remove the routes, run `route-pre-down` and `down`, close the device.
-    CloseTunnel(Reason),
-    /// The peer has a new address: run `ipchange`.
-    PeerAddress(SocketAddr),
-    /// The link has ended; the gateway is not to be used any more.
-    Exit(Reason),
-    /// Nothing more now; call [`Gateway::handle_timeout`] at this time.
-    Timeout(Option<(Instant, Timer)>),
-}
+/// A link that has stood before does not wait longer for its peer's name: the peer may still be where it was.
+const RESOLVE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Strangers cause lookups at this distance.
+const STRANGER_INTERVAL: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -69,21 +55,25 @@ pub struct Gateway<'c, P: Platform> {
     config: &'c LinkConfig<'c>,
     peer: Peer<'c, P>,
     state: State,
-    /// Index into `config.remotes`.
-    remote: usize,
-    /// The addresses of that remote, the one to try first.
+    remotes: Remotes,
+    /// The addresses of the present remote, the one to try first.
     addresses: Vec<SocketAddr, ADDRESSES_MAX>,
-    /// How many of them have been tried in vain.
-    attempt: usize,
     /// Number of the last lookup.
     lookup: u32,
+    /// Answers up to this number come too late: there is a later one, or they are for another remote.
+    answered: u32,
+    /// When a stranger last caused one, and from where.
+    stranger: Option<(Instant, SocketAddr)>,
     socket_open: bool,
     tunnel_open: bool,
     routes_added: bool,
     /// The peer has been heard since the last start or restart.
     connected: bool,
+    follow: Follow,
+    /// Which remote was heard last, and where.
+    known: Option<(usize, SocketAddr)>,
     /// What the host is to do, in this order, before anything else.
-    steps: Deque<Output<'c>, 12>,
+    steps: Deque<Step<'c>, 12>,
     timers: TimerTable,
 }
 
@@ -96,22 +86,26 @@ impl<'c, P: Platform> Gateway<'c, P> {
     pub fn new(
         config: &'c LinkConfig<'c>,
         keys: Keys<P>,
-        rng: P::Rng,
+        mut rng: P::Rng,
         now: Instant,
         unix_now: u64,
     ) -> Result<Self, SetupError> {
+        let remotes = Remotes::new(config, &mut rng);
         let mut gateway = Self {
             config,
             peer: Peer::new(config, keys, rng, now, unix_now)?,
             state: State::Resolving(now),
-            remote: 0,
+            remotes,
             addresses: Vec::new(),
-            attempt: 0,
             lookup: 0,
+            answered: 0,
+            stranger: None,
             socket_open: false,
             tunnel_open: false,
             routes_added: false,
             connected: false,
+            follow: Follow::new(config),
+            known: None,
             steps: Deque::new(),
             timers: TimerTable::new(),
         };
@@ -129,6 +123,11 @@ impl<'c, P: Platform> Gateway<'c, P> {
         &mut self.peer
     }
 
+    /// The settings for the present remote.
+    pub fn connection(&self) -> &'c Connection<'c> {
+        self.config.connection_of(self.remotes.index())
+    }
+
     /// Opens one datagram in place; see [`Peer::handle_datagram`].
     ///
     /// # Errors
@@ -139,7 +138,11 @@ impl<'c, P: Platform> Gateway<'c, P> {
         from: SocketAddr,
         datagram: &'b mut [u8],
     ) -> Result<Option<&'b mut [u8]>, Discard> {
-        self.peer.handle_datagram(now, from, datagram)
+        let opened = self.peer.handle_datagram(now, from, datagram);
+        if opened == Err(Discard::Source) {
+            self.stranger_came(now, from);
+        }
+        opened
     }
 
     /// Seals one packet in place; see [`Peer::seal`].
@@ -153,18 +156,27 @@ impl<'c, P: Platform> Gateway<'c, P> {
     /// The answer to [`Output::Resolve`]: the addresses in the order of preference. An answer to an earlier lookup
     /// is ignored.
     pub fn resolved(&mut self, now: Instant, lookup: u32, addresses: Result<&[SocketAddr], ()>) {
-        let State::Resolving(since) = self.state else { return };
-        if lookup != self.lookup {
+        let (after, pending) = (lookup.wrapping_sub(self.answered), self.lookup.wrapping_sub(self.answered));
+        if after == 0 || after > pending {
             return;
         }
+        self.answered = lookup;
+        let since = match self.state {
+            State::Resolving(since) => since,
+            State::Running => return self.followed(addresses.unwrap_or_default()),
+            _ => return,
+        };
         match addresses {
             Ok(addresses) if !addresses.is_empty() => {
                 self.addresses = addresses.iter().copied().take(ADDRESSES_MAX).collect();
-                debug!("{} address(es) for remote {}, attempt {}", self.addresses.len(), self.remote, self.attempt);
-                let next = self.attempt.checked_rem(self.addresses.len()).unwrap_or(0);
+                debug!("{} address(es) for remote {}", self.addresses.len(), self.remotes.index());
+                let known = self.addresses.iter().position(|address| Some(*address) == self.last_known());
+                self.addresses.rotate_left(known.unwrap_or(0));
+                let next = self.remotes.next_of(self.addresses.len());
                 self.addresses.rotate_left(next);
                 self.bind();
             }
+            _ if self.bind_to_known() => {}
             _ => match self.config.resolv_retry {
                 ResolvRetry::Seconds(0) => self.exit(Reason::soft(Signal::Term, Cause::Resolve)),
                 ResolvRetry::Seconds(n) if now.since(since) < Duration::from_secs(n.into()) => {
@@ -187,7 +199,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
         match result {
             Ok(()) if self.tunnel_open => {
                 if self.config.up_restart {
-                    self.push(Output::RestartUp);
+                    self.push(Step::RestartUp);
                 }
                 self.add_routes_unless_delayed();
                 self.run(now);
@@ -195,7 +207,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
             Ok(()) if self.config.up_delay => self.run(now),
             Ok(()) => {
                 self.state = State::OpeningTunnel;
-                self.push(Output::OpenTunnel);
+                self.push(Step::OpenTunnel);
             }
             Err(()) => self.restart(now, Reason::soft(Signal::Usr1, Cause::Socket)),
         }
@@ -213,8 +225,24 @@ impl<'c, P: Platform> Gateway<'c, P> {
                 self.add_routes_unless_delayed();
                 self.initialized(now);
             }
-            State::Exited => self.push(Output::CloseTunnel(Reason::hard(Signal::Term))),
+            State::Exited => self.push(Step::CloseTunnel(Reason::hard(Signal::Term))),
             State::Resolving(_) | State::Binding | State::Pausing => {}
+        }
+    }
+
+    /// The address or the route of this end towards the peer has changed, or the line is up again.
+    pub fn local_changed(&mut self, now: Instant) {
+        match self.state {
+            State::Running if self.config.follow_link => {
+                self.push(Step::Rebind);
+                if let Some(at) = self.follow.moved(now) {
+                    self.timers.set(Timer::Follow, at);
+                }
+            }
+            // What has failed may succeed now.
+            State::Pausing if self.config.follow_link => self.timers.set(Timer::Restart, now),
+            State::Resolving(_) if self.config.follow_link => self.resolve(),
+            _ => {}
         }
     }
 
@@ -242,10 +270,15 @@ impl<'c, P: Platform> Gateway<'c, P> {
         while let Some(timer) = self.timers.expire(now) {
             match timer {
                 Timer::Restart => self.start(now),
+                Timer::Resolve if matches!(self.state, State::Resolving(_)) && self.bind_to_known() => {}
                 Timer::Resolve => self.resolve(),
+                Timer::Follow => self.follow(now),
+                Timer::Connect if !self.peer.has_answered() && !self.peer.is_leaving() => {
+                    self.ended(now, Reason::soft(Signal::Usr1, Cause::ServerPoll));
+                }
                 Timer::RouteDelay => {
                     self.add_routes();
-                    self.push(Output::Event(Event::Initialized));
+                    self.push(Step::Initialized);
                 }
                 _ => {}
             }
@@ -267,7 +300,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
             }
         }
         if let Some(step) = self.steps.pop_front() {
-            return step;
+            return step.output();
         }
         let own = self.timers.next();
         match self.peer.poll_output(now, out) {
@@ -290,43 +323,138 @@ impl<'c, P: Platform> Gateway<'c, P> {
 
     fn start(&mut self, now: Instant) {
         self.connected = false;
-        let kept = if self.config.persist_remote_ip { self.peer.proven_address() } else { None };
         self.addresses.clear();
-        let Some(remote) = self.config.remotes.get(self.remote) else { return self.bind() };
-        if let Some(address) = kept.or_else(|| literal(self.config, remote)) {
+        if !self.remotes.begin(self.config) {
+            self.push(Step::RetriesUsedUp(self.config.connect_retry_max));
+            return self.exit(Reason::soft(Signal::Term, Cause::RetriesUsedUp));
+        }
+        let Some(remote) = self.remote() else { return self.bind() };
+        if let Some(address) = self.kept_address().or_else(|| literal(self.connection(), remote)) {
             let _ = self.addresses.push(address);
             return self.bind();
         }
         self.state = State::Resolving(now);
+        self.answered = self.lookup;
         self.resolve();
-    }
-
-    fn resolve(&mut self) {
-        if let Some(remote) = self.config.remotes.get(self.remote) {
-            self.lookup = self.lookup.wrapping_add(1);
-            self.push(Output::Resolve(self.lookup, *remote));
+        if self.known_address().is_some() {
+            self.timers.set(Timer::Resolve, now + RESOLVE_PATIENCE);
         }
     }
 
+    fn remote(&self) -> Option<&'c Remote<'c>> {
+        self.config.remotes.get(self.remotes.index())
+    }
+
+    /// Where the present remote was heard last.
+    fn last_known(&self) -> Option<SocketAddr> {
+        let (remote, address) = self.known?;
+        (remote == self.remotes.index()).then_some(address)
+    }
+
+    /// The address that `persist-remote-ip` holds on to.
+    fn kept_address(&self) -> Option<SocketAddr> {
+        self.last_known().filter(|_| self.config.persist_remote_ip)
+    }
+
+    /// What is better than nothing if the remote's name does not resolve.
+    fn known_address(&self) -> Option<SocketAddr> {
+        self.last_known().filter(|_| self.config.follow_name)
+    }
+
+    fn bind_to_known(&mut self) -> bool {
+        let Some(address) = self.known_address() else { return false };
+        self.addresses = [address].into_iter().collect();
+        self.bind();
+        true
+    }
+
+    fn resolve(&mut self) {
+        let Some(remote) = self.remote() else { return };
+        let connection = self.connection();
+        let label = self.config.remote_random_hostname.then(|| {
+            let mut label = [0; 6];
+            self.peer.rng().fill(&mut label);
+            label
+        });
+        let (port, family) = (connection.port_of(remote), connection.family_of(remote));
+        self.lookup = self.lookup.wrapping_add(1);
+        self.push(Step::Resolve(self.lookup, Lookup { host: remote.host, label, port, family }));
+    }
+
     fn bind(&mut self) {
+        self.timers.stop(Timer::Resolve);
         self.state = State::Binding;
-        self.push(Output::Bind(self.addresses.first().copied()));
+        self.push(Step::Bind(self.addresses.first().copied()));
     }
 
     fn run(&mut self, now: Instant) {
         self.state = State::Running;
+        let connection = self.connection();
+        self.peer.set_connection(connection);
         self.peer.connect(now, &self.addresses);
+        // With a static key, and for somebody who waits to be called, silence is no failure.
+        if self.config.tls.role.is_some() && self.remote().is_some() && connection.connect_timeout > 0 {
+            self.timers.set(Timer::Connect, now + Duration::from_secs(connection.connect_timeout.into()));
+        }
+        if let Some(at) = self.follow.start(now) {
+            self.timers.set(Timer::Follow, at);
+        }
+    }
+
+    /// Looks for the peer if it is silent.
+    fn follow(&mut self, now: Instant) {
+        let (round, next) = self.follow.due(now, self.peer.last_heard());
+        if let Some(at) = next {
+            self.timers.set(Timer::Follow, at);
+        }
+        if let Some(round) = round {
+            self.peer.probe(&self.addresses, round.greet);
+            self.look_up();
+        }
+    }
+
+    /// Looks up where the peer is now, while the link stands.
+    fn look_up(&mut self) {
+        let is_name = self.remote().is_some_and(|remote| literal(self.connection(), remote).is_none());
+        if self.config.follow_name && is_name {
+            self.resolve();
+        }
+    }
+
+    /// Where the peer's name leads to now.
+    fn followed(&mut self, addresses: &[SocketAddr]) {
+        if addresses.is_empty() {
+            return;
+        }
+        let before = core::mem::take(&mut self.addresses);
+        self.addresses = addresses.iter().copied().take(ADDRESSES_MAX).collect();
+        self.peer.expect(&self.addresses);
+        let mut new = self.addresses.iter().filter(|address| !before.contains(address));
+        // A stranger at an address that the name has now is none.
+        if new.any(|address| self.follow.is_asking() || self.stranger.is_some_and(|(_, from)| from == *address)) {
+            self.peer.probe(&self.addresses, true);
+        }
+    }
+
+    /// Somebody sends from an address that is not the peer's, as far as is known.
+    fn stranger_came(&mut self, now: Instant, from: SocketAddr) {
+        if self.state == State::Running && self.stranger.is_none_or(|(at, _)| now.since(at) >= STRANGER_INTERVAL) {
+            self.stranger = Some((now, from));
+            self.look_up();
+        }
     }
 
     fn peer_connected(&mut self, now: Instant, address: SocketAddr) {
-        self.push(Output::Event(Event::PeerConnected(address)));
-        self.push(Output::PeerAddress(address));
+        self.known = Some((self.remotes.index(), address));
+        self.push(Step::PeerConnected(address));
+        self.push(Step::PeerAddress(address));
         if self.connected {
             return;
         }
         self.connected = true;
-        self.attempt = 0;
-        if self.tunnel_open { self.initialized(now) } else { self.push(Output::OpenTunnel) }
+        self.follow(now);
+        self.remotes.succeeded();
+        if self.tunnel_open { self.initialized(now) } else { self.push(Step::OpenTunnel) }
     }
 
     fn add_routes_unless_delayed(&mut self) {
@@ -338,20 +466,20 @@ impl<'c, P: Platform> Gateway<'c, P> {
     fn add_routes(&mut self) {
         if !self.routes_added {
             self.routes_added = true;
-            self.push(Output::AddRoutes);
+            self.push(Step::AddRoutes);
         }
     }
 
     fn initialized(&mut self, now: Instant) {
         match self.config.route_delay.filter(|_| !self.routes_added) {
             Some(seconds) => self.timers.set(Timer::RouteDelay, now + Duration::from_secs(seconds.into())),
-            None => self.push(Output::Event(Event::Initialized)),
+            None => self.push(Step::Initialized),
         }
     }
 
     fn ended(&mut self, now: Instant, reason: Reason) {
         if let Some(cause) = reason.cause {
-            self.push(Output::Event(Event::Ending(cause)));
+            self.push(Step::Ending(cause));
         }
         match (reason.signal, self.config.remap_usr1) {
             (Signal::Usr1, None) => self.restart(now, reason),
@@ -368,21 +496,23 @@ impl<'c, P: Platform> Gateway<'c, P> {
         if self.tunnel_open {
             match (self.config.persist_tun, self.config.up_restart) {
                 (false, _) => self.close_tunnel(reason),
-                (true, true) => self.push(Output::RestartDown(reason)),
+                (true, true) => self.push(Step::RestartDown(reason)),
                 (true, false) => {}
             }
         }
-        if !self.connected {
-            self.attempt = self.attempt.saturating_add(1);
-            if self.attempt >= self.addresses.len() {
-                self.attempt = 0;
-                self.remote = self.remote.saturating_add(1).checked_rem(self.config.remotes.len()).unwrap_or(0);
-            }
+        let pause = match reason.cause {
+            // That was pause enough.
+            Some(Cause::ServerPoll) => 0,
+            _ => self.remotes.pause(self.config, self.connection()),
+        };
+        match (self.connected, self.kept_address()) {
+            (true, _) => {}
+            (false, Some(_)) => self.remotes.failed_and_stays(),
+            (false, None) => self.remotes.failed(self.addresses.len()),
         }
-        let (pause, _) = self.config.connect_retry;
-        self.push(Output::Event(Event::Restarting(reason)));
-        if reason.cause != Some(Cause::Resolve) {
-            self.push(Output::Event(Event::Pause(pause.into())));
+        self.push(Step::Restarting(reason));
+        if pause > 0 && reason.cause != Some(Cause::Resolve) {
+            self.push(Step::Pause(pause));
         }
         self.timers.set(Timer::Restart, now + Duration::from_secs(pause.into()));
         self.state = State::Pausing;
@@ -396,7 +526,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
         if self.tunnel_open {
             self.close_tunnel(reason);
         }
-        self.push(Output::Exit(reason));
+        self.push(Step::Exit(reason));
         self.state = State::Exited;
     }
 
@@ -406,8 +536,8 @@ impl<'c, P: Platform> Gateway<'c, P> {
         self.timers.stop_all();
         for _ in 0..self.steps.len() {
             match self.steps.pop_front() {
-                Some(Output::Resolve(..) | Output::Bind(_) | Output::OpenTunnel) | None => {}
-                Some(step) => self.push(step),
+                Some(step) if !step.opens_something() => self.push(step),
+                _ => {}
             }
         }
         self.close_socket();
@@ -416,31 +546,31 @@ impl<'c, P: Platform> Gateway<'c, P> {
     fn close_socket(&mut self) {
         if self.socket_open {
             self.socket_open = false;
-            self.push(Output::CloseSocket);
+            self.push(Step::CloseSocket);
         }
     }
 
     fn close_tunnel(&mut self, reason: Reason) {
         self.tunnel_open = false;
         self.routes_added = false;
-        self.push(Output::CloseTunnel(reason));
+        self.push(Step::CloseTunnel(reason));
     }
 
     /// There is never more than one life's worth of steps, which fits.
-    fn push(&mut self, step: Output<'c>) {
+    fn push(&mut self, step: Step<'c>) {
         let _ = self.steps.push_back(step);
     }
 }
 
 /// The address of a remote that is no name.
-fn literal(config: &LinkConfig<'_>, remote: &Remote<'_>) -> Option<SocketAddr> {
+fn literal(connection: &Connection<'_>, remote: &Remote<'_>) -> Option<SocketAddr> {
     let ip: IpAddr = remote.host.as_str()?.parse().ok()?;
-    let fits = match remote.family.unwrap_or(config.family) {
+    let fits = match connection.family_of(remote) {
         Family::Any => true,
         Family::V4 => ip.is_ipv4(),
         Family::V6 => ip.is_ipv6(),
     };
-    fits.then(|| SocketAddr::new(ip, remote.port.unwrap_or(config.remote_port)))
+    fits.then(|| SocketAddr::new(ip, connection.port_of(remote)))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use core::mem::take;
 use core::net::SocketAddr;
 use core::ops::Range;
 
-use heapless::{Deque, String};
+use heapless::{Deque, String, Vec};
 
 use crate::control::{self, Context, Outcome, TlsLink};
 use crate::crypto::replay::ReplayWindow;
@@ -18,7 +18,7 @@ use crate::crypto::tls_crypt_v2::WRAPPED_MAX;
 use crate::error::{Discard, NotReady};
 use crate::event::{Cause, Event, Reason, Signal};
 use crate::log::debug;
-use crate::options::{DeviceKind, LinkConfig};
+use crate::options::{Connection, DeviceKind, LinkConfig};
 use crate::packet::{HEADROOM, PacketBuf, TAILROOM};
 use crate::platform::Platform;
 use crate::time::{Duration, Instant, Timer, TimerTable};
@@ -42,6 +42,9 @@ const _: () = assert!(OUTPUT_MAX >= HEADROOM + OPTIONS_MAX + 32 + TAILROOM);
 /// After this long without an authentic packet the operator is told, and again at this distance.
 const SILENCE: Duration = Duration::from_secs(10);
 const SILENCE_AGAIN: Duration = Duration::from_secs(60);
+
+/// The present address, and all that the name has.
+const PROBES_MAX: usize = ADDRESSES_MAX.saturating_add(1);
 
 /// Distance of the exit notifications.
 const NOTIFY_INTERVAL: Duration = Duration::from_secs(1);
@@ -100,11 +103,17 @@ struct Outbox {
     occ_reply: bool,
     occ_request: bool,
     ping: bool,
+    /// The peer is asked for a sign of life there.
+    probes: Vec<SocketAddr, PROBES_MAX>,
+    /// A TLS session is offered there.
+    greetings: Vec<SocketAddr, PROBES_MAX>,
 }
 
 /// One remote peer.
 pub struct Peer<'c, P: Platform> {
     config: &'c LinkConfig<'c>,
+    /// The settings for the present remote.
+    connection: &'c Connection<'c>,
     link: Link<P>,
     rng: P::Rng,
     /// Unix time (s) at `Instant` 0.
@@ -120,6 +129,8 @@ pub struct Peer<'c, P: Platform> {
     new_address: Option<SocketAddr>,
     started: Instant,
     discarded_before: u64,
+    /// Something acceptable has come since the start, if only a greeting.
+    answered: bool,
     /// The control channel has told the peer that this end exits.
     told: bool,
     counters: Counters,
@@ -145,6 +156,7 @@ impl<'c, P: Platform> Peer<'c, P> {
         let link = Link::new(config, keys, unix_now)?;
         Ok(Self {
             config,
+            connection: &config.connection,
             link,
             rng,
             epoch,
@@ -158,9 +170,20 @@ impl<'c, P: Platform> Peer<'c, P> {
             new_address: None,
             started: now,
             discarded_before: 0,
+            answered: false,
             told: false,
             counters: Counters::default(),
         })
+    }
+
+    /// What is special about the remote that the next [`Peer::connect`] is for.
+    pub fn set_connection(&mut self, connection: &'c Connection<'c>) {
+        self.connection = connection;
+    }
+
+    /// Randomness of the platform.
+    pub(crate) fn rng(&mut self) -> &mut P::Rng {
+        &mut self.rng
     }
 
     /// Starts the link towards `remotes`, the addresses of the one peer; none means that the first
@@ -168,7 +191,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     pub fn connect(&mut self, now: Instant, remotes: &[SocketAddr]) {
         let unix_now = self.unix_time(now);
         self.phase = Phase::Up;
-        self.addresses.start(remotes);
+        self.addresses.start(remotes, self.connection.float);
         self.outbox = Outbox::default();
         self.timers.stop_all();
         self.keepalive = Keepalive::start(self.config, now, &mut self.timers);
@@ -176,10 +199,15 @@ impl<'c, P: Platform> Peer<'c, P> {
         self.occ = Occ::start(self.config, now, asks, &mut self.timers);
         self.started = now;
         self.discarded_before = self.counters.discarded;
-        self.told = false;
+        (self.answered, self.told) = (false, false);
         self.timers.set(Timer::Silence, now + SILENCE);
         match &mut self.link {
-            Link::Static(link) => link.restart(self.config, unix_now, self.counters.link_write > 0),
+            Link::Static(link) => {
+                link.restart(self.config, unix_now, self.counters.link_write > 0);
+                if self.config.probe_interval > 0 {
+                    self.probe(remotes, false);
+                }
+            }
             Link::Tls(link) => {
                 link.get_mut().stop();
                 let remote = self.addresses.current();
@@ -188,6 +216,8 @@ impl<'c, P: Platform> Peer<'c, P> {
                         link.begin(cx, remote);
                     }
                 });
+                // The first one is greeted last: what is repeated goes there.
+                self.outbox.greetings = remotes.iter().copied().take(ADDRESSES_MAX).collect();
             }
         }
     }
@@ -214,6 +244,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     fn follow_up(&mut self, now: Instant, outcome: Outcome) {
         let Outcome { connected, peer_options, peer_left, failed, heard } = outcome;
         if heard || connected.is_some() {
+            self.answered = true;
             self.keepalive.received(now);
         }
         if let Some((address, agreed)) = connected {
@@ -238,6 +269,38 @@ impl<'c, P: Platform> Peer<'c, P> {
         self.epoch = unix_now.saturating_sub(now.as_millis() / 1000);
     }
 
+    /// Accepts authentic packets from these addresses: the peer's name has them now. Without `float` it is followed to
+    /// no others.
+    pub fn expect(&mut self, addresses: &[SocketAddr]) {
+        self.addresses.expect(addresses);
+    }
+
+    /// Asks the peer for a sign of life, at its present address and at these; where it answers from, it is followed.
+    /// With `greet`, a TLS session is offered there as well: the peer may have lost its keys. What stands is kept.
+    pub fn probe(&mut self, addresses: &[SocketAddr], greet: bool) {
+        let mut wanted = Vec::<SocketAddr, PROBES_MAX>::new();
+        for address in self.addresses.current().iter().chain(addresses) {
+            if !wanted.contains(address) {
+                // More are ignored, as elsewhere.
+                let _ = wanted.push(*address);
+            }
+        }
+        if greet && matches!(self.link, Link::Tls(_)) {
+            self.outbox.greetings = wanted.clone();
+        }
+        self.outbox.probes = wanted;
+    }
+
+    /// Whether the peer has shown itself since the start: on a TLS link its first control packet is enough.
+    pub fn has_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// When the last authentic packet came, if one has come since the start.
+    pub fn last_heard(&self) -> Option<Instant> {
+        self.timers.get(Timer::Silence).is_none().then(|| self.keepalive.last_received())
+    }
+
     /// Stops the link; nothing is sent or accepted until [`Peer::connect`].
     pub fn disconnect(&mut self) {
         self.phase = Phase::Down;
@@ -254,7 +317,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     /// Ends the link in an orderly way: tells the peer first if `explicit-exit-notify` asks for it. Asked a second
     /// time, it ends at once.
     pub fn leave(&mut self, now: Instant, reason: Reason) {
-        let left = self.config.explicit_exit_notify;
+        let left = self.connection.explicit_exit_notify;
         if self.phase == Phase::Up && left > 0 && self.addresses.current().is_some() {
             self.phase = Phase::Leaving(left.saturating_sub(1));
             self.told = self.with_tls(now, |link, cx| link.say_exit(cx)).unwrap_or(false);
@@ -346,7 +409,7 @@ impl<'c, P: Platform> Peer<'c, P> {
                 return Ok(None);
             }
             Payload::OccExit => {
-                self.end(Reason::soft(Signal::Usr1, Cause::RemoteExit));
+                self.end(Reason::soft(Signal::Usr1, Cause::OccExit));
                 return Ok(None);
             }
             Payload::OccUnknown(opcode) => return Err(Discard::Occ(opcode)),
@@ -367,10 +430,13 @@ impl<'c, P: Platform> Peer<'c, P> {
 
     /// Something authentic and new came from this address; `first` since the start.
     fn heard(&mut self, now: Instant, from: SocketAddr, first: bool) {
+        self.answered = true;
         self.keepalive.received(now);
         if self.addresses.heard_from(from) {
             self.timers.stop(Timer::Silence);
             self.new_address = Some(from);
+            // It learns at once that it is followed, and where to.
+            self.outbox.ping |= !first;
             match &mut self.link {
                 Link::Static(_) if first => self.occ.ask_now(now, &mut self.timers),
                 Link::Static(_) => {}
@@ -482,17 +548,28 @@ impl<'c, P: Platform> Peer<'c, P> {
 
     /// Writes the next control packet into `out`, or notes when there will be one.
     fn next_control(&mut self, now: Instant, out: &mut [u8]) -> Option<(SocketAddr, Range<usize>)> {
-        let unix_now = self.unix_time(now);
-        let link = self.link.tls_mut()?;
         if !matches!(self.phase, Phase::Up | Phase::Leaving(_)) {
             return None;
         }
-        let Some((to, datagram)) = link.next_datagram(now, unix_now, out) else {
-            match link.deadline(self.config) {
-                Some(at) => self.timers.set(Timer::Control, at),
-                None => self.timers.stop(Timer::Control),
+        let unix_now = self.unix_time(now);
+        let (to, datagram) = loop {
+            let greeting = self.outbox.greetings.pop();
+            if let Some(to) = greeting {
+                self.with_tls(now, |link, cx| link.greet(cx, to));
             }
-            return None;
+            let link = self.link.tls_mut()?;
+            match (link.next_datagram(now, unix_now, out), greeting) {
+                (Some(next), _) => break next,
+                // There may be nothing to greet with.
+                (None, Some(_)) => {}
+                (None, None) => {
+                    match link.deadline(self.config) {
+                        Some(at) => self.timers.set(Timer::Control, at),
+                        None => self.timers.stop(Timer::Control),
+                    }
+                    return None;
+                }
+            }
         };
         // It may be for anybody who asks for a session, so it does not take the place of a ping to the peer.
         self.counters.link_write = self.counters.link_write.saturating_add(datagram.len() as u64);
@@ -501,14 +578,19 @@ impl<'c, P: Platform> Peer<'c, P> {
 
     /// Seals the next waiting message into `out` and says where in it the datagram lies.
     fn next_message(&mut self, now: Instant, out: &mut [u8]) -> Option<(SocketAddr, Range<usize>)> {
-        let Some(to) = self.addresses.current() else {
+        let Some(current) = self.addresses.current() else {
             self.outbox = Outbox::default();
             return None;
         };
         loop {
             let mut options = String::<OPTIONS_MAX>::new();
-            let Outbox { exit, occ_reply, occ_request, ping } = &mut self.outbox;
-            let message = if take(exit) {
+            let Outbox { exit, occ_reply, occ_request, ping, probes, greetings: _ } = &mut self.outbox;
+            let probe = probes.pop();
+            let to = probe.unwrap_or(current);
+            let message = if probe.is_some() {
+                // Every OpenVPN answers this at once.
+                if self.config.occ { Message::OccRequest } else { Message::Ping }
+            } else if take(exit) {
                 Message::OccExit
             } else if take(occ_reply) {
                 occ::write_local(self.config, &mut options);
@@ -531,8 +613,10 @@ impl<'c, P: Platform> Peer<'c, P> {
 
     /// Whether [`Peer::poll_output`] has more to say than its time-out.
     pub fn has_output(&self, now: Instant) -> bool {
-        let Outbox { exit, occ_reply, occ_request, ping } = self.outbox;
+        let Outbox { exit, occ_reply, occ_request, ping, ref probes, ref greetings } = self.outbox;
         exit || occ_reply
+            || !probes.is_empty()
+            || !greetings.is_empty()
             || self.link.tls().is_some_and(|link| link.has_output(now))
             || occ_request
             || ping
@@ -575,12 +659,31 @@ impl<'c, P: Platform> Peer<'c, P> {
     }
 
     /// Refuses everything up to packet `id` of the sequence `time` (unix time in seconds), as stored by an earlier
-    /// process.
+    /// process: data packets with a static key, control packets with TLS.
     pub fn preset_replay(&mut self, id: u32, time: u32) {
-        if let Link::Static(link) = &mut self.link
-            && let Some(window) = link.opener.window_mut()
-        {
-            window.resume(id, time);
+        match &mut self.link {
+            Link::Static(link) => {
+                if let Some(window) = link.opener.window_mut() {
+                    window.resume(id, time);
+                }
+            }
+            Link::Tls(link) => link.get_mut().preset_replay(id, time),
+        }
+    }
+
+    /// What is sent counts as a sequence later than `time` (unix time in seconds), as stored by an earlier process: the
+    /// clock may have been later then.
+    pub fn preset_sent(&mut self, time: u32, unix_now: u64) {
+        if let Link::Static(link) = &mut self.link {
+            link.start_sequence(self.config, unix_now.max(u64::from(time).saturating_add(1)));
+        }
+    }
+
+    /// The time of the sequence that is being sent, to be stored for the next start.
+    pub fn sent_sequence(&self) -> Option<u32> {
+        match &self.link {
+            Link::Static(link) => link.sealer.sequence_time(),
+            Link::Tls(_) => None,
         }
     }
 
@@ -588,7 +691,7 @@ impl<'c, P: Platform> Peer<'c, P> {
     pub fn replay_state(&self) -> Option<(u32, u32)> {
         match &self.link {
             Link::Static(link) => link.opener.window().and_then(ReplayWindow::highest),
-            Link::Tls(_) => None,
+            Link::Tls(link) => link.get().replay_state(),
         }
     }
 
@@ -615,6 +718,7 @@ impl<'c, P: Platform> Peer<'c, P> {
             address: self.addresses.current(),
             seconds: now.since(self.started).as_secs(),
             discarded: self.counters.discarded.saturating_sub(self.discarded_before),
+            accepted: self.answered,
         });
     }
 
@@ -625,4 +729,4 @@ impl<'c, P: Platform> Peer<'c, P> {
 }
 
 #[cfg(test)]
-mod tls_tests;
+pub(crate) mod tls_tests;

@@ -1,5 +1,6 @@
 //! Time as the host tells it: core has no clock of its own.
 
+use core::fmt;
 use core::ops::{Add, Sub};
 pub use core::time::Duration;
 
@@ -64,12 +65,16 @@ pub enum Timer {
     RouteDelay,
     /// Look a name up again.
     Resolve,
+    /// The peer is silent, or this end has moved: ask where it is.
+    Follow,
+    /// The peer has not answered for `connect-timeout` seconds.
+    Connect,
     /// The control channel: repeat a packet, negotiate a new key, or give up on a negotiation or an old key.
     Control,
 }
 
 impl Timer {
-    const ALL: [Timer; 11] = [
+    const ALL: [Timer; 13] = [
         Timer::Ping,
         Timer::Receive,
         Timer::Inactive,
@@ -80,6 +85,8 @@ impl Timer {
         Timer::Restart,
         Timer::RouteDelay,
         Timer::Resolve,
+        Timer::Follow,
+        Timer::Connect,
         Timer::Control,
     ];
 }
@@ -136,9 +143,48 @@ impl TimerTable {
     }
 }
 
+/// A moment for people, in seconds since 1970: `2026-11-22 16:00:00 UTC`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnixTime(pub u64);
+
+impl fmt::Display for UnixTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, seconds) = (self.0 / 86_400, self.0 % 86_400);
+        // Counted from March 1st of the year 0, a leap day is the last day of a year, and eras of 400 years are alike.
+        let days = days.saturating_add(719_468);
+        let (era, day) = (days / 146_097, days % 146_097);
+        let leap_days = (day / 1460).saturating_add(day / 146_096).saturating_sub(day / 36_524);
+        let year = day.saturating_sub(leap_days) / 365;
+        let day = day.saturating_sub(year.saturating_mul(365).saturating_add(year / 4).saturating_sub(year / 100));
+        let month = day.saturating_mul(5).saturating_add(2) / 153;
+        let day = day.saturating_sub(month.saturating_mul(153).saturating_add(2) / 5).saturating_add(1);
+        let (month, next) = if month < 10 { (month.saturating_add(3), 0) } else { (month.saturating_sub(9), 1) };
+        let year = era.saturating_mul(400).saturating_add(year).saturating_add(next);
+        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        write!(f, "{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::string::ToString;
+
     use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (unix, date) in [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59:59 UTC"),
+            (951_782_400, "2000-02-29 00:00:00 UTC"),
+            (951_868_800, "2000-03-01 00:00:00 UTC"),
+            (1_735_689_599, "2024-12-31 23:59:59 UTC"),
+            (4_107_542_400, "2100-03-01 00:00:00 UTC"),
+        ] {
+            assert_eq!(UnixTime(unix).to_string(), date);
+        }
+        assert!(UnixTime(u64::MAX).to_string().ends_with(" UTC"));
+    }
 
     #[test]
     fn the_earliest_deadline_fires_first_and_once() {

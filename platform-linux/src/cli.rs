@@ -2,13 +2,15 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use longcable_core::control::Protection;
+use longcable_core::control::{Protection, ProtectionError};
 use longcable_core::crypto::StaticKey;
 use longcable_core::event::{Cause, Event, Reason, Signal};
 use longcable_core::options::{ControlKey, DeviceKind, KeySource, LinkConfig, Remote, Side, options_string};
@@ -17,7 +19,7 @@ use longcable_core::peer::Keys;
 use crate::config::{HostConfig, KeyKind, Loaded, Mode, Sources, print_help};
 use crate::daemon::{self, PidFile};
 use crate::environment::Environment;
-use crate::event_loop::{EventLoop, Linux};
+use crate::event_loop::{self, Check, EventLoop, Linux};
 use crate::failure::Fatal;
 use crate::log::{self, Destination};
 use crate::privileges::{self, Identity};
@@ -26,7 +28,7 @@ use crate::signals::Signals;
 use crate::tls::{TlsContext, TlsStack};
 use crate::tun::{Tun, TunOptions};
 use crate::tunnel::{Plan, Tunnel};
-use crate::{demo, migrate, standalone};
+use crate::{demo, migrate, standalone, systemd};
 
 /// The first line of `--version`; scripts look for the version in it.
 pub const VERSION: &str = concat!("longcable ", env!("CARGO_PKG_VERSION"), " (speaks OpenVPN 2.6)");
@@ -77,6 +79,8 @@ struct Process {
     pid_file: Option<PidFile>,
     detached: bool,
     settled: bool,
+    /// systemd has been told.
+    ready: bool,
 }
 
 enum Next {
@@ -118,7 +122,50 @@ fn start<S: TlsStack>(arguments: &[OsString], process: &mut Process) -> Result<N
         Mode::MakeTun | Mode::RemoveTun => return persistent_device(&link, &host, mode == Mode::MakeTun),
     }
     drop(out);
-    run_link::<S>(&link, &host, &warnings, &notes, process)
+    let start = process.directory.clone();
+    let check = move || check::<S>(arguments, &start);
+    run_link::<S>(&link, &host, &warnings, &notes, process, Box::new(check))
+        .map_err(|fatal| fatal.at(|option| sources.place_of(option)))
+}
+
+/// What SIGHUP asks first: whether the configuration, as it is now, can take the place of the one in use.
+fn check<S: TlsStack>(arguments: &[OsString], start: &Path) -> Result<(), Fatal> {
+    let sources = Sources::load(arguments.iter().cloned(), start).map_err(Fatal::new)?;
+    let Loaded { mode, link, host, .. } = sources.parse().map_err(Fatal::new)?;
+    if mode != Mode::Link {
+        return Err(Fatal::new("Options error: this is no configuration of a link any more"));
+    }
+    let here = env::current_dir();
+    if let Some(directory) = &host.cd {
+        daemon::change_directory(directory).map_err(Fatal::new)?;
+    }
+    // What there is to say is said when it is used.
+    let verb = log::verb();
+    log::set_verb(0);
+    let usable = Prepared::<S>::new(&link, &host)
+        .and_then(|Prepared { keys, .. }| check_files(&host).and_then(|()| event_loop::check(&link, keys)))
+        .map_err(|fatal| fatal.at(|option| sources.place_of(option)));
+    log::set_verb(verb);
+    if let Ok(here) = here {
+        daemon::change_directory(&here).map_err(Fatal::new)?;
+    }
+    usable
+}
+
+/// Whether the files that a link writes can be opened, perhaps with fewer privileges than at the start.
+fn check_files(host: &HostConfig) -> Result<(), Fatal> {
+    let status = host.status.as_ref().map(|status| ("status", status.path.as_path()));
+    let replays = host.replay_persist.as_deref().map(|path| ("replay-persist", path));
+    for (option, path) in status.into_iter().chain(replays) {
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| Fatal::new(format!("Options error: --{option} {}: {error}", path.display())))?;
+    }
+    Ok(())
 }
 
 fn run_link<S: TlsStack>(
@@ -127,6 +174,7 @@ fn run_link<S: TlsStack>(
     warnings: &[String],
     notes: &[String],
     process: &mut Process,
+    check: Check<'_>,
 ) -> Result<Next, Fatal> {
     if let Some(directory) = &host.cd {
         daemon::change_directory(directory).map_err(Fatal::new)?;
@@ -141,7 +189,7 @@ fn run_link<S: TlsStack>(
         log::warning(format_args!("{warning}"));
     }
     log::line(1, format_args!("{VERSION}"));
-    let (keys, tls) = keys::<S>(link, host)?;
+    let Prepared { keys, tls, scripts, plan } = Prepared::<S>::new(link, host)?;
     for (side, whose) in [(Side::Local, "Local"), (Side::Remote, "Expected Remote")] {
         let mut options = String::new();
         // A String takes any text.
@@ -168,16 +216,14 @@ fn run_link<S: TlsStack>(
         false => Some(Identity::resolve(host.user.as_deref(), host.group.as_deref(), host.chroot.as_deref())),
     };
     let identity = identity.transpose().map_err(Fatal::new)?;
-    let mut scripts = Scripts::new(host.script_security);
-    for (hook, command) in &host.scripts {
-        scripts.set(*hook, command).map_err(|error| Fatal::new(format!("Options error: {error}")))?;
-    }
     if let Some(note) = scripts.note() {
         log::warning(format_args!("{note}"));
     }
     if host.daemon && !process.detached {
-        let to_file = matches!(host.log.destination, Destination::File { .. });
-        daemon::detach(if to_file { daemon::Output::LogFile } else { daemon::Output::Null }).map_err(Fatal::new)?;
+        if !systemd::is_waiting() {
+            let to_file = matches!(host.log.destination, Destination::File { .. });
+            daemon::detach(if to_file { daemon::Output::LogFile } else { daemon::Output::Null }).map_err(Fatal::new)?;
+        }
         process.detached = true;
     }
     if process.pid_file.is_none() {
@@ -193,7 +239,7 @@ fn run_link<S: TlsStack>(
     if let Some(tls) = &tls {
         tls.set_environment(environment.clone());
     }
-    let tunnel = Tunnel::new(link, host, Plan::new(link)?, scripts, environment)?;
+    let tunnel = Tunnel::new(link, host, plan, scripts, environment)?;
     let settled = &mut process.settled;
     let settle = move || {
         let Some(identity) = identity else { return Ok(()) };
@@ -210,7 +256,11 @@ fn run_link<S: TlsStack>(
         *settled = true;
         Ok(())
     };
-    let reason = EventLoop::new(link, host, keys, tls, tunnel, Box::new(settle))?.run(signals)?;
+    let mut event_loop = EventLoop::new(link, host, keys, tls, tunnel, Box::new(settle))?;
+    if !std::mem::replace(&mut process.ready, true) {
+        systemd::ready();
+    }
+    let reason = event_loop.run(signals, &check)?;
     Ok(match reason {
         Reason { signal: Signal::Hup | Signal::Usr1, .. } => {
             log::line(1, format_args!("{}", Event::Restarting(reason)));
@@ -220,11 +270,34 @@ fn run_link<S: TlsStack>(
             log::fatal(format_args!("{}", Event::Exiting(reason)));
             Next::Exit(ExitCode::FAILURE)
         }
+        Reason { cause: Some(Cause::RetriesUsedUp), .. } => {
+            log::fatal(format_args!("Exiting due to fatal error"));
+            Next::Exit(ExitCode::FAILURE)
+        }
         _ => {
             log::line(1, format_args!("{}", Event::Exiting(reason)));
             Next::Exit(ExitCode::SUCCESS)
         }
     })
+}
+
+/// What a link is made of, read and found good.
+struct Prepared<'c, S: TlsStack> {
+    keys: Keys<Linux<S::Session<'c>>>,
+    tls: Option<S>,
+    scripts: Scripts,
+    plan: Plan,
+}
+
+impl<'c, S: TlsStack> Prepared<'c, S> {
+    fn new(link: &'c LinkConfig<'c>, host: &'c HostConfig) -> Result<Self, Fatal> {
+        let (keys, tls) = keys::<S>(link, host)?;
+        let mut scripts = Scripts::new(host.script_security);
+        for (hook, command) in &host.scripts {
+            scripts.set(*hook, command).map_err(|error| Fatal::new(format!("Options error: {error}")))?;
+        }
+        Ok(Self { keys, tls, scripts, plan: Plan::new(link)? })
+    }
 }
 
 type KeysWith<'c, S> = (Keys<Linux<<S as TlsStack>::Session<'c>>>, Option<S>);
@@ -239,19 +312,43 @@ fn keys<'c, S: TlsStack>(link: &'c LinkConfig<'c>, host: &'c HostConfig) -> Resu
         return Ok((Keys::Static(key), None));
     };
     let (stack, sessions) = S::open(link, host)?;
-    let protection = Protection::new(link, role).map_err(|error| match &host.wrapping_file {
-        Some(file) => Fatal::new(format!("Options error: the key file '{}': {error}", file.display())),
-        None => Fatal::new(format!("Options error: {error}")),
-    })?;
+    let protection = Protection::new(link, role).map_err(|error| wrapping_error(link, host, &error))?;
     Ok((Keys::Tls { protection, sessions }, Some(stack)))
+}
+
+/// What is wrong with the key of the control channel.
+fn wrapping_error(link: &LinkConfig<'_>, host: &HostConfig, error: &ProtectionError) -> Fatal {
+    let (option, text) = match link.tls.wrapping {
+        ControlKey::Auth(KeySource::Inline(text)) => ("tls-auth", text),
+        ControlKey::Crypt(KeySource::Inline(text)) => ("tls-crypt", text),
+        ControlKey::CryptV2(KeySource::Inline(text)) => ("tls-crypt-v2", text),
+        _ => return Fatal::new(format!("Options error: {error}")),
+    };
+    let what = match (option, error) {
+        (_, ProtectionError::Unsupported | ProtectionError::NotRead(_)) => "",
+        ("tls-crypt-v2", _) if text.contains("-----BEGIN OpenVPN Static key") => {
+            "; it is a key for 'tls-crypt' or 'tls-auth'"
+        }
+        ("tls-crypt" | "tls-auth", _) if text.contains("-----BEGIN OpenVPN tls-crypt-v2") => {
+            "; it is a key for 'tls-crypt-v2'"
+        }
+        _ if text.contains(" PRIVATE KEY-----") || text.contains(" CERTIFICATE-----") => {
+            "; it is a certificate or its key, and 'longcable --genkey tls-crypt FILE' makes what is needed here"
+        }
+        _ => "",
+    };
+    match &host.wrapping_file {
+        Some(file) => Fatal::of_option(option, format_args!("the key file '{}': {error}{what}", file.display())),
+        None => Fatal::of_option(option, format_args!("the inline key: {error}{what}")),
+    }
 }
 
 /// The static key; the text of a key file has been read by now.
 fn key(link: &LinkConfig<'_>, host: &HostConfig) -> Result<StaticKey, Fatal> {
     match link.secret {
         Some(KeySource::Inline(text)) => StaticKey::parse(text).map_err(|error| match &host.secret_file {
-            Some(file) => Fatal::new(format!("Options error: the key file '{}' of 'secret': {error}", file.display())),
-            None => Fatal::new(format!("Options error: the inline key of 'secret': {error}")),
+            Some(file) => Fatal::of_option("secret", format_args!("the key file '{}': {error}", file.display())),
+            None => Fatal::of_option("secret", format_args!("the inline key: {error}")),
         }),
         Some(KeySource::File(file)) => Err(Fatal::new(format!("Options error: the key file '{file}' was not read"))),
         None => Err(Fatal::new("Options error: there is no static key: set 'secret FILE'")),
@@ -271,19 +368,18 @@ fn environment(link: &LinkConfig<'_>, host: &HostConfig) -> Environment {
         environment.set("config", file);
     }
     environment.set("redirect_gateway", 0);
-    for (number, remote) in (1..).zip(&link.remotes) {
+    for index in 0..link.remotes.len().max(1) {
+        let (connection, remote, number) = (link.connection_of(index), link.remotes.get(index), index + 1);
         environment.set(&format!("proto_{number}"), "udp");
-        environment.set(&format!("remote_{number}"), remote.host);
-        environment.set(&format!("remote_port_{number}"), remote.port.unwrap_or(link.remote_port));
-        environment.set(&format!("local_port_{number}"), link.local_port);
-    }
-    if link.remotes.is_empty() {
-        environment.set("proto_1", "udp");
-        environment.set("remote_port_1", link.remote_port);
-        environment.set("local_port_1", link.local_port);
-    }
-    if let Some(local) = link.local {
-        environment.set("local_1", local);
+        if let Some(remote) = remote {
+            environment.set(&format!("remote_{number}"), remote.host);
+        }
+        let port = remote.map_or(connection.remote_port, |remote| connection.port_of(remote));
+        environment.set(&format!("remote_port_{number}"), port);
+        environment.set(&format!("local_port_{number}"), connection.local_port);
+        if let Some(local) = connection.local {
+            environment.set(&format!("local_{number}"), local);
+        }
     }
     environment
 }

@@ -12,7 +12,7 @@ use longcable_core::control::CELL;
 use longcable_core::error::{Discard, NotReady};
 use longcable_core::event::{Address, Event, Reason, Signal};
 use longcable_core::gateway::{Gateway, Output};
-use longcable_core::options::{Family, LinkConfig, ReceiveTimeout};
+use longcable_core::options::{Connection, Family, LinkConfig, ReceiveTimeout};
 use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
 use longcable_core::peer::{Keys, OUTPUT_MAX, Sealed};
 use longcable_core::platform::Platform;
@@ -28,6 +28,7 @@ use crate::failure::Fatal;
 use crate::link::udp::{self, Received, SendOutcome, UdpLink, UdpOptions};
 use crate::log::{self, Burst, Omitted};
 use crate::memory::OnDemand;
+use crate::net::PathWatch;
 use crate::replay_file::ReplayFile;
 use crate::resolver::{self, IpVersion, Resolver};
 use crate::signals::{Request, Signals};
@@ -46,6 +47,9 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A reason why a name does not resolve is logged once in this time: that may take days.
 const LOOKUP_LOG_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Addresses and routes change in several steps; after so long it is looked at what has become of them.
+const SETTLING: Duration = Duration::from_millis(20);
 
 /// How often the replay state is saved.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(60);
@@ -68,6 +72,9 @@ impl<T: TlsSession> Platform for Linux<T> {
 /// What is done once, when the link is first set up: privileges are dropped then.
 pub type Settle<'c> = Box<dyn FnOnce() -> Result<(), Fatal> + 'c>;
 
+/// Says whether the configuration, read anew, would do.
+pub type Check<'c> = Box<dyn Fn() -> Result<(), Fatal> + 'c>;
+
 /// Causes of packet errors, each logged at a limited rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Complaint {
@@ -79,6 +86,7 @@ enum Complaint {
     Socket(Errno),
     Device,
     Status,
+    ReplayFile,
 }
 
 /// One link and its descriptors.
@@ -93,13 +101,17 @@ pub struct EventLoop<'c, S: TlsStack> {
     tls: Option<S>,
     settle: Option<Settle<'c>>,
     socket: Option<UdpLink>,
-    /// Where the socket was bound last.
-    local: Option<SocketAddr>,
+    /// Where the socket was bound last, and with whose settings.
+    local: Option<(&'c Connection<'c>, SocketAddr)>,
     /// Where the peer is, or is expected.
     remote: Option<SocketAddr>,
     /// The first socket could be opened: a later failure is waited out.
     bound_before: bool,
     resolver: Resolver,
+    /// Where there is none, a change of this end's address is found when the peer falls silent.
+    watch: Option<PathWatch>,
+    /// When to see what has changed.
+    settled: Option<Instant>,
     status: Option<StatusFile>,
     replay_file: Option<ReplayFile>,
     /// When the replay state is saved next.
@@ -141,9 +153,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     ) -> Result<Self, Fatal> {
         let started = Clock::now();
         let now = Instant::from_millis(0);
-        let mut gateway = Gateway::new(config, keys, FastRng::new(), now, unix_now())
-            .map(Box::new)
-            .map_err(|error| Fatal::new(format!("Options error: {error}")))?;
+        let mut gateway = gateway(config, keys)?;
         let replay_file = host.replay_persist.as_deref().map(|path| {
             ReplayFile::open(path)
                 .map_err(|error| Fatal::new(format!("Options error: --replay-persist {}: {error}", path.display())))
@@ -151,6 +161,9 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         let replay_file = replay_file.transpose()?;
         if let Some((id, time)) = replay_file.as_ref().and_then(ReplayFile::saved) {
             gateway.peer_mut().preset_replay(id, time);
+        }
+        if let Some(time) = replay_file.as_ref().and_then(ReplayFile::sent) {
+            gateway.peer_mut().preset_sent(time, unix_now());
         }
         let status =
             match &host.status {
@@ -172,6 +185,8 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             remote: None,
             bound_before: false,
             resolver: Resolver::new().map_err(Fatal::new)?,
+            watch: watch(config),
+            settled: None,
             status,
             replay_file,
             replay_due: now + REPLAY_INTERVAL,
@@ -183,13 +198,14 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         })
     }
 
-    /// Runs the link to its end. Returns why it ended.
+    /// Runs the link to its end. Returns why it ended. It goes on when it is asked to read its configuration anew and
+    /// that would not do.
     ///
     /// # Errors
     /// What makes the link impossible: the device, the first socket, a script.
-    pub fn run(&mut self, signals: &mut Signals) -> Result<Reason, Fatal> {
+    pub fn run(&mut self, signals: &mut Signals, check: &Check<'_>) -> Result<Reason, Fatal> {
         let result = loop {
-            match self.turn(signals) {
+            match self.turn(signals, check) {
                 Ok(()) => {}
                 Err(Stop::Exit(reason)) => break Ok(reason),
                 Err(Stop::Failed(fatal)) => {
@@ -209,13 +225,13 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         Instant::from_millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    fn turn(&mut self, signals: &mut Signals) -> Result<(), Stop> {
+    fn turn(&mut self, signals: &mut Signals, check: &Check<'_>) -> Result<(), Stop> {
         self.drain()?;
         let ready = self.sleep(signals);
         if ready.signal {
             for request in signals.by_ref() {
                 match request {
-                    Request::Link(signal) => self.gateway.signal(self.now(), signal),
+                    Request::Link(signal) => self.signal(signal, check),
                     Request::Statistics => Statistics::now(&self.counters()).log(),
                 }
             }
@@ -224,6 +240,11 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             while let Some(answer) = self.resolver.poll() {
                 self.resolved(answer);
             }
+        }
+        if ready.network {
+            let down = self.watch.as_ref().map(PathWatch::read).unwrap_or_default();
+            self.tunnel.links_were_down(&down);
+            self.settled.get_or_insert(self.now() + SETTLING);
         }
         if ready.socket {
             self.receive();
@@ -247,6 +268,20 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         self.gateway.handle_timeout(now);
         self.housekeeping();
         Ok(())
+    }
+
+    fn signal(&mut self, signal: Signal, check: &Check<'_>) {
+        let meant = self.config.remap_usr1.filter(|_| signal == Signal::Usr1).unwrap_or(signal);
+        let problem = if meant == Signal::Hup { check().err() } else { None };
+        match problem {
+            Some(fatal) => {
+                for line in fatal.to_string().lines() {
+                    log::error(format_args!("{line}"));
+                }
+                log::error(format_args!("The new configuration cannot be used: the link goes on with the old one"));
+            }
+            None => self.gateway.signal(self.now(), signal),
+        }
     }
 
     /// Does what the engine asks for until it only waits.
@@ -283,17 +318,16 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                         announce_settings(self.config);
                     }
                 }
-                Output::Resolve(lookup, remote) => {
-                    let family = remote.family.unwrap_or(self.config.family);
-                    let port = remote.port.unwrap_or(self.config.remote_port);
-                    let version = match family {
+                Output::Resolve(number, lookup) => {
+                    let version = match lookup.family {
                         Family::Any => IpVersion::Any,
                         Family::V4 => IpVersion::V4,
                         Family::V6 => IpVersion::V6,
                     };
-                    self.resolver.request(lookup.into(), &remote.host.to_string(), port, version);
+                    self.resolver.request(number.into(), &lookup.to_string(), lookup.port, version);
                 }
                 Output::Bind(remote) => self.bind(remote)?,
+                Output::Rebind => self.rebind(),
                 Output::CloseSocket => {
                     log::line(3, format_args!("TCP/UDP: Closing socket"));
                     self.socket = None;
@@ -313,6 +347,9 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                         self.tunnel.set_variables(variables);
                     }
                     self.tunnel.keep_path_to(address);
+                    if let Some(watch) = &mut self.watch {
+                        watch.remember(Some(address.ip()));
+                    }
                     self.tunnel.peer_address(address);
                 }
                 Output::Exit(reason) => return Err(Stop::Exit(reason)),
@@ -331,11 +368,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
 
     fn bind(&mut self, remote: Option<SocketAddr>) -> Result<(), Stop> {
         self.remote = remote;
-        let opened = self.udp_options(remote).and_then(|options| {
-            self.local = options.local;
-            UdpLink::open(&options).map_err(Fatal::new)
-        });
-        match opened {
+        match self.open_socket(remote) {
             Ok(socket) => {
                 self.announce(&socket, remote);
                 self.tunnel.restore_routes();
@@ -344,6 +377,9 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 }
                 self.socket = Some(socket);
                 self.bound_before = true;
+                if let Some(watch) = &mut self.watch {
+                    watch.remember(remote.map(|remote| remote.ip()));
+                }
                 self.gateway.bound(self.now(), unix_now(), Ok(()));
             }
             Err(error) if self.bound_before => {
@@ -355,24 +391,63 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         Ok(())
     }
 
+    /// This end has moved. A socket that is bound to no address follows by itself.
+    fn rebind(&mut self) {
+        log::line(1, format_args!("The local address or route has changed: telling the peer"));
+        self.tunnel.restore_routes();
+        if let Some(remote) = self.remote {
+            self.tunnel.keep_path_to(remote);
+        }
+        if self.gateway.connection().local.is_none() && self.host.bind_dev.is_none() {
+            return;
+        }
+        // It has to go first: the port is the same.
+        self.socket = None;
+        match self.open_socket(self.remote) {
+            Ok(socket) => {
+                self.announce(&socket, self.remote);
+                self.socket = Some(socket);
+            }
+            Err(error) => {
+                log::error(format_args!("{error}"));
+                self.gateway.signal(self.now(), Signal::Usr1);
+            }
+        }
+    }
+
+    fn open_socket(&mut self, remote: Option<SocketAddr>) -> Result<UdpLink, Fatal> {
+        let options = self.udp_options(remote)?;
+        self.local = options.local.map(|local| (self.gateway.connection(), local));
+        UdpLink::open(&options).map_err(Fatal::new)
+    }
+
+    /// Addresses or routes have changed.
+    fn look_at_path(&mut self) {
+        let peer = self.gateway.peer().address().or(self.remote).map(|address| address.ip());
+        self.tunnel.restore_lost_routes();
+        if self.watch.as_mut().is_some_and(|watch| watch.has_moved(peer)) {
+            self.gateway.local_changed(self.now());
+        }
+    }
+
     /// What the configuration says about the socket towards `remote`.
     fn udp_options(&self, remote: Option<SocketAddr>) -> Result<UdpOptions, Fatal> {
-        let (config, host) = (self.config, self.host);
-        let family = match (config.family, remote) {
+        let (connection, host) = (self.gateway.connection(), self.host);
+        let only = connection.ipv6_only;
+        let family = match (connection.family, remote) {
             (Family::V4, _) | (Family::Any, Some(SocketAddr::V4(_))) => udp::Family::V4,
-            (Family::V6, _) | (Family::Any, Some(SocketAddr::V6(_))) => udp::Family::V6 { only: config.ipv6_only },
+            (Family::V6, _) | (Family::Any, Some(SocketAddr::V6(_))) => udp::Family::V6 { only },
             (Family::Any, None) => udp::Family::Any,
         };
         let unspecified = match family {
             udp::Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             udp::Family::V6 { .. } | udp::Family::Any => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        let local = match config.local {
-            Some(word) => Some(match self.local.filter(|_| config.persist_local_ip) {
-                Some(kept) => kept,
-                None => local_address(&word.to_string(), config.local_port, family)?,
-            }),
-            None => config.bind.then(|| SocketAddr::new(unspecified, config.local_port)),
+        let kept = self.local.filter(|(owner, _)| self.config.persist_local_ip && std::ptr::eq(*owner, connection));
+        let local = match (connection.local, kept) {
+            (Some(_), Some((_, kept))) => Some(kept),
+            (Some(word), None) => Some(local_address(&word.to_string(), connection.local_port, family)?),
+            (None, _) => connection.bind.then(|| SocketAddr::new(unspecified, connection.local_port)),
         };
         Ok(UdpOptions {
             family,
@@ -388,13 +463,17 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     fn announce(&self, socket: &UdpLink, remote: Option<SocketAddr>) {
         let protocol = socket.protocol();
         log::line(3, format_args!("{}", socket.buffers()));
-        match (socket.local_addr(), self.config.bind || self.config.local.is_some()) {
+        let connection = self.gateway.connection();
+        match (socket.local_addr(), connection.bind || connection.local.is_some()) {
             (Ok(local), true) => log::line(1, format_args!("{protocol} link local (bound): {}", Address(local))),
             _ => log::line(1, format_args!("{protocol} link local: (not bound)")),
         }
         match remote {
             Some(remote) => log::line(1, format_args!("{protocol} link remote: {}", Address(remote))),
             None => log::line(1, format_args!("{protocol} link remote: [AF_UNSPEC]")),
+        }
+        if self.config.remotes.is_empty() {
+            log::line(1, format_args!("NOTE: no 'remote' is configured: this end waits for the peer to call"));
         }
     }
 
@@ -418,7 +497,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     fn sleep(&self, signals: &Signals) -> Ready {
         let save = self.replay_file.is_some().then_some(self.replay_due);
         let status = self.status.as_ref().and_then(StatusFile::due);
-        let deadline = [self.wake, status, save].into_iter().flatten().min();
+        let deadline = [self.wake, self.settled, status, save].into_iter().flatten().min();
         let timeout = match deadline {
             // One more, so that the deadline has really come.
             Some(at) => PollTimeout::try_from(at.since(self.now()) + Duration::from_millis(1)),
@@ -431,16 +510,18 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         let absent = PollFd::new(signals.as_fd(), PollFlags::empty());
         let socket = self.socket.as_ref().map(AsFd::as_fd);
         let device = self.tunnel.tun().map(AsFd::as_fd);
+        let watch = self.watch.as_ref().map(AsFd::as_fd);
         let mut entries = [
             entry(signals.as_fd()),
             entry(self.resolver.as_fd()),
+            watch.map_or(absent.clone(), entry),
             socket.map_or(absent.clone(), entry),
             device.map_or(absent, entry),
         ];
         // Interrupted or out of memory: as if nothing were ready.
         let _ = poll(&mut entries, timeout.unwrap_or(PollTimeout::MAX));
-        let [signal, resolver, socket, device] = entries.map(|entry| entry.any().unwrap_or(false));
-        Ready { signal, resolver, socket, device }
+        let [signal, resolver, network, socket, device] = entries.map(|entry| entry.any().unwrap_or(false));
+        Ready { signal, resolver, network, socket, device }
     }
 
     /// Network to tunnel.
@@ -454,12 +535,16 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 Received::Failed(error) => {
                     complain(&mut self.complaints, now, Complaint::Socket(error.errno), |omitted| {
                         log::error(format_args!("{error}{omitted}"));
+                        if error.errno == Errno::ECONNREFUSED {
+                            say_refused(error.destination);
+                        }
                     });
                     continue;
                 }
             };
             log::traffic('R');
             let Some(datagram) = self.buffer.get_mut(..length) else { break };
+            let first_byte = datagram.first().copied();
             match self.gateway.handle_datagram(now, from, datagram) {
                 Ok(Some(packet)) => {
                     let Some(tun) = self.tunnel.tun() else { continue };
@@ -476,6 +561,9 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 Err(discard) => {
                     complain(&mut self.complaints, now, Complaint::Discarded(discriminant(&discard)), |more| {
                         say_discarded(discard, from, self.gateway.peer().address(), more);
+                        if let Some(hint) = discard.hint(self.config, first_byte) {
+                            log::error(format_args!("{hint} (datagram from {})", Address(from)));
+                        }
                     })
                 }
             }
@@ -511,6 +599,11 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 }
                 // Before the peer is known there is nothing to say about each packet.
                 Err(NotReady::NoPeer | NotReady::Down) => {}
+                Err(reason @ NotReady::Negotiating) => {
+                    complain(&mut self.complaints, now, Complaint::NotSealed(reason), |omitted| {
+                        log::line(4, format_args!("{reason}{omitted}"));
+                    });
+                }
                 Err(reason) => complain(&mut self.complaints, now, Complaint::NotSealed(reason), |omitted| {
                     log::warning(format_args!("{reason}{omitted}"));
                 }),
@@ -525,6 +618,16 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         if let Some(Err(error)) = self.status.as_mut().map(|status| status.tick(now, &counters)) {
             complain(&mut self.complaints, now, Complaint::Status, |omitted| {
                 log::warning(format_args!("Cannot write the status file: {error}{omitted}"));
+            });
+        }
+        if self.settled.take_if(|at| *at <= now).is_some() {
+            self.look_at_path();
+        }
+        // Before the first packet of a sequence is sent: after a power cut it would be missed.
+        let sent = self.replay_file.as_mut().zip(self.gateway.peer().sent_sequence());
+        if let Some(Err(error)) = sent.map(|(file, time)| file.save_sent(time)) {
+            complain(&mut self.complaints, now, Complaint::ReplayFile, |omitted| {
+                log::warning(format_args!("Cannot write the replay-persist file: {error}{omitted}"));
             });
         }
         if now >= self.replay_due {
@@ -553,6 +656,29 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             compression: (self.config.framing != Framing::None).then(Compression::default),
         }
     }
+}
+
+/// On the heap: it is large.
+fn gateway<'c, T: TlsSession>(
+    config: &'c LinkConfig<'c>,
+    keys: Keys<Linux<T>>,
+) -> Result<Box<Gateway<'c, Linux<T>>>, Fatal> {
+    Gateway::new(config, keys, FastRng::new(), Instant::from_millis(0), unix_now())
+        .map(Box::new)
+        .map_err(|error| Fatal::new(format!("Options error: {error}")))
+}
+
+/// Whether a link can be made of these.
+///
+/// # Errors
+/// The cipher or digest is not supported, or the key must not be used.
+pub fn check<'c, T: TlsSession>(config: &'c LinkConfig<'c>, keys: Keys<Linux<T>>) -> Result<(), Fatal> {
+    gateway(config, keys).map(drop)
+}
+
+fn watch(config: &LinkConfig<'_>) -> Option<PathWatch> {
+    let opened = config.follow_link.then(PathWatch::open)?;
+    opened.inspect_err(|error| log::warning(format_args!("Changes of the local address go unnoticed: {error}"))).ok()
 }
 
 /// What openvpn tells about the link once it is up.
@@ -603,6 +729,7 @@ fn local_address(host: &str, port: u16, family: udp::Family) -> Result<SocketAdd
 struct Ready {
     signal: bool,
     resolver: bool,
+    network: bool,
     socket: bool,
     device: bool,
 }
@@ -618,8 +745,13 @@ fn say_discarded(discard: Discard, from: SocketAddr, expected: Option<SocketAddr
         )),
         _ => log::error(format_args!("{discard}{omitted}")),
     }
-    if let Some(hint) = discard.hint() {
-        log::error(format_args!("{hint} (datagram from {})", Address(from)));
+}
+
+fn say_refused(destination: Option<SocketAddr>) {
+    let hint = "nothing listens there: is the peer running, and is its 'port' the one in 'remote' here?";
+    match destination {
+        Some(to) => log::error(format_args!("Hint: datagrams to {} are refused, {hint}", Address(to))),
+        None => log::error(format_args!("Hint: datagrams to the peer are refused, {hint}")),
     }
 }
 

@@ -26,6 +26,7 @@ pub mod status;
 #[allow(unsafe_code, reason = "system calls that no crate offers")]
 mod sys;
 mod sys_process;
+pub mod systemd;
 #[cfg(test)]
 mod testing;
 pub mod tls;

@@ -23,7 +23,7 @@ Usage: longcable migrate STATIC.conf [OUTPUT-DIR]
 
 Reads the config of one end of a static-key link and writes two TLS configs
 that link the same two gateways, one for each end, with certificates and keys
-inside: longcable, and openvpn from 2.6 on, understand both. STATIC.conf stays
+inside. Run it at one end only: it makes the files of both. longcable, and openvpn from 2.6 on, understand both. STATIC.conf stays
 as it is, its key is not read, and no file is overwritten.
 
   OUTPUT-DIR   where to write them (default: NAME-tls for NAME.conf, made here)
@@ -71,7 +71,7 @@ fn migrate(config: &Path, directory: Option<&Path>) -> Result<String, Fatal> {
     let files = [&link.here, &link.there].map(|name| directory.join(name).with_extension("conf"));
     write_pair(&directory, [(&files[0], &here), (&files[1], there.as_bytes())])?;
     Ok(format!(
-        "Written, with certificates and keys inside:\n    {}  for this end\n    {}  for the other end\n\n{}\n{}",
+        "Written for both ends (do not run this at the other end too), with certificates and keys inside:\n    {}  for this end\n    {}  for the other end\n\n{}\n{}",
         files[0].display(),
         files[1].display(),
         link.roles(),

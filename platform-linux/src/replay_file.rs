@@ -1,6 +1,8 @@
 //! `replay-persist`: the newest packet id that was received, kept over restarts (protocol section 2.7).
 //!
-//! The file is openvpn's: unix time (8 bytes) and packet id (4 bytes) in the machine's byte order, 4 bytes unused.
+//! The file is openvpn's: unix time (8 bytes) and packet id (4 bytes) in the machine's byte order, 4 bytes unused. Behind
+//! that, where openvpn does not look, is the time (8 bytes) of the sequence that was sent last: a machine without a clock
+//! starts with the same time again and again, and its peer would take its packets for replays.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -16,6 +18,7 @@ const IMAGE_LEN: usize = 16;
 pub struct ReplayFile {
     file: Flock<File>,
     saved: Option<(u32, u32)>,
+    sent: Option<u32>,
 }
 
 impl ReplayFile {
@@ -35,7 +38,30 @@ impl ReplayFile {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
             Err(error) => return Err(error),
         };
-        Ok(Self { file, saved })
+        let mut time = [0; 8];
+        let sent = match file.read_exact_at(&mut time, IMAGE_LEN as u64) {
+            Ok(()) => u32::try_from(u64::from_ne_bytes(time)).ok(),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { file, saved, sent })
+    }
+
+    /// The time of the sequence that was sent last.
+    pub fn sent(&self) -> Option<u32> {
+        self.sent
+    }
+
+    /// Saves that time if it is news, which it is once a start.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn save_sent(&mut self, time: u32) -> io::Result<()> {
+        if self.sent.is_none_or(|sent| sent < time) {
+            self.file.write_all_at(&u64::from(time).to_ne_bytes(), IMAGE_LEN as u64)?;
+            self.sent = Some(time);
+        }
+        Ok(())
     }
 
     /// The packet id and the time of its sequence that were saved last.
@@ -81,6 +107,13 @@ mod tests {
         assert!(ReplayFile::open(&path).is_err(), "it is locked");
         drop(file);
         assert_eq!(ReplayFile::open(&path).unwrap().saved(), Some((4, 0x6b02_fccc)));
+        let mut file = ReplayFile::open(&path).unwrap();
+        assert_eq!(file.sent(), None);
+        file.save_sent(0x6b03_0000).unwrap();
+        file.save_sent(5).unwrap();
+        drop(file);
+        let file = ReplayFile::open(&path).unwrap();
+        assert_eq!((file.saved(), file.sent()), (Some((4, 0x6b02_fccc)), Some(0x6b03_0000)));
         let image = std::fs::read(&path).unwrap();
         assert_eq!(image[..8], 0x6b02_fccc_u64.to_ne_bytes());
         assert_eq!(image[8..12], 4u32.to_ne_bytes());

@@ -39,6 +39,8 @@ pub struct Tunnel<'c> {
     planned: Vec<PlannedRoute>,
     /// The routes have been added.
     routed: bool,
+    /// The interface was set down: its routes went.
+    routes_lost: bool,
     routes: RouteTable,
     /// The way to the peer, if the routes would catch it.
     path_to_peer: RouteTable,
@@ -73,6 +75,7 @@ impl<'c> Tunnel<'c> {
             device: None,
             planned: Vec::new(),
             routed: false,
+            routes_lost: false,
             routes: RouteTable::default(),
             path_to_peer: RouteTable::default(),
         })
@@ -128,8 +131,9 @@ impl<'c> Tunnel<'c> {
     /// Adds the routes and runs `route-up`. A route that cannot be set is an error in the log, not the end.
     pub fn add_routes(&mut self, peer: Option<SocketAddr>) {
         let Some(device) = &self.device else { return };
-        for PlannedRoute { name, .. } in self.planned.iter().filter(|_| !self.config.route_noexec) {
-            log::line(3, format_args!("net_route_add: {name} dev {}", device.facts.device));
+        for PlannedRoute { name, route, .. } in self.planned.iter().filter(|_| !self.config.route_noexec) {
+            let family = family(route.destination);
+            log::line(3, format_args!("net_route_{family}_add: {name} dev {}", device.facts.device));
         }
         self.routed = true;
         if let Some(peer) = peer {
@@ -137,7 +141,9 @@ impl<'c> Tunnel<'c> {
         }
         self.add_planned(|name, result| match result {
             Ok(true) => {}
-            Ok(false) => log::warning(format_args!("NOTE: there is a route to {name} already; it stays")),
+            Ok(false) => log::warning(format_args!(
+                "NOTE: there is a route to {name} already; it stays, and this network may not be reached by the tunnel"
+            )),
             Err(error) => log::error(format_args!("ERROR: Linux route add command failed: {error}")),
         });
         if let Err(failure) = self.scripts.route_up(&mut self.environment) {
@@ -164,6 +170,20 @@ impl<'c> Tunnel<'c> {
                     log::line(1, format_args!("The route to {name} was gone; it is back"));
                 }
             });
+        }
+    }
+
+    /// These interfaces were down. If the tunnel's is one, its routes are gone.
+    pub fn links_were_down(&mut self, indices: &[u32]) {
+        self.routes_lost |= self.device.as_ref().is_some_and(|device| indices.contains(&device.link.index));
+    }
+
+    /// Adds them again as soon as the interface is up.
+    pub fn restore_lost_routes(&mut self) {
+        let Some(device) = self.device.as_ref().filter(|_| self.routes_lost) else { return };
+        if self.netlink.link_by_index(device.link.index).is_ok_and(|link| link.up) {
+            self.routes_lost = false;
+            self.restore_routes();
         }
     }
 
@@ -218,6 +238,9 @@ impl<'c> Tunnel<'c> {
         self.routed = false;
         if let Err(failure) = self.scripts.route_pre_down(&mut self.environment, &facts, reason) {
             log::warning(format_args!("{failure}"));
+        }
+        for route in self.routes.routes() {
+            log::line(3, format_args!("net_route_{}_del: {route}", family(route.destination)));
         }
         let path_errors = self.path_to_peer.remove_all(&self.netlink);
         for error in self.routes.remove_all(&self.netlink).into_iter().chain(path_errors) {
@@ -277,6 +300,10 @@ impl<'c> Tunnel<'c> {
     }
 }
 
+fn family(address: IpAddr) -> &'static str {
+    if address.is_ipv4() { "v4" } else { "v6" }
+}
+
 fn covers(route: &Route, address: IpAddr) -> bool {
     let shift = |bits: u32| bits.saturating_sub(route.prefix.into());
     match (route.destination, address) {
@@ -308,7 +335,7 @@ impl std::fmt::Display for Describe<'_> {
             }
             InterfaceAddress::PointToPoint { local, .. } => write!(f, "net_addr_ptp_v4_{verb}: {local} dev {device}"),
             InterfaceAddress::Subnet { local, prefix } => {
-                let family = if local.is_ipv4() { "v4" } else { "v6" };
+                let family = family(*local);
                 write!(f, "net_addr_{family}_{verb}: {local}/{prefix} dev {device}")
             }
         }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use longcable_core::error::Discard;
-use longcable_core::event::Event;
-use longcable_core::options::TlsOptions;
+use longcable_core::event::{Cause, Event};
+use longcable_core::options::{LinkConfig, TlsOptions};
 use longcable_core::tls::TlsFailure;
 use longcable_core::x509::Reason;
 
@@ -33,6 +33,7 @@ fn the_readme_lists_the_options_as_the_table_has_them() {
 fn the_readme_quotes_log_lines_that_exist() {
     let reasons = [
         Reason::Fingerprint,
+        Reason::AuthorityFingerprint,
         Reason::UnknownIssuer,
         Reason::ClockNotSet,
         Reason::NotYetValid,
@@ -43,18 +44,37 @@ fn the_readme_quotes_log_lines_that_exist() {
         Reason::Revoked,
         Reason::RevocationListExpired,
     ];
-    let discards = [Discard::ControlAuthentication, Discard::ControlWrapping, Discard::Role(7)];
+    let discards = [
+        Discard::ControlAuthentication,
+        Discard::ControlWrapping,
+        Discard::ControlMalformed,
+        Discard::Role(7),
+        Discard::UnknownSession,
+        Discard::UnknownKey(1),
+    ];
     let events = [
         Event::HandshakeTimeout(TlsOptions::default().hand_window),
-        Event::PeerSilent { address: None, seconds: 60, discarded: 0 },
+        Event::PeerSilent { address: None, seconds: 60, discarded: 0, accepted: false },
+        Event::PeerSilent { address: None, seconds: 60, discarded: 0, accepted: true },
+        Event::Ending(Cause::PingRestart),
+        Event::Initialized,
         Event::MessageIgnored("PUSH_REQUEST"),
         Event::TlsFailed(TlsFailure::new("alert", true)),
     ];
     let mut said: Vec<String> = reasons.iter().map(Reason::to_string).collect();
     said.extend(discards.iter().map(Discard::to_string));
     said.extend(events.iter().map(Event::to_string));
-    // This one is made of two lists, which the interop tests look at.
-    said.push("ERROR: failed to negotiate cipher with peer".to_owned());
+    let fixed = LinkConfig::default();
+    said.extend(Discard::Authentication.hint(&fixed, Some(0x38)).map(str::to_owned));
+    // What is said in parts, which the interop tests look at.
+    let parts = [
+        "ERROR: failed to negotiate cipher with peer: it has 'client' or 'pull' and waits for options",
+        "Hint: datagrams to the peer are refused",
+        "read UDPv4 [ECONNREFUSED]: Connection refused",
+        "TLS: no version in common",
+        "Socket bind failed on local address [AF_INET][undef]:1194: Address already in use",
+    ];
+    said.extend(parts.map(str::to_owned));
 
     let (_, readme) = readme();
     let (_, table) = readme.split_once("<!-- tls log: begin -->\n").expect("the README has the table");

@@ -7,7 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
-use longcable_tests::support::{Daemon, Filling, Lab, Link, Program, baseline, end};
+use longcable_core::tls::Role;
+use longcable_tests::support::{Daemon, Filling, Lab, Link, Program, baseline, end, pki, tls_end};
 
 /// Pieces of one line.
 type Line = &'static [&'static str];
@@ -206,6 +207,48 @@ fn wrong_key() {
 fn wrong_direction() {
     misunderstanding("secret static.key 0", "secret static.key 0", BAD_HMAC, KEY_HINT);
     misunderstanding("", "secret static.key 1", BAD_HMAC, KEY_HINT);
+}
+
+/// One end has been migrated, the other not yet.
+#[test]
+fn a_static_key_and_tls() {
+    let lab = Lab::new();
+    pki::write(&lab);
+    let key = |here, there| end(here, there, "ping 1");
+    let tls = |here, there, role| tls_end(here, there, role, "");
+    for (left, right, hint) in [
+        (
+            key(&lab.left, &lab.right),
+            tls(&lab.right, &lab.left, Role::Client),
+            "Hint: is the peer a TLS link already? This end has a static key",
+        ),
+        (
+            tls(&lab.left, &lab.right, Role::Server),
+            key(&lab.right, &lab.left),
+            "Or does it still use a static key ('secret')?",
+        ),
+    ] {
+        let link = Link::with_configs(&lab, [Program::tested(), Program::Openvpn], [&left, &right]);
+        if !baseline() {
+            link.left.wait_for(hint);
+        }
+        link.pinger().must_not_answer(10, Filling::Random);
+        link.stop();
+    }
+}
+
+/// The peer is heard, but it does not want this end.
+#[test]
+fn a_handshake_that_does_not_complete() {
+    let lab = Lab::new();
+    let more = ["verb 1", "verify-x509-name nobody name"];
+    let link = Link::start_tls(&lab, [Program::tested(), Program::Openvpn], Role::Server, more);
+    if !baseline() {
+        let line = "The TLS handshake with [AF_INET]192.0.2.2:1194 does not complete for 10 s: ";
+        link.left.wait_for_within(line, Duration::from_secs(25));
+        assert_eq!(link.left.count("nothing was received at all"), 0);
+    }
+    link.stop();
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The program as a process: signals, the background, log and status files, other users.
 
 use std::fs;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::process::Command;
 use std::time::Duration;
 
 use longcable_tests::support::{Daemon, Filling, Lab, Link, PATIENCE, Pinger, Program, end, poll};
@@ -176,6 +179,40 @@ fn another_user_after_a_hangup_while_waiting() {
     let status = fs::read_to_string(format!("/proc/{}/status", link.left.pid())).unwrap();
     assert!(status.lines().any(|line| line.starts_with("Uid:\t65534\t65534")), "{status}");
     link.stop();
+}
+
+/// systemd's `Type=notify`, as in Debian's `openvpn@.service`: the process stays the one that was started.
+#[test]
+fn a_service_says_when_it_is_ready() {
+    let lab = Lab::new();
+    let path = lab.directory().join("notify").display().to_string();
+    for (program, name, more) in [
+        (Program::Openvpn, path.as_str(), "daemon\nlog notify.log"),
+        (Program::tested(), &path, "daemon\nlog notify.log"),
+        (Program::tested(), "@longcable-notify", ""),
+    ] {
+        let address = match name.strip_prefix('@') {
+            Some(name) => SocketAddr::from_abstract_name(name),
+            None => SocketAddr::from_pathname(name),
+        };
+        let socket = lab.left.namespace.inside(|| UnixDatagram::bind_addr(&address.unwrap())).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        lab.write("notify.conf", &end(&lab.left, &lab.right, more));
+        let mut command = Command::new(program.path());
+        let command = command.args(["--config", "notify.conf"]).env("NOTIFY_SOCKET", name);
+        let daemon = Daemon::with_command(&lab, &lab.left, "service", command);
+        let ready = format!("READY=1\nSTATUS=Pre-connection initialization successful\nMAINPID={}", daemon.pid());
+        let mut buffer = [0; 200];
+        let mut receive = || {
+            let len = socket.recv(&mut buffer).expect("a message");
+            String::from_utf8_lossy(&buffer[..len]).into_owned()
+        };
+        let first = receive();
+        assert_eq!(if first == "READY=0" { receive() } else { first }, ready, "{program:?}");
+        // openvpn does not see a signal that comes so early.
+        drop((daemon, socket));
+        let _ = fs::remove_file(&path);
+    }
 }
 
 /// Errors that the kernel keeps in the socket's queue must not keep the program busy.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use longcable_tests::support::{Daemon, Lab, Link, Program};
+use longcable_tests::support::{Daemon, Lab, Link, Program, baseline};
 
 /// Runs to its end, successfully, and gives what it printed.
 fn run(lab: &Lab, program: Program, arguments: &[&str]) -> String {
@@ -38,6 +38,20 @@ fn keys_are_understood_by_the_other_program() {
 }
 
 #[test]
+fn a_private_key_is_not_overwritten() {
+    let lab = Lab::new();
+    lab.write("home.key", "-----BEGIN PRIVATE KEY-----\n");
+    let mut refused = Daemon::with_arguments(&lab, &lab.left, Program::tested(), &["--genkey", "secret", "home.key"]);
+    let code = refused.wait().code();
+    if baseline() {
+        return;
+    }
+    assert_eq!(code, Some(1));
+    refused.wait_for_all(&["'home.key'", "is no OpenVPN key"]);
+    assert_eq!(lab.read("home.key").unwrap(), "-----BEGIN PRIVATE KEY-----\n");
+}
+
+#[test]
 fn two_keys_are_never_the_same() {
     let lab = Lab::new();
     let [first, second] = ["first", "second"].map(|name| {
@@ -65,6 +79,23 @@ fn lists() {
     let digests = run(&lab, Program::tested(), &["--show-digests"]);
     for name in ["MD5", "SHA1", "SHA256", "SHA512", "RIPEMD160"] {
         assert!(digests.contains(name), "{name} in {digests}");
+    }
+}
+
+/// openvpn offers more suites, and lists OpenSSL's own curves only.
+#[test]
+fn lists_of_tls() {
+    let lab = Lab::new();
+    let [ours, openvpns] = [Program::tested(), Program::Openvpn].map(|program| run(&lab, program, &["--show-tls"]));
+    assert!(ours.lines().filter(|line| line.starts_with("TLS")).count() >= 9, "{ours}");
+    for line in ours.lines() {
+        assert!(openvpns.lines().any(|openvpns| openvpns == line), "{line} in {openvpns}");
+    }
+    for option in ["--show-groups", "--show-curves"] {
+        let groups = run(&lab, Program::tested(), &[option]);
+        for name in ["prime256v1", "secp384r1"] {
+            assert!(groups.lines().any(|line| line.split(", ").next() == Some(name)), "{name} in {groups}");
+        }
     }
 }
 

@@ -290,13 +290,19 @@ fn keys_and_certificates_that_do_not_fit() {
     let lab = Lab::new();
     pki::write(&lab);
     lab.write("empty.crt", "");
-    for (more, file) in [
+    for (more, says) in [
         ("key client.key", "client.key"),
-        ("cert nofile.crt", "nofile.crt"),
+        ("cert nofile.crt", "'nofile.crt': No such file or directory (errno=2) (looked for in "),
         ("key nofile.key", "nofile.key"),
         ("ca empty.crt", "empty.crt"),
         ("cert ta.key", "ta.key"),
-        ("tls-crypt ca.crt", "ca.crt"),
+        ("cert server.key", "are the files of 'cert' and 'key' swapped?"),
+        ("key server.crt", "are the files of 'cert' and 'key' swapped?"),
+        ("crl-verify nolist.pem", "nolist.pem"),
+        ("tls-crypt nofile.key", "; start with --cd DIRECTORY)"),
+        ("tls-crypt ca.crt", "it is a certificate or its key, and 'longcable --genkey tls-crypt FILE' makes"),
+        ("tls-crypt v2-client.key", "it is a key for 'tls-crypt-v2'"),
+        ("tls-crypt-v2 ta.key", "it is a key for 'tls-crypt' or 'tls-auth'"),
         ("tls-crypt-v2 v2-client.key", "tls-crypt-v2"),
     ] {
         println!("{more}");
@@ -305,7 +311,22 @@ fn keys_and_certificates_that_do_not_fit() {
         assert_eq!(left.wait().code(), Some(1), "{more}");
         // openvpn does not always name the file.
         if !baseline() {
-            left.wait_for(file);
+            left.wait_for_all(&["Options error: ", ".conf:11:", says]);
         }
+    }
+}
+
+#[test]
+fn an_own_certificate_of_another_day_is_warned_about() {
+    let lab = Lab::new();
+    pki::write(&lab);
+    for (certificate, warning) in [
+        ("server-expired.crt", "WARNING: Your certificate has expired!"),
+        ("server-future.crt", "WARNING: Your certificate is not yet valid!"),
+    ] {
+        let config = tls_end(&lab.left, &lab.right, Role::Server, &format!("cert {certificate}"));
+        let mut left = Daemon::start(&lab, &lab.left, Program::tested(), &config);
+        left.wait_for(warning);
+        assert!(left.stop().success());
     }
 }

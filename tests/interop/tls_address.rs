@@ -46,13 +46,23 @@ for_each_pair! {
         let link = Link::tls(&lab, programs, Role::Client, [
             "float\nkeepalive 1 6\npersist-tun\nreneg-sec 0", "float\nkeepalive 1 6\npersist-tun\nreneg-sec 5",
         ]);
-        std::thread::sleep(Duration::from_secs(3));
+        // Not much before the renegotiation: a silent peer is offered a new session instead.
+        std::thread::sleep(Duration::from_millis(4200));
         lab.left.ip(&["link set eth0 down"]);
         link.right.wait_for("TLS: soft reset");
         move_right(&lab, "192.0.2.2", "192.0.2.77");
         lab.left.ip(&["link set eth0 up"]);
         link.pinger().back_within(Duration::from_secs(20));
         link.check_pings();
+        if programs[0] != Program::Openvpn {
+            for end in [&link.left, &link.right] {
+                assert_eq!(end.count("process restarting"), 0);
+                assert_eq!(end.count("TLS: Initial packet"), 1, "the session goes on");
+            }
+            for (end, program) in [&link.left, &link.right].into_iter().zip(programs) {
+                end.wait_for_count(program.words("Control Channel: TLSv1", "Data Channel: cipher"), 2);
+            }
+        }
         link.stop();
     }
 }

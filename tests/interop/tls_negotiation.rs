@@ -3,7 +3,8 @@
 use std::process::Command;
 
 use longcable_core::tls::Role;
-use longcable_tests::support::{Daemon, Filling, Lab, Link, Program, baseline, pki, tls_end};
+use longcable_tests::support::{Daemon, Filling, Lab, Link, PATIENCE, Program, baseline, pki, poll, tls_end};
+use nix::sys::signal::Signal;
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
@@ -87,12 +88,31 @@ for_each_pair! {
     }
 }
 
+/// The lines of an end with a cipher that the defaults of today do not have, and those of one that has no other.
+const COMPAT: [(&str, &str, &str); 2] = [
+    ("compat-mode 2.4.0\ncipher AES-128-CBC", "data-ciphers AES-128-CBC", "AES-128-CBC"),
+    ("compat-mode 2.3.0\nproviders legacy default", "data-ciphers BF-CBC\nproviders legacy default", "BF-CBC"),
+];
+
 for_each_pair! {
-    /// In either role the end says what is old about its wishes, and the link works.
+    /// The ciphers that were once the default are on the list again.
     fn compat_mode(programs) {
-        for (left, version) in ROLES.into_iter().zip(["2.4.0", "2.3.0"]) {
-            let compat = format!("compat-mode {version}\nproviders legacy default");
-            agree(programs, left, [&compat, ""], "AES-256-GCM");
+        for (ours, theirs, cipher) in COMPAT {
+            for left in ROLES {
+                agree(programs, left, [ours, theirs], cipher);
+                let (_, today) = ours.split_once('\n').unwrap();
+                let lab = Lab::new();
+                let link = Link::start_tls(&lab, programs, left, [today, theirs]);
+                let fails = match today.starts_with("cipher") {
+                    // A longcable takes the cipher that the peer's options string names.
+                    true if programs[1] != Program::Openvpn => continue,
+                    true => &link.right,
+                    false => &link.left,
+                };
+                fails.wait_for("ERROR: failed to negotiate cipher with peer");
+                link.pinger().must_not_answer(10, Filling::Random);
+                link.stop();
+            }
         }
     }
 }
@@ -110,9 +130,10 @@ struct Older {
 const DATA_V2: u32 = 2;
 const EXPORTER: u32 = 8;
 const NEGOTIATION: u32 = 32;
+const EXIT: u32 = 128;
 const ALL: u32 = 0xffff;
 
-const OLDER: [Older; 7] = [
+const OLDER: [Older; 8] = [
     // A TLS library without an exporter.
     Older { announces: Some(ALL & !EXPORTER), more: "", exports: false, data_v2: true, cipher: "AES-256-GCM" },
     Older {
@@ -139,6 +160,13 @@ const OLDER: [Older; 7] = [
         data_v2: false,
         cipher: "AES-256-GCM",
     },
+    Older {
+        announces: None,
+        more: "compat-mode 2.3.0\nproviders legacy default",
+        exports: false,
+        data_v2: false,
+        cipher: "BF-CBC",
+    },
     Older { announces: None, more: "cipher AES-256-CBC", exports: false, data_v2: false, cipher: "AES-256-CBC" },
     Older {
         announces: None,
@@ -149,27 +177,35 @@ const OLDER: [Older; 7] = [
     },
 ];
 
-/// Openvpn at the right end is an older version, or pretends to be. The keys are renewed once.
+impl Older {
+    /// What is said of its exit message: that of the control channel is for those who know it.
+    fn exit_message(&self) -> &'static str {
+        match self.announces {
+            Some(bits) if bits & EXIT != 0 => "CC-EEN exit message received by peer",
+            _ => "OCC exit message received by peer",
+        }
+    }
+}
+
+/// Openvpn at the right end is an older version, or pretends to be. The keys are renewed once, and in the end the TLS
+/// server leaves.
 fn with_older_peers(left: Role) {
     for older in OLDER {
         let lab = Lab::new();
         pki::write(&lab);
-        lab.write("older_peer.c", include_str!("../support/older_peer.c"));
-        let compiler = ["-shared", "-fPIC", "-O1", "-o", "older_peer.so", "older_peer.c"];
-        let made = Command::new("cc").args(compiler).current_dir(lab.directory()).status();
-        assert!(made.expect("no program cc: apt-get install gcc").success(), "cc {compiler:?}");
-
-        let right = format!("{}\nreneg-pkts 40\nreneg-sec 0", older.more);
+        let library = lab.library("older_peer", include_str!("../support/older_peer.c"));
+        let both = format!("{}\nexplicit-exit-notify 1", older.more);
+        let right = format!("{both}\nreneg-pkts 40\nreneg-sec 0");
         lab.write("right.conf", &tls_end(&lab.right, &lab.left, left.other(), &right));
         let mut openvpn = Command::new(Program::Openvpn.path());
-        openvpn.args(["--config", "right.conf"]).env("LD_PRELOAD", "./older_peer.so");
+        openvpn.args(["--config", "right.conf"]).env("LD_PRELOAD", library);
         if let Some(mask) = older.announces {
             openvpn.env("IV_PROTO_MASK", mask.to_string());
         }
         println!("left is the TLS {left:?}, the right one announces {:?}: {}", older.announces, older.more);
-        let link = Link::with(
+        let mut link = Link::with(
             &lab,
-            Daemon::start(&lab, &lab.left, Program::tested(), &tls_end(&lab.left, &lab.right, left, older.more)),
+            Daemon::start(&lab, &lab.left, Program::tested(), &tls_end(&lab.left, &lab.right, left, &both)),
             Daemon::with_command(&lab, &lab.right, "older-openvpn", &mut openvpn),
         );
         link.wait_for_traffic();
@@ -190,7 +226,17 @@ fn with_older_peers(left: Role) {
         link.check_pings();
         link.check_tcp(200_000);
         assert_eq!(link.left.count("packet error"), 0);
-        link.stop();
+        // During a renegotiation nobody is told by the control channel.
+        let settled = || link.right.count("TLS: soft reset") + 1 == link.right.count("Control Channel: TLSv1");
+        assert!(poll(PATIENCE, || settled().then_some(())).is_some(), "the renegotiation is not over");
+        let (leaves, stays) = match left {
+            Role::Server => (&mut link.left, &mut link.right),
+            Role::Client => (&mut link.right, &mut link.left),
+        };
+        leaves.signal(Signal::SIGTERM);
+        stays.wait_for(older.exit_message());
+        stays.wait_for("SIGUSR1[soft,remote-exit] received, process restarting");
+        assert!(leaves.wait().success());
     }
 }
 
@@ -202,6 +248,57 @@ fn older_clients() {
 #[test]
 fn older_servers() {
     with_older_peers(Role::Client);
+}
+
+for_each_pair! {
+    /// The ends tell each other in their key messages. openvpn only says so at `verb 7`.
+    fn differences_are_named_at_both_ends(programs) {
+        let at_left = [
+            "'link-mtu' is used inconsistently, local='link-mtu 1441', remote='link-mtu 1541'",
+            "'tun-mtu' is used inconsistently, local='tun-mtu 1400', remote='tun-mtu 1500'",
+            "'ifconfig' is used inconsistently, local='ifconfig 10.9.0.1 10.9.0.2', remote='ifconfig 10.9.0.3 10.9.0.2'",
+            "'comp-lzo' is present in remote config but missing in local config, remote='comp-lzo'",
+        ];
+        let at_right = [
+            "'link-mtu' is used inconsistently, local='link-mtu 1541', remote='link-mtu 1441'",
+            "'tun-mtu' is used inconsistently, local='tun-mtu 1500', remote='tun-mtu 1400'",
+            "'ifconfig' is used inconsistently, local='ifconfig 10.9.0.2 10.9.0.3', remote='ifconfig 10.9.0.2 10.9.0.1'",
+            "'comp-lzo' is present in local config but missing in remote config, local='comp-lzo'",
+        ];
+        let verb = programs.map(|program| program.words("verb 7", "verb 1"));
+        let more = [
+            format!("{}\ntun-mtu 1400", verb[0]),
+            format!("{}\ncompress stub-v2\nifconfig 10.9.0.2 10.9.0.3", verb[1]),
+        ];
+        for left in ROLES {
+            let lab = Lab::new();
+            let link = Link::start_tls(&lab, programs, left, [&more[0], &more[1]]);
+            for (end, lines) in [(&link.left, at_left), (&link.right, at_right)] {
+                for line in lines {
+                    end.wait_for(&format!("WARNING: {line}"));
+                }
+                assert_eq!(end.count("WARNING: '"), lines.len(), "nothing else differs");
+            }
+            link.stop();
+        }
+    }
+}
+
+for_each_pair! {
+    fn equal_ends_have_nothing_to_say(programs) {
+        let lab = Lab::new();
+        let more = ["0", "1"].map(|direction| format!(
+            "verb 7\ntls-auth ta.key {direction}\nauth SHA512\ncomp-lzo no\ntun-mtu 1400\ncipher AES-128-GCM"
+        ));
+        let link = Link::tls(&lab, programs, Role::Server, [&more[0], &more[1]]);
+        for (end, program) in [&link.left, &link.right].into_iter().zip(programs) {
+            if program == Program::tested() && !baseline() {
+                end.wait_for("The options of both ends agree");
+            }
+            assert_eq!(end.count("WARNING: '"), 0, "nothing differs");
+        }
+        link.stop();
+    }
 }
 
 /// The strings that the ends compare, as both programs print them for the same config.

@@ -30,7 +30,8 @@ const fn refusal(
 
 const NO_ISSUER: &str = "depth=0, error=unable to get local issuer certificate";
 const OTHER_NAME: &str = "depth=0, error=the name is not the one of 'verify-x509-name'";
-const OTHER_FINGERPRINT: &str = "error=the fingerprint is not in 'peer-fingerprint' or 'verify-hash'";
+const OTHER_FINGERPRINT: &str = "error=the fingerprint is not in 'peer-fingerprint'";
+const OTHER_AUTHORITY: &str = "error=the fingerprint of its authority is not in 'verify-hash'";
 const NO_NAME: &str = "depth=0, error=it has no usable name";
 
 /// What is wrong with a certificate whoever looks at it.
@@ -89,7 +90,7 @@ pub(super) const RULES: [Refusal; 13] = [
     // The subject is not the common name.
     refusal("verify-x509-name THERE subject", "", "VERIFY X509NAME ERROR: CN=THERE, must be THERE", OTHER_NAME),
     refusal("peer-fingerprint FINGERPRINT", "", "certificate hash verification failed", OTHER_FINGERPRINT),
-    refusal("verify-hash FINGERPRINT SHA256", "", "certificate hash verification failed", OTHER_FINGERPRINT),
+    refusal("verify-hash FINGERPRINT SHA256", "", "certificate hash verification failed", OTHER_AUTHORITY),
     // There is no such field: none of several may be missing.
     refusal("x509-username-field CN emailAddress", "", "VERIFY ERROR: could not extract emailAddress", NO_NAME),
     refusal("remote-cert-ku 04", "", "VERIFY KU ERROR", "depth=0, error=the certificate's key usage is not"),

@@ -1,9 +1,10 @@
 //! Ends, restarts and restarts of the other end: the link comes back by itself, in time.
 
+use std::process::Command;
 use std::time::Duration;
 
 use longcable_core::tls::Role;
-use longcable_tests::support::{Daemon, Filling, Lab, Link, Program, pki, tls_end};
+use longcable_tests::support::{Daemon, Filling, Lab, Link, Program, baseline, pki, tls_end};
 use nix::sys::signal::Signal;
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
@@ -80,7 +81,7 @@ for_each_pair! {
     }
 }
 
-/// Each end in turn leaves and says so; `both` are lines of both.
+/// Each end in turn leaves and says so, by the control channel; `both` are lines of both.
 pub(super) fn notified(programs: [Program; 2], left: Role, both: &str) {
     let lab = Lab::new();
     let more = format!("explicit-exit-notify 1\n{both}");
@@ -88,11 +89,13 @@ pub(super) fn notified(programs: [Program; 2], left: Role, both: &str) {
     link.right.signal(Signal::SIGTERM);
     assert_eq!(link.right.wait().code(), Some(0));
     link.right.wait_for("SIGTERM[soft,exit-with-notification] received, process exiting");
+    link.left.wait_for("CC-EEN exit message received by peer");
     link.left.wait_for("SIGUSR1[soft,remote-exit] received, process restarting");
     link.right = start_right(&lab, programs[1], left, &more);
     link.pinger().back_within(Duration::from_secs(12));
     link.check_pings();
     link.left.stop();
+    link.right.wait_for("CC-EEN exit message received by peer");
     link.right.wait_for("SIGUSR1[soft,remote-exit] received, process restarting");
     assert!(link.right.stop().success());
 }
@@ -138,6 +141,29 @@ fn no_peer_answers() {
     }
 }
 
+/// What is wrong is said in one line.
+#[test]
+fn a_clock_that_is_not_set() {
+    for role in ROLES {
+        let lab = Lab::new();
+        pki::write(&lab);
+        let library = lab.library("clock_1970", include_str!("../support/clock_1970.c"));
+        lab.write("left.conf", &tls_end(&lab.left, &lab.right, role, "hand-window 4"));
+        let mut command = Command::new(Program::tested().path());
+        command.args(["--config", "left.conf"]).env("LD_PRELOAD", library).env("TZ", "UTC");
+        let left = Daemon::with_command(&lab, &lab.left, "without-clock", &mut command);
+        let link = Link::with(&lab, left, start_right(&lab, Program::Openvpn, role, "hand-window 4"));
+        link.left.wait_for("1970-01-01 00:00:0");
+        link.left.wait_for_all(if baseline() {
+            &["VERIFY ERROR: depth=1, error=certificate is not yet valid"]
+        } else {
+            &["VERIFY ERROR: ", "certificate is not yet valid", "the clock of this machine is not set"]
+        });
+        link.pinger().must_not_answer(10, Filling::Random);
+        link.stop();
+    }
+}
+
 #[test]
 fn tls_exit() {
     let lab = Lab::new();
@@ -147,6 +173,28 @@ fn tls_exit() {
     left.wait_for("TLS key negotiation failed to occur within 3 seconds");
     left.wait();
     left.wait_for("SIGTERM[soft,tls-error] received, process exiting");
+}
+
+#[test]
+fn tls_exit_of_an_end_that_waits() {
+    for program in [Program::tested(), Program::Openvpn] {
+        let lab = Lab::new();
+        pki::write(&lab);
+        let config = tls_end(
+            &lab.right,
+            &lab.left,
+            Role::Server,
+            "tls-exit\npeer-fingerprint 11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00",
+        );
+        let config: String =
+            config.lines().filter(|line| !line.starts_with("remote ")).map(|line| format!("{line}\n")).collect();
+        let mut right = Daemon::start(&lab, &lab.right, program, &config);
+        let config = tls_end(&lab.left, &lab.right, Role::Client, "");
+        let _left = Daemon::start(&lab, &lab.left, Program::Openvpn, &config);
+        right.wait_for("TLS handshake failed");
+        right.wait_for("SIGTERM[soft,tls-error] received, process exiting");
+        right.wait();
+    }
 }
 
 for_each_pair! {

@@ -112,6 +112,10 @@ for_each_pair! {
             end.signal(Signal::SIGTERM);
             end.wait();
         }
+        for name in ["client", "server"] {
+            let file = lab.directory().join(format!("{name}-replay-persist-file"));
+            assert!(fs::metadata(&file).is_ok_and(|file| file.len() >= 16), "{name} has stored what it received");
+        }
     }
 }
 

@@ -118,6 +118,41 @@ for_each_pair! {
     }
 }
 
+/// An openvpn with many clients can make sure of a client's address before it keeps anything: it forgets the wrapped key
+/// that it was shown, and asks to see it again. It is no peer for a link, so TLS is all that the two have in common.
+#[test]
+fn a_server_that_wants_to_see_the_wrapped_key_again() {
+    for client in [Program::tested(), Program::Embedded] {
+        let lab = Lab::new();
+        pki::write(&lab);
+        let server = "dev tun0\nmode server\ntls-server\ndh none\nca ca.crt\ncert server.crt\nkey server.key\n\
+                      topology subnet\nifconfig 10.9.0.2 255.255.255.0\ntls-crypt-v2 v2-server.key force-cookie\nverb 7\n";
+        let server = Daemon::start(&lab, &lab.right, Program::Openvpn, server);
+        let config = tls_end(&lab.left, &lab.right, Role::Client, "tls-crypt-v2 v2-client.key");
+        let client = Daemon::start(&lab, &lab.left, client, &config);
+        server.wait_for("Valid packet (P_CONTROL_WKC_V1) with HMAC challenge from peer ([AF_INET]192.0.2.1:1194)");
+        for end in [&server, &client] {
+            end.wait_for("Control Channel: TLSv1.3");
+        }
+    }
+}
+
+for_each_pair! {
+    fn every_digest_of_tls_auth_in_either_direction(programs) {
+        let lab = Lab::new();
+        let digests = ["MD5", "SHA1", "SHA224", "SHA256", "SHA384", "SHA512", "RIPEMD160"];
+        for (digest, server) in digests.into_iter().zip([1, 0].into_iter().cycle()) {
+            println!("{digest}, the server has the direction {server}");
+            let more = [server, 1 - server].map(|direction| {
+                format!("tls-auth ta.key {direction}\nauth {digest}\nproviders legacy default")
+            });
+            let link = Link::tls(&lab, programs, Role::Server, [&more[0], &more[1]]);
+            link.check_pings();
+            link.stop();
+        }
+    }
+}
+
 /// Runs to its end, successfully.
 fn run(lab: &Lab, program: Program, arguments: &str) {
     let arguments: Vec<_> = arguments.split(' ').collect();

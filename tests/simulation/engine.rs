@@ -16,7 +16,7 @@ use longcable_core::platform::Platform;
 use longcable_core::time::Instant;
 use longcable_core::tls::{NoTls, TlsSession};
 
-use crate::world::{Dice, unix_time};
+use crate::world::Dice;
 
 /// A platform with this TLS stack, so many sessions of it, and so many bytes for control packets.
 struct Simulated<T, const SESSIONS: usize, const MEMORY: usize>(PhantomData<T>);
@@ -51,10 +51,22 @@ pub trait Engine {
     fn handle_timeout(&mut self, now: Instant);
     fn poll_output<'o>(&'o mut self, now: Instant, out: &'o mut [u8]) -> Output<'o>;
     fn has_output(&self, now: Instant) -> bool;
-    fn bound(&mut self, now: Instant);
+    fn resolved(&mut self, now: Instant, lookup: u32, addresses: Result<&[SocketAddr], ()>);
+    fn local_changed(&mut self, now: Instant);
+    fn bound(&mut self, now: Instant, unix_now: u64);
     fn tunnel_opened(&mut self, now: Instant);
     fn signal(&mut self, now: Instant, signal: Signal);
     fn peer_address(&self) -> Option<SocketAddr>;
+    /// What `replay-persist` keeps over a restart of the machine.
+    fn stored(&self) -> Stored;
+    fn restore(&mut self, stored: Stored, unix_now: u64);
+}
+
+/// The time of the sequence that is being sent, and the last packet id received with that of its sequence.
+#[derive(Clone, Copy, Default)]
+pub struct Stored {
+    sent: Option<u32>,
+    received: Option<(u32, u32)>,
 }
 
 impl<P: Platform> Engine for Gateway<'_, P> {
@@ -83,8 +95,16 @@ impl<P: Platform> Engine for Gateway<'_, P> {
         self.has_output(now)
     }
 
-    fn bound(&mut self, now: Instant) {
-        self.bound(now, unix_time(now), Ok(()));
+    fn resolved(&mut self, now: Instant, lookup: u32, addresses: Result<&[SocketAddr], ()>) {
+        self.resolved(now, lookup, addresses);
+    }
+
+    fn local_changed(&mut self, now: Instant) {
+        self.local_changed(now);
+    }
+
+    fn bound(&mut self, now: Instant, unix_now: u64) {
+        self.bound(now, unix_now, Ok(()));
     }
 
     fn tunnel_opened(&mut self, now: Instant) {
@@ -98,10 +118,23 @@ impl<P: Platform> Engine for Gateway<'_, P> {
     fn peer_address(&self) -> Option<SocketAddr> {
         self.peer().address()
     }
+
+    fn stored(&self) -> Stored {
+        Stored { sent: self.peer().sent_sequence(), received: self.peer().replay_state() }
+    }
+
+    fn restore(&mut self, stored: Stored, unix_now: u64) {
+        if let Some((id, time)) = stored.received {
+            self.peer_mut().preset_replay(id, time);
+        }
+        if let Some(time) = stored.sent {
+            self.peer_mut().preset_sent(time, unix_now);
+        }
+    }
 }
 
-/// What starts the process of a gateway, as often as it is wanted.
-pub type Start<'c> = Box<dyn Fn(Instant, Dice) -> Box<dyn Engine + 'c> + 'c>;
+/// What starts the process of a gateway, as often as it is wanted, at this Unix time.
+pub type Start<'c> = Box<dyn Fn(Instant, u64, Dice) -> Box<dyn Engine + 'c> + 'c>;
 
 /// Starts a gateway with a static key.
 pub fn with_static_key<'c>(config: &'c LinkConfig<'c>, key: &'c StaticKey) -> Start<'c> {
@@ -119,8 +152,8 @@ pub fn with_little_tls<'c, T: TlsSession + 'c>(config: &'c LinkConfig<'c>, sessi
 }
 
 fn start<'c, P: Platform<Rng = Dice> + 'c>(config: &'c LinkConfig<'c>, keys: impl Fn() -> Keys<P> + 'c) -> Start<'c> {
-    Box::new(move |now, dice| {
-        Box::new(Gateway::new(config, keys(), dice, now, unix_time(now)).expect("the suite is supported"))
+    Box::new(move |now, unix_now, dice| {
+        Box::new(Gateway::new(config, keys(), dice, now, unix_now).expect("the suite is supported"))
     })
 }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use longcable_core::time::{Duration, Instant};
 use longcable_core::wire::opcode::Head;
 
+use crate::lines::{Line, Strangers};
 use crate::world::Dice;
 
 /// What the network does to packets, in percent of them.
@@ -27,6 +28,8 @@ pub struct Datagram {
     pub bytes: Vec<u8>,
     /// The number of the packet that is sealed in it, as long as nobody has changed or recorded it.
     pub number: Option<u64>,
+    /// When it was sent, likewise.
+    pub sent: Option<Instant>,
 }
 
 impl Datagram {
@@ -35,6 +38,10 @@ impl Datagram {
         self.bytes.first().copied().and_then(Head::parse).is_some_and(|head| !head.opcode.is_data())
     }
 }
+
+const RECORDED_MAX: usize = 1000;
+/// Longer than any datagram is under way.
+const LATE: Duration = Duration::from_millis(450);
 
 #[derive(Default)]
 pub struct Network {
@@ -46,12 +53,19 @@ pub struct Network {
     sent: u64,
     /// What an attacker could have recorded.
     pub recorded: Vec<Datagram>,
+    /// What connects the nodes to the network; without any, they have their addresses themselves.
+    pub lines: Vec<Line>,
+    pub strangers: Strangers,
 }
 
 impl Network {
-    pub fn send(&mut self, now: Instant, dice: &mut Dice, datagram: Datagram) {
-        if self.recorded.len() < 1000 {
-            self.recorded.push(Datagram { number: None, ..datagram.clone() });
+    pub fn send(&mut self, now: Instant, dice: &mut Dice, mut datagram: Datagram) {
+        if let Some(line) = self.lines.iter_mut().find(|line| line.inside == datagram.from) {
+            let Some(from) = line.leave(now, dice, datagram.to) else { return };
+            datagram.from = from;
+        }
+        if self.lines.is_empty() && self.recorded.len() < RECORDED_MAX {
+            self.recorded.push(Datagram { number: None, sent: None, ..datagram.clone() });
         }
         if self.faults.cut || dice.percent(self.faults.drop) {
             return;
@@ -72,7 +86,7 @@ impl Network {
             }
             let delay = if dice.percent(self.faults.reorder) { 20 + dice.below(400) } else { 10 };
             if is_damaged {
-                datagram.number = None;
+                (datagram.number, datagram.sent) = (None, None);
                 if self.checks_control && datagram.is_control() {
                     continue;
                 }
@@ -91,8 +105,32 @@ impl Network {
         self.under_way.keys().next().map(|(at, _)| *at)
     }
 
-    pub fn arrive(&mut self, now: Instant) -> Option<Datagram> {
-        let key = *self.under_way.keys().next().filter(|(at, _)| *at <= now)?;
-        self.under_way.remove(&key)
+    pub fn arrive(&mut self, now: Instant, dice: &mut Dice) -> Option<Datagram> {
+        loop {
+            let key = *self.under_way.keys().next().filter(|(at, _)| *at <= now)?;
+            let datagram = self.under_way.remove(&key)?;
+            if self.lines.is_empty() {
+                return Some(datagram);
+            }
+            if let Some(to) = self.lines.iter().find_map(|line| line.enter(now, &datagram)) {
+                self.record_arrived(dice, &datagram);
+                return Some(Datagram { to, ..datagram });
+            }
+            if let Some(answer) = self.strangers.answer(dice, &datagram, &self.recorded) {
+                // Later than anything that is under way, or it would be no replay.
+                self.put(now + LATE, answer);
+            }
+        }
+    }
+
+    /// Strangers know what has arrived. What has not would be news from them, and who relays news is where the peer is.
+    fn record_arrived(&mut self, dice: &mut Dice, datagram: &Datagram) {
+        let record = Datagram { number: None, sent: None, ..datagram.clone() };
+        if self.recorded.len() < RECORDED_MAX {
+            self.recorded.push(record);
+        } else {
+            let at = dice.below(RECORDED_MAX as u64) as usize;
+            self.recorded[at] = record;
+        }
     }
 }

@@ -3,16 +3,17 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use longcable_core::event::{Event, Signal};
+use longcable_core::event::{Cause, Event, Signal};
 use longcable_core::gateway::Output;
 use longcable_core::options::LinkConfig;
 use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
 use longcable_core::peer::OUTPUT_MAX;
 use longcable_core::time::Instant;
 
-use crate::engine::{Engine, Start};
+use crate::engine::{Engine, Start, Stored};
+use crate::names::Answer;
 use crate::network::{Datagram, Network};
-use crate::world::Dice;
+use crate::world::{Dice, unix_time};
 
 /// Bytes of the IPv4 and UDP headers, which `max-packet-size` counts.
 const OUTER_HEADERS: usize = 28;
@@ -51,6 +52,21 @@ pub struct Node<'c> {
     pub takeovers: usize,
     pub is_ambiguous: bool,
     pub renegotiations: usize,
+    /// The machine is without power.
+    is_off: bool,
+    /// Its clock is so many seconds behind.
+    clock_behind: u64,
+    /// What is on its disk.
+    stored: Stored,
+    /// It was told to exit, and the process is gone.
+    pub has_exited: bool,
+    /// Names to be looked up, and how many there were so far.
+    pub lookups: Vec<(u32, String)>,
+    pub lookups_made: usize,
+    /// Messages of the gateway itself to its peer: pings, probes, options; no control packets.
+    pub messages: usize,
+    /// The last authentic datagram from the peer was sent then, or a new key agreed on.
+    pub heard: Option<Instant>,
     pub log: Vec<(Instant, String)>,
     /// Everything that came out, for comparison.
     pub trace: Vec<u8>,
@@ -59,7 +75,7 @@ pub struct Node<'c> {
 impl<'c> Node<'c> {
     pub fn new(end: End<'c>, address: SocketAddr, now: Instant, dice: Dice) -> Self {
         Self {
-            engine: (end.start)(now, dice),
+            engine: (end.start)(now, unix_time(now), dice),
             end,
             address,
             socket_open: false,
@@ -76,6 +92,14 @@ impl<'c> Node<'c> {
             takeovers: 0,
             is_ambiguous: false,
             renegotiations: 0,
+            is_off: false,
+            clock_behind: 0,
+            stored: Stored::default(),
+            has_exited: false,
+            lookups: Vec::new(),
+            lookups_made: 0,
+            messages: 0,
+            heard: None,
             log: Vec::new(),
             trace: Vec::new(),
         }
@@ -83,9 +107,47 @@ impl<'c> Node<'c> {
 
     /// Starts the process again; what it has seen stays for the checks.
     pub fn reboot(&mut self, now: Instant, dice: Dice) {
-        self.engine = (self.end.start)(now, dice);
+        let unix_now = self.unix_now(now);
+        self.engine = (self.end.start)(now, unix_now, dice);
+        if self.end.config.replay_persist.is_some() {
+            self.engine.restore(self.stored, unix_now);
+        }
         self.log.push((now, "(the process starts anew)".to_owned()));
         (self.socket_open, self.is_up, self.takes_packets) = (false, false, false);
+        (self.is_off, self.has_exited) = (false, false);
+    }
+
+    /// The machine has no power until the next [`Node::reboot`]; it may not know then what time it is.
+    pub fn power_off(&mut self, now: Instant, clock_behind: u64) {
+        self.log.push((now, format!("(no power; the clock will be {clock_behind} s behind)")));
+        (self.is_off, self.socket_open, self.is_up, self.takes_packets) = (true, false, false, false);
+        (self.wake, self.clock_behind) = (None, clock_behind);
+        self.lookups.clear();
+    }
+
+    fn unix_now(&self, now: Instant) -> u64 {
+        unix_time(now) - self.clock_behind
+    }
+
+    pub fn is_off(&self) -> bool {
+        self.is_off || self.has_exited
+    }
+
+    /// The answer to a lookup.
+    pub fn resolved(&mut self, now: Instant, lookup: u32, addresses: &Answer) {
+        self.log.push((now, format!("(lookup {lookup}: {addresses:?})")));
+        self.engine.resolved(now, lookup, addresses.as_deref().map_err(|error| *error));
+    }
+
+    /// The operating system says that the address has changed.
+    pub fn notice_change(&mut self, now: Instant) {
+        self.log.push((now, "(the system tells of a new address)".to_owned()));
+        self.engine.local_changed(now);
+    }
+
+    pub fn signal(&mut self, now: Instant, signal: Signal) {
+        self.log.push((now, format!("({} from outside)", signal.name())));
+        self.engine.signal(now, signal);
     }
 
     pub fn peer_address(&self) -> Option<SocketAddr> {
@@ -94,24 +156,30 @@ impl<'c> Node<'c> {
 
     /// Does all that the gateway asks for.
     pub fn drain(&mut self, now: Instant, dice: &mut Dice, network: &mut Network) {
+        if self.is_off() {
+            return;
+        }
         let mut out = [0; OUTPUT_MAX];
         for _ in 0..OUTPUTS_MAX {
             match self.engine.poll_output(now, &mut out) {
                 Output::Transmit(sealed) => {
                     assert!(self.socket_open, "nothing is sent without a socket");
                     let bytes = sealed.datagram.to_vec();
-                    let datagram = Datagram { from: self.address, to: sealed.to, bytes, number: None };
+                    let datagram = Datagram { from: self.address, to: sealed.to, bytes, number: None, sent: Some(now) };
                     let max = usize::from(self.end.config.tls.max_packet_size) - OUTER_HEADERS;
                     if self.is_tls() && datagram.is_control() {
                         assert!(datagram.bytes.len() <= max, "a control packet has {} bytes", datagram.bytes.len());
                     }
                     self.note(now, &datagram.bytes);
+                    self.messages += usize::from(!self.is_tls() || !datagram.is_control());
                     network.send(now, dice, datagram);
                 }
                 Output::Event(event) => {
                     self.is_up |= event == Event::Initialized;
                     if let Event::DataChannel { key_id, exported, .. } = event {
                         let takes_over = key_id == 0 && self.is_up;
+                        // It comes of what the peer has just said.
+                        self.heard = if key_id == 0 { Some(now) } else { self.heard };
                         self.takeovers += usize::from(takes_over);
                         self.is_ambiguous |= takes_over && !exported;
                         self.keys += 1;
@@ -125,7 +193,7 @@ impl<'c> Node<'c> {
                 }
                 Output::Bind(_) => {
                     self.socket_open = true;
-                    self.engine.bound(now);
+                    self.engine.bound(now, self.unix_now(now));
                 }
                 Output::CloseSocket => self.socket_open = false,
                 Output::OpenTunnel => self.engine.tunnel_opened(now),
@@ -133,11 +201,24 @@ impl<'c> Node<'c> {
                     self.wake = wake.map(|(at, _)| at);
                     let is_due = self.wake.is_some_and(|at| at <= now);
                     assert!(is_due || !self.engine.has_output(now), "it says that it has more");
+                    if self.end.config.replay_persist.is_some() {
+                        self.stored = self.engine.stored();
+                    }
                     return;
                 }
-                Output::Exit(reason) => panic!("the link must not end: {reason}"),
-                Output::Resolve(..) => panic!("the remotes are addresses"),
+                Output::Exit(reason) => {
+                    let is_wanted = reason.cause.is_none_or(|cause| cause == Cause::ExitNotified);
+                    assert!(is_wanted, "the link must not end: {reason}");
+                    self.log.push((now, reason.to_string()));
+                    (self.has_exited, self.is_up, self.takes_packets, self.wake) = (true, false, false, None);
+                    return;
+                }
+                Output::Resolve(lookup, remote) => {
+                    self.lookups_made += 1;
+                    self.lookups.push((lookup, remote.to_string()));
+                }
                 Output::AddRoutes
+                | Output::Rebind
                 | Output::RestartDown(_)
                 | Output::RestartUp
                 | Output::CloseTunnel(_)
@@ -149,7 +230,7 @@ impl<'c> Node<'c> {
 
     /// Calls the gateway if it wanted to be woken by now.
     pub fn wake_up(&mut self, now: Instant, dice: &mut Dice, network: &mut Network) {
-        if self.wake.is_none_or(|at| at > now) {
+        if self.is_off() || self.wake.is_none_or(|at| at > now) {
             return;
         }
         let second = now.as_millis() / 1000;
@@ -166,13 +247,18 @@ impl<'c> Node<'c> {
 
     /// Hands a datagram to the engine.
     pub fn receive(&mut self, now: Instant, mut datagram: Datagram, dice: &mut Dice, network: &mut Network) {
-        if !self.socket_open {
+        if !self.socket_open || self.is_off() {
             return;
         }
+        let is_data = !self.is_tls() || !datagram.is_control();
         if let Some(number) = datagram.number.filter(|_| self.is_up) {
             self.arrived.insert(number);
         }
-        match self.engine.handle_datagram(now, datagram.from, &mut datagram.bytes) {
+        let opened = self.engine.handle_datagram(now, datagram.from, &mut datagram.bytes);
+        if opened.is_ok() && is_data {
+            self.heard = self.heard.max(datagram.sent);
+        }
+        match opened {
             Ok(Some(packet)) => {
                 let number = read_packet(packet);
                 self.received.push(number);
@@ -197,6 +283,9 @@ impl<'c> Node<'c> {
 
     /// Sends packet `number` through the tunnel.
     pub fn send(&mut self, now: Instant, number: u64, len: usize, dice: &mut Dice, network: &mut Network) {
+        if self.is_off() {
+            return;
+        }
         let packet = write_packet(number, len);
         let mut buffer = vec![0xee; HEADROOM + packet.len() + TAILROOM];
         buffer[HEADROOM..HEADROOM + packet.len()].copy_from_slice(&packet);
@@ -206,7 +295,8 @@ impl<'c> Node<'c> {
                 self.sent.insert(number);
                 self.takes_packets = true;
                 let bytes = sealed.datagram.to_vec();
-                let datagram = Datagram { from: self.address, to: sealed.to, bytes, number: Some(number) };
+                let datagram =
+                    Datagram { from: self.address, to: sealed.to, bytes, number: Some(number), sent: Some(now) };
                 network.send(now, dice, datagram);
             }
             Err(error) if self.takes_packets => {

@@ -69,41 +69,37 @@ fn a_terrible_network_delays_renegotiations_and_loses_nothing_else() {
         with_link(seed, restless, |mut world| {
             connect(&mut world);
             world.set_faults(TERRIBLE);
+            let before = world.keys();
             world.run_seconds(150);
+            let keys = world.keys() - before;
             world.calm_down();
             world.run_seconds(10);
             world.expect_losses_by_the_network_only();
             world.expect_traffic_both_ways();
             assert_eq!(world.restarts(), 0);
-            world.keys()
+            keys
         })
     });
-    println!("{} .. {}", keys.iter().min().unwrap(), keys.iter().max().unwrap());
+    // Of a single link, some handshakes in a row may fail. At both ends it is about 15 keys, not 32 to 150.
+    let all: usize = keys.iter().sum();
+    assert!(all >= keys.len() * 10, "only {all} keys were negotiated over {} links", keys.len());
 }
 
 #[test]
 fn an_end_that_starts_anew_is_taken_back() {
-    let seconds = for_each_seed(|seed| {
+    for_each_seed(|seed| {
         with_link(seed, restless, |mut world| {
             connect(&mut world);
             world.run_seconds(5);
             world.run_millis_below(3000);
             world.restart_a_node();
-            let begin = world.now();
             // At the latest when the other end gives the silent link up.
             assert!(world.run_until(PING_RESTART + AT_ONCE, World::has_traffic_both_ways), "no traffic");
-            let seconds = world.now().since(begin).as_secs();
             world.run_seconds(10);
             world.check_deliveries();
             world.expect_traffic_both_ways();
-            seconds
-        })
+        });
     });
-    let mut h = std::collections::BTreeMap::new();
-    for s in &seconds {
-        *h.entry(*s).or_insert(0) += 1;
-    }
-    println!("{h:?}");
 }
 
 #[test]

@@ -72,25 +72,38 @@ static BOARD: LazyLock<Credentials<'static>> = LazyLock::new(|| {
 
 /// A link that the seed picks; `rules` writes more options for each end.
 pub fn with_link<T>(seed: u64, rules: impl Fn(&mut Dice) -> String, run: impl FnOnce(World<'_>) -> T) -> T {
+    let rules = |dice: &mut Dice, i| format!("remote 192.0.2.{}\nfloat\nping 1\npersist-tun\n{}", 2 - i, rules(dice));
+    with_ends(Dice::new(seed), true, rules, |dice, ends, is_checked| {
+        let world = World::new(dice, ends).with_short_packets();
+        run(if is_checked { world.with_checked_control() } else { world })
+    })
+}
+
+/// Two ends that the dice pick, with stacks as on computers only or as on boards as well; `rules` writes more options for
+/// each end. `run` is told whether nothing but the checksum of UDP protects control packets.
+pub fn with_ends<T>(
+    mut dice: Dice,
+    has_boards: bool,
+    rules: impl Fn(&mut Dice, usize) -> String,
+    run: impl FnOnce(Dice, [End<'_>; 2], bool) -> T,
+) -> T {
     // rustls' checks tell the log of each certificate.
     log::set_verb(0);
-    let mut dice = Dice::new(seed);
     let wrapping = dice.pick(&*WRAPPINGS);
     let cipher = *dice.pick(&CIPHERS);
     let version = *dice.pick(&["", "", "tls-version-max 1.2\n"]);
     let client = dice.below(2) as usize;
     // TLS 1.3 is all that boards know.
-    let is_board = version.is_empty() && dice.percent(50);
+    let is_board = has_boards && version.is_empty() && dice.percent(50);
     let texts = [0, 1].map(|i| {
         let role = usize::from(i != client);
         let (own, other) = [("client", "server"), ("server", "client")][role];
         format!(
-            "dev tun\nremote 192.0.2.{}\nfloat\nping 1\npersist-tun\ntls-{own}\nremote-cert-tls {other}\n\
+            "dev tun\ntls-{own}\nremote-cert-tls {other}\n\
              max-packet-size {}\n{cipher}{version}{}{}<ca>\n{}</ca>\n<cert>\n{}</cert>\n<key>\n{}</key>\n",
-            2 - i,
             dice.pick(&[500, 700, 1250, 1250]),
             wrapping[role],
-            rules(&mut dice),
+            rules(&mut dice, i),
             file("ca.crt"),
             file(&format!("{own}.crt")),
             file(&format!("{own}.key")),
@@ -112,6 +125,5 @@ pub fn with_link<T>(seed: u64, rules: impl Fn(&mut Dice) -> String, run: impl Fn
         };
         End { config, start }
     });
-    let world = World::new(dice, ends).with_short_packets();
-    run(if wrapping[0].is_empty() { world.with_checked_control() } else { world })
+    run(dice, ends, wrapping[0].is_empty())
 }

@@ -1,11 +1,12 @@
 //! Both nodes, the network and the clock.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 
 use longcable_core::time::{Duration, Instant};
 use longcable_core::wire::opcode::Opcode;
 
+use crate::names::{Answer, Names};
 use crate::network::{Datagram, Faults, Network};
 use crate::node::{End, Node};
 
@@ -16,6 +17,8 @@ const TRAFFIC_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The most packets one way that the network delays at once.
 const PACKETS_UNDER_WAY: usize = 5;
+
+mod volatile;
 
 /// The time of day, in seconds since 1970.
 pub fn unix_time(now: Instant) -> u64 {
@@ -62,6 +65,16 @@ pub const BAD: Faults = Faults { drop: 10, duplicate: 10, reorder: 20, corrupt: 
 /// The same, and hardly anything passes.
 pub const TERRIBLE: Faults = Faults { drop: 30, duplicate: 10, reorder: 30, corrupt: 3, truncate: 1, cut: false };
 
+/// What is to happen to a node, or to its line.
+enum Happening {
+    Answer(usize, u32, Answer),
+    /// The operating system tells that something has changed.
+    Notice(usize),
+    /// The line goes down or comes up.
+    Line(usize, bool),
+    PowerOn(usize),
+}
+
 pub struct World<'c> {
     now: Instant,
     dice: Dice,
@@ -70,7 +83,12 @@ pub struct World<'c> {
     attacker: bool,
     /// Packets are shorter than this.
     len_max: u64,
+    traffic_interval: Duration,
     next_traffic: Instant,
+    names: Names,
+    /// What happens later, by time, then by number.
+    agenda: BTreeMap<(Instant, u64), Happening>,
+    planned: u64,
     next_number: u64,
     moves: u16,
     /// Received packets before this index of each node were there at the last look.
@@ -93,7 +111,11 @@ impl<'c> World<'c> {
             network: Network::default(),
             attacker: false,
             len_max: 1400,
+            traffic_interval: TRAFFIC_INTERVAL,
             next_traffic: now + Duration::from_millis(50),
+            names: Names::default(),
+            agenda: BTreeMap::new(),
+            planned: 0,
             next_number: 0,
             moves: 0,
             seen: [0; 2],
@@ -138,14 +160,25 @@ impl<'c> World<'c> {
         self.run_to(self.now + Duration::from_secs(seconds), condition)
     }
 
+    /// The same, to the millisecond.
+    pub fn run_until_after(&mut self, length: Duration, condition: impl Fn(&Self) -> bool) -> bool {
+        self.run_to(self.now + length, condition)
+    }
+
     fn run_to(&mut self, end: Instant, condition: impl Fn(&Self) -> bool) -> bool {
         self.seen = [0, 1].map(|i: usize| self.nodes[i].received.len());
         for node in &mut self.nodes {
             node.drain(self.now, &mut self.dice, &mut self.network);
         }
+        self.look_up();
         while !condition(self) {
             let wakes = self.nodes.iter().filter_map(|node| node.wake);
-            match wakes.chain(self.network.next_arrival()).chain([self.next_traffic]).min() {
+            match wakes
+                .chain(self.network.next_arrival())
+                .chain([self.next_traffic])
+                .chain(self.agenda.keys().next().map(|(at, _)| *at))
+                .min()
+            {
                 Some(next) if next < end => self.now = self.now.max(next),
                 _ => {
                     self.now = end;
@@ -158,8 +191,26 @@ impl<'c> World<'c> {
     }
 
     fn step(&mut self) {
-        let Self { now, dice, nodes, network, .. } = self;
-        while let Some(datagram) = network.arrive(*now) {
+        let Self { now, dice, nodes, network, agenda, .. } = self;
+        while let Some(next) = agenda.first_entry().filter(|next| next.key().0 <= *now) {
+            match next.remove() {
+                Happening::Answer(i, lookup, addresses) if !nodes[i].is_off() => {
+                    nodes[i].resolved(*now, lookup, &addresses);
+                    nodes[i].drain(*now, dice, network);
+                }
+                Happening::Notice(i) if !nodes[i].is_off() => {
+                    nodes[i].notice_change(*now);
+                    nodes[i].drain(*now, dice, network);
+                }
+                Happening::Line(i, is_up) => network.lines[i].is_up = is_up,
+                Happening::PowerOn(i) => {
+                    nodes[i].reboot(*now, dice.split());
+                    nodes[i].drain(*now, dice, network);
+                }
+                _ => {}
+            }
+        }
+        while let Some(datagram) = network.arrive(*now, dice) {
             if let Some(node) = nodes.iter_mut().find(|node| node.address == datagram.to) {
                 node.receive(*now, datagram, dice, network);
             }
@@ -167,8 +218,10 @@ impl<'c> World<'c> {
         for node in nodes.iter_mut() {
             node.wake_up(*now, dice, network);
         }
+        self.look_up();
+        let Self { now, dice, nodes, network, .. } = self;
         if *now >= self.next_traffic {
-            self.next_traffic = *now + TRAFFIC_INTERVAL;
+            self.next_traffic = *now + self.traffic_interval;
             for node in nodes {
                 let len = dice.below(self.len_max) as usize;
                 node.send(*now, self.next_number, len, dice, network);
@@ -176,6 +229,17 @@ impl<'c> World<'c> {
             }
             if self.attacker {
                 self.attack();
+            }
+        }
+    }
+
+    /// Passes on the lookups that the nodes have asked for.
+    fn look_up(&mut self) {
+        for (i, node) in self.nodes.iter_mut().enumerate() {
+            for (lookup, name) in node.lookups.drain(..) {
+                let (delay, addresses) = self.names.ask(self.now, &mut self.dice, i, &name);
+                self.planned += 1;
+                self.agenda.insert((self.now + delay, self.planned), Happening::Answer(i, lookup, addresses));
             }
         }
     }
@@ -197,7 +261,7 @@ impl<'c> World<'c> {
         let to = self.nodes[to].address;
         let junk = (0..self.dice.below(200)).map(|_| self.dice.next() as u8).collect();
         for bytes in [junk, self.forged_reset()] {
-            self.network.put(arrival, Datagram { from, to, bytes, number: None });
+            self.network.put(arrival, Datagram { from, to, bytes, number: None, sent: None });
         }
     }
 
@@ -347,10 +411,14 @@ impl Drop for World<'_> {
     /// Tells what has happened if a check has failed.
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for (i, node) in self.nodes.iter().enumerate() {
-                for (at, line) in node.log.iter().skip(node.log.len().saturating_sub(60)) {
-                    eprintln!("{:10} ms, node {i}: {line}", at.as_millis());
-                }
+            let last = |(i, node): (usize, &Node<'_>)| {
+                let log = node.log.iter().skip(node.log.len().saturating_sub(60));
+                log.map(|(at, line)| (*at, format!("{:10} ms, node {i}: {line}", at.as_millis()))).collect::<Vec<_>>()
+            };
+            let mut lines: Vec<_> = self.nodes.iter().enumerate().flat_map(last).collect();
+            lines.sort_by_key(|(at, _)| *at);
+            for (_, line) in lines {
+                eprintln!("{line}");
             }
             eprintln!("{:10} ms: a check fails", self.now.as_millis());
         }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use longcable::demo::lab::Namespace;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -31,7 +32,7 @@ impl Daemon {
 
     /// Starts a program with this command line.
     pub fn with_arguments(lab: &Lab, site: &Site, program: Program, arguments: &[&str]) -> Self {
-        Self::with_command(lab, site, &format!("{program:?}"), Command::new(program.path()).args(arguments))
+        Self::with_command(lab, site, &format!("{program:?}"), site.command(&program.path()).args(arguments))
     }
 
     /// Starts any command in the laboratory's directory.
@@ -39,12 +40,20 @@ impl Daemon {
     /// # Panics
     /// When there is no such command.
     pub fn with_command(lab: &Lab, site: &Site, name: &str, command: &mut Command) -> Self {
+        Self::spawn(lab, &site.namespace, &format!("{name} at {}", site.outside), command)
+    }
+
+    /// As [`with_command`](Self::with_command), in any namespace.
+    ///
+    /// # Panics
+    /// When there is no such command.
+    pub fn spawn(lab: &Lab, namespace: &Namespace, name: &str, command: &mut Command) -> Self {
         let log = lab.directory().join(format!("{name}-{}.log", number()));
         let output = File::create(&log).expect("a log file");
         command.current_dir(lab.directory()).stdin(Stdio::null());
         command.stdout(output.try_clone().expect("a descriptor")).stderr(output);
-        let child = site.namespace.spawn(command).unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
-        Self { name: format!("{name} at {}", site.outside), child, log, ended: None }
+        let child = namespace.spawn(command).unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+        Self { name: name.to_owned(), child, log, ended: None }
     }
 
     /// What it has written until now.

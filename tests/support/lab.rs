@@ -18,7 +18,7 @@ pub struct Lab {
     pub right: Site,
     /// Between the sites, in a [routed](Self::routed) laboratory.
     pub router: Option<Namespace>,
-    scratch: Scratch,
+    pub(super) scratch: Scratch,
 }
 
 /// A place with addresses, where programs run.
@@ -33,6 +33,8 @@ pub struct Site {
     pub inside: Ipv4Addr,
     /// Its IPv6 address in the tunnel, where a test uses one.
     pub inside6: Ipv6Addr,
+    /// The files that programs here see in the place of those in `/etc`, in a [volatile](Lab::volatile) laboratory.
+    pub etc: Option<PathBuf>,
 }
 
 impl Lab {
@@ -94,6 +96,17 @@ impl Lab {
         path
     }
 
+    /// Makes a library of this C source in the directory, to be loaded before others, and gives its path.
+    ///
+    /// # Panics
+    /// When there is no compiler.
+    pub fn library(&self, name: &str, source: &str) -> PathBuf {
+        let (source, library) = (self.write(&format!("{name}.c"), source), self.directory().join(format!("{name}.so")));
+        let made = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).args([&library, &source]).status();
+        assert!(made.expect("no program cc: apt-get install gcc").success(), "cc of {name}.c");
+        library
+    }
+
     /// The text of a file in the directory; None while it is not there.
     pub fn read(&self, name: &str) -> Option<String> {
         fs::read_to_string(self.directory().join(name)).ok()
@@ -120,7 +133,13 @@ impl Site {
             outside6: Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number.into()),
             inside: Ipv4Addr::new(10, 9, 0, number),
             inside6: Ipv6Addr::new(0xfd09, 0, 0, 0, 0, 0, 0, number.into()),
+            etc: None,
         }
+    }
+
+    /// A site that has nothing to do with the link.
+    pub(super) fn stranger(outside: Ipv4Addr) -> Self {
+        Self::new(66, outside)
     }
 
     /// Calls its interface as it is usually called.
@@ -169,11 +188,11 @@ fn namespace() -> Namespace {
     Namespace::create().unwrap_or_else(|error| panic!("cannot make a network namespace, are you root? {error}"))
 }
 
-fn join(here: (&Namespace, &str), there: (&Namespace, &str)) {
+pub(super) fn join(here: (&Namespace, &str), there: (&Namespace, &str)) {
     cable(here, there).unwrap_or_else(|error| panic!("cannot join two namespaces: {error}"));
 }
 
-fn ip(namespace: &Namespace, commands: &[&str]) {
+pub(super) fn ip(namespace: &Namespace, commands: &[&str]) {
     let run = || {
         let mut child =
             Command::new("ip").args(["-batch", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()?;

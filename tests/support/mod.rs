@@ -11,6 +11,7 @@ mod link;
 pub mod pki;
 mod program;
 mod traffic;
+pub mod volatile;
 
 pub use daemon::Daemon;
 pub use lab::{Lab, Site};

@@ -76,7 +76,8 @@ impl Link {
 
 /// A configuration with these lines, for the life of the test.
 pub fn config(lines: &str) -> &'static LinkConfig<'static> {
-    let text = format!("dev tun\n{lines}\n<secret>\n{KEY}</secret>\n");
+    // Nothing but the tests' own packets uses packet ids.
+    let text = format!("dev tun\nprobe-interval 0\n{lines}\n<secret>\n{KEY}</secret>\n");
     let config = LinkConfig::parse(Box::leak(text.into_boxed_str())).expect("the configuration is valid");
     Box::leak(Box::new(config))
 }
@@ -94,7 +95,7 @@ impl End {
         let now = Instant::from_millis(5_000);
         let peer = Peer::new(config, Keys::Static(key), Counter(remote), now, UNIX).expect("the suite is supported");
         let mut end = Self { peer, remote: SocketAddr::from(([192, 0, 2, remote], 1194)), now };
-        end.peer.connect(now, &[end.remote]);
+        end.reconnect();
         end
     }
 

@@ -176,7 +176,7 @@ fn a_flood_of_exit_messages_causes_one_restart() {
     for datagram in &farewell {
         let _ = link.b.open(datagram);
     }
-    let remote_exit = Reason { signal: Signal::Usr1, cause: Some(Cause::RemoteExit) };
+    let remote_exit = Reason { signal: Signal::Usr1, cause: Some(Cause::OccExit) };
     assert_eq!(link.b.take_end(), Some(remote_exit));
     assert_eq!(link.b.take_end(), None);
     assert_eq!(link.b.open(&farewell[0]), Err(Discard::NotReady));

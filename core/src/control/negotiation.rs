@@ -71,7 +71,8 @@ pub fn agree<'a>(
     let has = |bit| negotiates && ours & theirs & bit != 0;
 
     let theirs = if negotiates { peer.ciphers() } else { "" };
-    let no_cipher = NoSharedCipher { config, theirs, options: peer_options };
+    let pulls = !negotiates && peer.iv_proto() & iv_proto::REQUEST_PUSH != 0;
+    let no_cipher = NoSharedCipher { config, theirs, options: peer_options, pulls };
     let negotiated = first_shared(config, role, theirs).or_else(|| no_cipher.named_cipher_of_ours());
     let cipher = negotiated.or_else(|| config.fallback_cipher()).ok_or(no_cipher)?;
 
@@ -99,6 +100,8 @@ pub struct NoSharedCipher<'a> {
     theirs: &'a str,
     /// The peer's options string.
     options: &'a str,
+    /// The peer waits for options, and negotiates nothing without them.
+    pulls: bool,
 }
 
 impl<'a> NoSharedCipher<'a> {
@@ -115,6 +118,12 @@ impl<'a> NoSharedCipher<'a> {
 impl fmt::Display for NoSharedCipher<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ours = Names(offered(self.config));
+        if self.pulls {
+            return f.write_str(
+                "ERROR: failed to negotiate cipher with peer: it has 'client' or 'pull' and waits for options, which a \
+                 point-to-point link does not give; write 'tls-client' and 'ifconfig' there",
+            );
+        }
         write!(f, "ERROR: failed to negotiate cipher with peer: 'data-ciphers' is {ours} here and ")?;
         if !self.theirs.is_empty() {
             let theirs = Text::new(self.theirs.as_bytes());
@@ -257,6 +266,18 @@ mod tests {
         };
         for info in [&b""[..], b"IV_PROTO=2\n", b"IV_CIPHERS=AES-256-GCM\nIV_PROTO=990\n"] {
             assert_eq!(agree(&config, Role::Server, info, "V4,cipher AES-256-CBC", true).unwrap(), agreed);
+        }
+    }
+
+    #[test]
+    fn a_peer_that_waits_for_options_is_named() {
+        let config = LinkConfig::default();
+        for (proto, says) in
+            [(990, "it has 'client' or 'pull'"), (2, "Set 'data-ciphers-fallback' to the peer's 'cipher'")]
+        {
+            let info = std::format!("IV_CIPHERS=AES-256-GCM\nIV_PROTO={proto}\n");
+            let error = agree(&config, Role::Server, info.as_bytes(), "V4", true).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
         }
     }
 

@@ -19,6 +19,10 @@ use crate::wire::control::EarlyNegotiation;
 /// What all sessions of a link are protected with.
 pub struct Protection<C: Provider> {
     kind: Kind<C>,
+    /// `replay-persist`.
+    remembers: bool,
+    /// The newest packet of an earlier session that is remembered: its id and time.
+    seen: Option<(u32, u32)>,
 }
 
 enum Kind<C: Provider> {
@@ -95,26 +99,24 @@ impl<C: Provider> Protection<C> {
             KeySource::Inline(text) => StaticKey::parse(text).map_err(|error| ProtectionError::Key(option, error)),
             KeySource::File(_) => Err(ProtectionError::NotRead(option)),
         };
-        Ok(match config.tls.wrapping {
-            ControlKey::None => Self { kind: Kind::Shared(Wrapping::None) },
+        let kind = match config.tls.wrapping {
+            ControlKey::None => Kind::Shared(Wrapping::None),
             ControlKey::Auth(source) => {
                 let digest = config.auth.unwrap_or(Digest::Sha1);
-                let wrapping = Wrapping::tls_auth(&key("tls-auth", source)?, digest, config.key_direction)?;
-                Self { kind: Kind::Shared(wrapping) }
+                Kind::Shared(Wrapping::tls_auth(&key("tls-auth", source)?, digest, config.key_direction)?)
             }
-            ControlKey::Crypt(source) => {
-                Self { kind: Kind::Shared(Wrapping::tls_crypt(&key("tls-crypt", source)?, role)?) }
-            }
+            ControlKey::Crypt(source) => Kind::Shared(Wrapping::tls_crypt(&key("tls-crypt", source)?, role)?),
             ControlKey::CryptV2(KeySource::File(_)) => return Err(ProtectionError::NotRead("tls-crypt-v2")),
             ControlKey::CryptV2(KeySource::Inline(text)) => match role {
                 Role::Client => {
                     let key = ClientKey::parse(text).map_err(ProtectionError::V2Key)?;
                     let wrapping = Wrapping::tls_crypt(key.key(), role)?;
-                    Self { kind: Kind::V2Client(wrapping, key.wrapped().iter().copied().collect()) }
+                    Kind::V2Client(wrapping, key.wrapped().iter().copied().collect())
                 }
-                Role::Server => Self { kind: Kind::V2Server(ServerKey::parse(text).map_err(ProtectionError::V2Key)?) },
+                Role::Server => Kind::V2Server(ServerKey::parse(text).map_err(ProtectionError::V2Key)?),
             },
-        })
+        };
+        Ok(Self { kind, remembers: config.replay_persist.is_some(), seen: None })
     }
 
     /// Takes a client's own key off its first packet: what its session is protected with, and the packet without it.
@@ -127,7 +129,7 @@ impl<C: Provider> Protection<C> {
         let (packet, wrapped) = tls_crypt_v2::split_wkc(datagram)?;
         let (key, _metadata) = server.unwrap(wrapped)?;
         let wrapping = Wrapping::tls_crypt(&key, Role::Server).map_err(|_| Discard::ControlAuthentication)?;
-        Ok((Some(Self { kind: Kind::Shared(wrapping) }), packet))
+        Ok((Some(Self { kind: Kind::Shared(wrapping), remembers: false, seen: None }), packet))
     }
 
     /// Whether each client must show its key first.
@@ -166,8 +168,23 @@ impl<C: Provider> Protection<C> {
         self.wrapping().and_then(Wrapping::key)
     }
 
+    /// With `replay-persist`, packets up to this id and time are replays for every session from now on.
+    pub(super) fn remember(&mut self, newest: Option<(u32, u32)>) {
+        self.seen = newest.filter(|_| self.remembers).or(self.seen);
+    }
+
+    /// What is remembered.
+    pub(super) fn seen(&self) -> Option<(u32, u32)> {
+        self.seen
+    }
+
     /// Packet ids for a new session.
     pub(super) fn guard(&self, config: &LinkConfig<'_>, unix_now: u64) -> Guard {
-        Guard::new(config, unix_now, if self.is_v2_client() { EarlyNegotiation::PACKET_ID_BASE } else { 0 })
+        let last = if self.is_v2_client() { EarlyNegotiation::PACKET_ID_BASE } else { 0 };
+        let mut guard = Guard::new(config, unix_now, last);
+        if let Some((id, time)) = self.seen {
+            guard.window.resume(id, time);
+        }
+        guard
     }
 }

@@ -114,10 +114,9 @@ impl<P: Platform> Session<P> {
 
     /// Tells the peer that this end exits, if that was agreed on. True if it was told.
     pub(super) fn say_exit(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>) -> bool {
-        let Some(current) = self.current.as_ref().filter(|_| self.agreed.is_some_and(|agreed| agreed.exit_message))
-        else {
-            return false;
-        };
+        // openvpn hears nothing more under the current key once the next one is being negotiated.
+        let can_tell = self.next.is_none() && self.agreed.is_some_and(|agreed| agreed.exit_message);
+        let Some(current) = self.current.as_ref().filter(|_| can_tell) else { return false };
         let Some(session) = stack.tls.get_mut(current.control.tls) else { return false };
         let told = session.write_plain(text::EXIT) > 0;
         self.advance(cx, stack, false);

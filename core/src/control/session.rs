@@ -109,6 +109,11 @@ impl<P: Platform> Session<P> {
         }
     }
 
+    /// The newest packet of this session that came with an id and a time.
+    pub(super) fn newest(&self) -> Option<(u32, u32)> {
+        self.guard.window.highest()
+    }
+
     /// Whether packets with this session id are of this session.
     pub(super) fn is_with(&self, peer: SessionId) -> bool {
         self.peer == Some(peer)
@@ -130,6 +135,20 @@ impl<P: Platform> Session<P> {
     /// has that session; this one may be anybody's until TLS has shown whose it is.
     pub(super) fn gives_way(&self, now: Instant) -> bool {
         self.identity.is_none() || self.patience_ends().is_none_or(|at| at <= now)
+    }
+
+    /// Whether a peer has been heard lately that is still to answer our reset, the only one that was heard.
+    pub(super) fn is_in_talk(&self, now: Instant) -> bool {
+        let is_recent = |key: &KeyState<P::ControlMemory>| now.since(key.heard) < PATIENCE;
+        self.peer.is_some() && !self.displaced && self.next.as_ref().is_some_and(is_recent)
+    }
+
+    /// Sends its greeting there, now.
+    pub(super) fn greet(&mut self, to: SocketAddr) {
+        self.address = to;
+        if let Some(key) = &mut self.next {
+            key.reliability.resend_now();
+        }
     }
 
     /// Whether this is our id.

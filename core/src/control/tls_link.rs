@@ -75,6 +75,19 @@ impl<P: Platform> TlsLink<P> {
         }
     }
 
+    /// Sends a greeting to `to`, where the peer may be: that of the session that waits for an answer, or that of a new one
+    /// beside the live one.
+    pub(crate) fn greet(&mut self, cx: &mut Context<'_, P>, to: SocketAddr) {
+        match &mut self.pending {
+            // Its peer has come by itself; greetings may go to an address that it has left.
+            Some(pending) if pending.is_in_talk(cx.now) => {}
+            Some(pending) if pending.ours && pending.awaits_answer() => pending.greet(to),
+            // That one is moved on, perhaps by the peer.
+            Some(pending) if pending.ours || pending.patience_ends().is_some_and(|at| cx.now < at) => {}
+            _ => self.begin(cx, to),
+        }
+    }
+
     fn pend(&mut self, cx: &mut Context<'_, P>, address: SocketAddr, ours: bool) -> Option<&mut Session<P>> {
         self.pending = None;
         let slot = self.free_tls()?;
@@ -256,6 +269,17 @@ impl<P: Platform> TlsLink<P> {
             self.old.extend(before.into_data_keys().map(|key| DataKey { expires, ..key }));
         }
         self.retry = None;
+        self.protection.remember(self.active.as_ref().and_then(Session::newest));
+    }
+
+    /// With `replay-persist`, the newest control packet as the last session that came to life began: its id and time.
+    pub(crate) fn replay_state(&self) -> Option<(u32, u32)> {
+        self.protection.seen()
+    }
+
+    /// Control packets up to this one are replays.
+    pub(crate) fn preset_replay(&mut self, id: u32, time: u32) {
+        self.protection.remember(Some((id, time)));
     }
 
     /// Does what has become due, and begins renegotiations.
@@ -272,7 +296,7 @@ impl<P: Platform> TlsLink<P> {
             pending.report_timeout(cx);
             match (&self.active, pending.ours) {
                 (None, true) => cx.outcome.failed = true,
-                (None, false) if !config.remotes.is_empty() => cx.outcome.failed = true,
+                (None, false) if !config.remotes.is_empty() || config.tls.tls_exit => cx.outcome.failed = true,
                 // Whatever refused it will refuse it again for a while.
                 (Some(_), true) => self.retry = Some(now + window),
                 _ => {}

@@ -1,5 +1,9 @@
 //! Each signal in each state: whatever happens, the host's socket and tunnel are what the gateway thinks they are.
 
+mod follow;
+mod remotes;
+mod scene;
+
 use std::boxed::Box;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -102,6 +106,7 @@ impl Host {
                     self.routes += 1;
                     assert_eq!(self.routes, 1, "they are there already");
                 }
+                Output::Rebind => assert!(self.socket, "there is none to open anew"),
                 Output::RestartDown(_) | Output::RestartUp => assert!(self.tunnel, "it is kept over a restart"),
                 Output::PeerAddress(_) => {}
                 Output::Exit(reason) => self.exited = Some(reason),
@@ -284,5 +289,16 @@ fn a_name_that_does_not_resolve_is_tried_as_resolv_retry_says() {
         }
         assert_eq!(exited, ends, "{retry}");
         assert!(lookups >= lookups_in_30_s && lookups <= 30, "{retry}: {lookups} lookups");
+    }
+}
+
+#[test]
+fn what_is_sent_is_later_than_before_whatever_the_clock_says() {
+    let now = Instant::from_millis(0);
+    for (before, expected) in [(UNIX + 86_400, UNIX + 86_401), (UNIX - 1, UNIX)] {
+        let mut gateway = gateway("", now);
+        gateway.peer_mut().preset_sent(u32::try_from(before).unwrap(), UNIX);
+        gateway.peer_mut().connect(now, &[PEER]);
+        assert_eq!(gateway.peer().sent_sequence().map(u64::from), Some(expected));
     }
 }

@@ -3,7 +3,7 @@
 use heapless::Vec;
 
 use super::error::{ConfigError, Problem};
-use super::lexer::{Directive, WORDS_MAX};
+use super::lexer::{CONNECTION, CONNECTION_END, Directive, WORDS_MAX};
 use super::table::{OptionInfo, State, lookup, nearest};
 use super::word::Word;
 
@@ -32,6 +32,8 @@ pub enum Verdict<'a> {
 pub struct Checker<'a> {
     ignored: Vec<Word<'a>, IGNORED_MAX>,
     forward_compatible: bool,
+    /// The directives are those of a `<connection>` block.
+    in_connection: bool,
 }
 
 impl<'a> Checker<'a> {
@@ -49,12 +51,20 @@ impl<'a> Checker<'a> {
             self.forward_compatible = directive.arg(1).and_then(|value| value.parse_number()).is_some_and(|n| n > 0);
             return Ok(Verdict::Done);
         }
+        if self.in_connection && directive.name == CONNECTION_END {
+            self.in_connection = false;
+            return Ok(Verdict::Apply(directive));
+        }
         let (directive, soft) = match optional(&directive) {
             Some(inner) => (inner, true),
             None => (directive, false),
         };
         let tolerated = soft || self.forward_compatible || self.ignored.contains(&directive.name);
-        match check(&directive) {
+        match check(&directive, self.in_connection) {
+            Ok(_) if directive.name == CONNECTION => {
+                self.in_connection = directive.inline.is_some();
+                Ok(Verdict::Apply(directive))
+            }
             Ok(_) if directive.name == "ignore-unknown-option" => self.ignore(&directive),
             Ok(OptionInfo { state: State::Harmless(why), .. }) => Ok(Verdict::Harmless(directive.name, why)),
             Ok(_) => Ok(Verdict::Apply(directive)),
@@ -81,8 +91,8 @@ fn optional<'a>(directive: &Directive<'a>) -> Option<Directive<'a>> {
     })
 }
 
-/// Whether the option exists, is supported, and has as many arguments as it takes.
-fn check<'a>(directive: &Directive<'a>) -> Result<&'static OptionInfo, ConfigError<'a>> {
+/// Whether the option exists, is supported, may stand there, and has as many arguments as it takes.
+fn check<'a>(directive: &Directive<'a>, in_connection: bool) -> Result<&'static OptionInfo, ConfigError<'a>> {
     let error = |word, problem| Err(ConfigError::new(directive.name, word, problem));
     let name = directive.name.as_str().unwrap_or_default();
     let Some(option) = lookup(name) else {
@@ -92,6 +102,9 @@ fn check<'a>(directive: &Directive<'a>) -> Result<&'static OptionInfo, ConfigErr
         State::Removed(instead) => return error(0, Problem::Removed { instead }),
         State::NotYet => return error(0, Problem::NotYet),
         State::Works | State::Harmless(_) => {}
+    }
+    if in_connection && !option.context.connection {
+        return error(0, Problem::NotInConnection);
     }
     if directive.inline.is_some() {
         return if option.context.inline { Ok(option) } else { error(0, Problem::NoInline) };
@@ -138,6 +151,7 @@ mod tests {
         assert_eq!(verdict("xyzzy"), "word 0: there is no option 'xyzzy'; --help lists all options");
         assert!(verdict("no-iv").starts_with("word 0: option 'no-iv' was removed from openvpn: leave it out"));
         assert!(verdict("client").starts_with("word 0: option 'client' is not supported yet"));
+        assert!(verdict("pull").contains("write 'tls-client' and 'ifconfig'"));
         assert_eq!(
             verdict("ifconfig 1.1.1.1"),
             "word 0: 'ifconfig' with 1 argument; write 'ifconfig local remote|netmask'"
@@ -147,6 +161,21 @@ mod tests {
         assert_eq!(verdict("<secret>\n</secret>"), "secret []");
         assert_eq!(verdict("<ping>\n</ping>"), "word 0: option 'ping' cannot be an inline block; write it on one line");
         assert_eq!(verdict("</secret>"), "word 0: there is no option '</secret>'; --help lists all options");
+    }
+
+    #[test]
+    fn a_connection_has_options_of_its_own() {
+        let within = |line: &str| verdicts(&std::format!("<connection>\n{line}\n</connection>\nping 1"));
+        for line in ["remote a", "float", "setenv opt rport 5"] {
+            assert_eq!(within(line).len(), 4);
+            assert!(within(line).iter().all(|verdict| !verdict.starts_with("word")), "{line}: {:?}", within(line));
+        }
+        assert_eq!(within("setenv opt foo")[1], "tolerated: there is no option 'foo'; --help lists all options");
+        assert_eq!(within("foo")[1], "word 0: there is no option 'foo'; --help lists all options");
+        for line in ["ping 3", "<connection>", "ignore-unknown-option foo", "<ca>\nx\n</ca>"] {
+            assert!(within(line)[1].contains("cannot stand in a <connection> block"), "{line}: {:?}", within(line));
+        }
+        assert_eq!(verdict("</connection>"), "word 0: there is no option '</connection>'; did you mean 'connection'?");
     }
 
     #[test]

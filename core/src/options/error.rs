@@ -46,6 +46,8 @@ pub enum Problem<'a> {
     },
     /// The option cannot be given as an inline block.
     NoInline,
+    /// The option is not one of those that a `<connection>` block may have.
+    NotInConnection,
     /// The option has no such value.
     BadValue {
         /// The value.
@@ -92,6 +94,11 @@ impl fmt::Display for ConfigError<'_> {
                 write!(f, "there is no option '{option}'; --help lists all options")
             }
             Problem::Removed { instead } => write!(f, "option '{option}' was removed from openvpn: {instead}"),
+            Problem::NotYet if *option == "client" || *option == "pull" => write!(
+                f,
+                "option '{option}' is not supported yet; on a link between two gateways write 'tls-client' and 'ifconfig' \
+                 in its place"
+            ),
             Problem::NotYet => write!(
                 f,
                 "option '{option}' is not supported yet; leave it out, or write 'ignore-unknown-option {option}' above \
@@ -108,6 +115,9 @@ impl fmt::Display for ConfigError<'_> {
                 write!(f, "'{option}' with {given} argument{plural}; write '{option} {usage}'")
             }
             Problem::NoInline => write!(f, "option '{option}' cannot be an inline block; write it on one line"),
+            Problem::NotInConnection => {
+                write!(f, "option '{option}' cannot stand in a <connection> block; write it outside of the block")
+            }
             Problem::BadValue { value, valid } => {
                 write!(f, "'{value}' is no value for '{option}', which takes {valid}")
             }

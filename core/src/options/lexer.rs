@@ -15,6 +15,12 @@ pub const WORDS_MAX: usize = 16;
 /// The most bytes on a line, without its end. Lines of inline blocks may be longer.
 pub const LINE_MAX: usize = 255;
 
+/// The block of a remote with its own options.
+pub(super) const CONNECTION: &str = "connection";
+
+/// What ends it.
+pub(super) const CONNECTION_END: &str = "</connection>";
+
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A place in a text.
@@ -99,6 +105,9 @@ impl fmt::Display for SyntaxProblem {
 }
 
 /// Iterates over the options of a text; ends after the first error.
+///
+/// The lines of an inline block are no options, except in a block `<connection>`: its options follow it one by one, and
+/// then the option [`CONNECTION_END`].
 #[derive(Clone, Debug)]
 pub struct Lexer<'a> {
     rest: &'a [u8],
@@ -110,11 +119,6 @@ impl<'a> Lexer<'a> {
     /// Reads a whole text. Only comments may be something else than UTF-8.
     pub fn new(text: &'a [u8]) -> Self {
         Self { rest: text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text), line: 0 }
-    }
-
-    /// Reads the content of an inline block whose opening tag is on line `tag`.
-    pub fn within(block: &'a str, tag: u32) -> Self {
-        Self { rest: block.as_bytes(), line: tag }
     }
 
     fn next_line(&mut self) -> Option<&'a [u8]> {
@@ -138,7 +142,11 @@ impl<'a> Lexer<'a> {
         Ok(Some(match tag {
             Some(tag) if args.is_empty() && !tag.is_empty() && !tag.starts_with('/') => {
                 let missing = error(start, name.column(), SyntaxProblem::UnclosedBlock);
+                let content = self.clone();
                 let inline = Some(self.block(tag).ok_or(missing)??);
+                if tag == CONNECTION {
+                    *self = content;
+                }
                 Directive { line: start, name: name.within_brackets(tag), args: Vec::new(), inline }
             }
             _ => Directive { line: start, name, args: args.iter().copied().collect(), inline: None },
@@ -368,14 +376,20 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_a_text_of_its_own() {
-        let text = "\n<connection>\nremote a 1\n\nremote \"b\n</connection>\n";
-        let block = Lexer::new(text.as_bytes()).next().unwrap().unwrap();
-        let mut inner = Lexer::within(block.inline.unwrap(), block.line);
-        let remote = inner.next().unwrap().unwrap();
-        assert_eq!((remote.line, remote.args.len()), (3, 2));
-        let error = inner.next().unwrap().unwrap_err();
-        assert_eq!(error.position, Position { line: 5, column: 8 });
+    fn the_options_of_a_connection_follow_it() {
+        let text = "\n<connection>\nremote a 1\n\n rport 2\n<tls-auth>\nkey\n</tls-auth>\n </connection> tail\nverb 3";
+        let directives: Vec<_> = Lexer::new(text.as_bytes()).map(Result::unwrap).collect();
+        let found: Vec<_> = directives.iter().map(|directive| (directive.line, directive.name.to_string())).collect();
+        let expected =
+            [(2, CONNECTION), (3, "remote"), (5, "rport"), (6, "tls-auth"), (9, CONNECTION_END), (10, "verb")];
+        assert_eq!(found, expected.map(|(line, name)| (line, name.to_string())));
+        assert_eq!(
+            directives[0].inline,
+            text.split("<connection>\n").nth(1).and_then(|rest| rest.split(" </conn").next())
+        );
+        assert_eq!(directives[3].inline, Some("key\n"));
+        assert_eq!(problem(b"<connection>\nremote \"b\n</connection>"), (2, 8, SyntaxProblem::UnclosedQuote('"')));
+        assert_eq!(problem(b"<connection>\nremote a"), (1, 1, SyntaxProblem::UnclosedBlock));
     }
 
     #[test]

@@ -32,6 +32,9 @@ const DEFAULT_PORT: u16 = 1194;
 /// The most `remote` options.
 pub const REMOTES_MAX: usize = 16;
 
+/// The most `<connection>` blocks.
+pub const BLOCKS_MAX: usize = 8;
+
 /// The most `route` options, and the most `route-ipv6` options.
 pub const ROUTES_MAX: usize = 64;
 
@@ -74,22 +77,19 @@ pub struct LinkConfig<'a> {
     /// `allow-recursive-routing`.
     pub allow_recursive_routing: bool,
 
-    /// `remote`, in the order in which they are tried.
+    /// `remote`, in the order in which they are tried. If there are blocks, those of the blocks only.
     pub remotes: Vec<Remote<'a>, REMOTES_MAX>,
-    /// `proto`, for remotes without one and for listening.
-    pub family: Family,
-    /// `local`: a name or address.
-    pub local: Option<Word<'a>>,
-    /// `lport` or `port`; 0 lets the system choose.
-    pub local_port: u16,
-    /// `rport` or `port`, for remotes without one.
-    pub remote_port: u16,
-    /// Whether the local port is bound (not with `nobind`).
-    pub bind: bool,
-    /// `bind ipv6only`.
-    pub ipv6_only: bool,
-    /// `float`: authentic packets are accepted from any address.
-    pub float: bool,
+    /// The settings outside of blocks.
+    pub connection: Connection<'a>,
+    /// The `<connection>` blocks.
+    pub blocks: Vec<Connection<'a>, BLOCKS_MAX>,
+    /// `remote-random`: the remotes are tried in random order.
+    pub remote_random: bool,
+    /// `remote-random-hostname`: 12 random characters and a dot are put before the names of remotes.
+    pub remote_random_hostname: bool,
+    /// `connect-retry-max`: how often each remote is tried before the program gives up; 0 is for ever. In a block it
+    /// means nothing, as in openvpn.
+    pub connect_retry_max: u32,
 
     /// `secret`.
     pub secret: Option<KeySource<'a>>,
@@ -128,18 +128,20 @@ pub struct LinkConfig<'a> {
     pub inactive: Option<Inactive>,
     /// `session-timeout`: in seconds; 0 is off.
     pub session_timeout: u32,
-    /// `explicit-exit-notify`: how often the peer is told; 0 is off.
-    pub explicit_exit_notify: u8,
     /// `persist-tun`.
     pub persist_tun: bool,
     /// `persist-local-ip`.
     pub persist_local_ip: bool,
     /// `persist-remote-ip`.
     pub persist_remote_ip: bool,
-    /// `connect-retry`: the pause before a restart, and its upper limit where it grows, in seconds.
-    pub connect_retry: (u32, u32),
     /// `resolv-retry`.
     pub resolv_retry: ResolvRetry,
+    /// `follow-link`: a change of this end's address or route is told to the peer at once.
+    pub follow_link: bool,
+    /// `follow-name`: the peer's name is looked up again while the link stands.
+    pub follow_name: bool,
+    /// `probe-interval`: a silent peer is asked so often, in seconds, wherever it may be; 0 is off.
+    pub probe_interval: u32,
     /// `remap-usr1`: what a restart becomes.
     pub remap_usr1: Option<Signal>,
     /// `up-delay`: the tunnel is opened when the peer is heard.
@@ -149,7 +151,14 @@ pub struct LinkConfig<'a> {
 
     dev: Option<Word<'a>>,
     dev_type: Option<DeviceKind>,
-    own_local_port: bool,
+    /// The block whose options are being read.
+    open: Option<Block<'a>>,
+    /// `proto-force udp`.
+    udp_only: bool,
+    /// A TCP remote has been passed over.
+    passed_over: bool,
+    /// A `remote` outside of the blocks.
+    own_remote: bool,
     keepalive: bool,
     own_ping: bool,
     allow_compression: Option<bool>,
@@ -255,10 +264,49 @@ pub struct RouteIpv6<'a> {
 pub struct Remote<'a> {
     /// A name or address.
     pub host: Word<'a>,
-    /// The port, if it is not [`LinkConfig::remote_port`].
+    /// The port, if it is not [`Connection::remote_port`].
     pub port: Option<u16>,
-    /// The protocol, if it is not [`LinkConfig::family`].
+    /// The protocol, if it is not [`Connection::family`].
     pub family: Option<Family>,
+    /// The index of its block in [`LinkConfig::blocks`]; see [`LinkConfig::connection_of`].
+    pub block: Option<u8>,
+}
+
+/// What may differ from one remote to the next (protocol section 7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection<'a> {
+    /// `proto`, for remotes without one and for listening.
+    pub family: Family,
+    /// `local`: a name or address.
+    pub local: Option<Word<'a>>,
+    /// `lport` or `port`; 0 lets the system choose.
+    pub local_port: u16,
+    /// `rport` or `port`, for remotes without one.
+    pub remote_port: u16,
+    /// Whether the local port is bound (not with `nobind`).
+    pub bind: bool,
+    /// `bind ipv6only`.
+    pub ipv6_only: bool,
+    /// `float`: authentic packets are accepted from any address.
+    pub float: bool,
+    /// `connect-retry`: the pause before a restart, and its upper limit where it grows, in seconds.
+    pub connect_retry: (u32, u32),
+    /// `connect-timeout`: how long a TLS peer may take to answer, in seconds; 0 is for ever.
+    pub connect_timeout: u32,
+    /// `explicit-exit-notify`: how often the peer is told; 0 is off.
+    pub explicit_exit_notify: u8,
+    own_local_port: bool,
+}
+
+/// A `<connection>` block of which some options have been read.
+#[derive(Clone, Copy, Debug)]
+struct Block<'a> {
+    connection: Connection<'a>,
+    /// There was a `remote`.
+    called: bool,
+    remote: Option<Remote<'a>>,
+    /// `proto-force` passes it over.
+    tcp: bool,
 }
 
 /// The IP version under the tunnel.
@@ -322,6 +370,37 @@ pub enum Applied {
     NotMine,
 }
 
+impl Connection<'_> {
+    /// The port of this remote, if these are its settings.
+    pub fn port_of(&self, remote: &Remote<'_>) -> u16 {
+        remote.port.unwrap_or(self.remote_port)
+    }
+
+    /// The IP version towards this remote, if these are its settings.
+    pub fn family_of(&self, remote: &Remote<'_>) -> Family {
+        remote.family.unwrap_or(self.family)
+    }
+}
+
+impl Default for Connection<'_> {
+    /// What openvpn does without options.
+    fn default() -> Self {
+        Self {
+            family: Family::default(),
+            local: None,
+            local_port: DEFAULT_PORT,
+            remote_port: DEFAULT_PORT,
+            bind: true,
+            ipv6_only: false,
+            float: false,
+            connect_retry: (1, 300),
+            connect_timeout: 120,
+            explicit_exit_notify: 0,
+            own_local_port: false,
+        }
+    }
+}
+
 impl Default for LinkConfig<'_> {
     /// What openvpn does without options.
     fn default() -> Self {
@@ -343,13 +422,11 @@ impl Default for LinkConfig<'_> {
             route_noexec: false,
             allow_recursive_routing: false,
             remotes: Vec::new(),
-            family: Family::default(),
-            local: None,
-            local_port: DEFAULT_PORT,
-            remote_port: DEFAULT_PORT,
-            bind: true,
-            ipv6_only: false,
-            float: false,
+            connection: Connection::default(),
+            blocks: Vec::new(),
+            remote_random: false,
+            remote_random_hostname: false,
+            connect_retry_max: 0,
             secret: None,
             key_direction: None,
             cipher: None,
@@ -368,18 +445,22 @@ impl Default for LinkConfig<'_> {
             ping_timer_rem: false,
             inactive: None,
             session_timeout: 0,
-            explicit_exit_notify: 0,
             persist_tun: false,
             persist_local_ip: false,
             persist_remote_ip: false,
-            connect_retry: (1, 300),
+            follow_link: true,
+            follow_name: true,
+            probe_interval: 5,
             resolv_retry: ResolvRetry::default(),
             remap_usr1: None,
             up_delay: false,
             up_restart: false,
             dev: None,
             dev_type: None,
-            own_local_port: false,
+            open: None,
+            udp_only: false,
+            passed_over: false,
+            own_remote: false,
             keepalive: false,
             own_ping: false,
             allow_compression: None,
@@ -407,6 +488,12 @@ impl<'a> LinkConfig<'a> {
         }
         config.validate().map_err(ParseError::Whole)?;
         Ok(config)
+    }
+
+    /// The settings for the remote of this index in [`LinkConfig::remotes`], or for listening.
+    pub fn connection_of(&self, remote_index: usize) -> &Connection<'a> {
+        let block = self.remotes.get(remote_index).and_then(|remote| self.blocks.get(usize::from(remote.block?)));
+        block.unwrap_or(&self.connection)
     }
 
     /// The name of the tunnel device; `None` is the next free `tunN`.

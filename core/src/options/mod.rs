@@ -23,10 +23,10 @@ pub use check::{Checker, Verdict};
 pub use error::{ConfigError, Problem};
 pub use lexer::{Directive, LINE_MAX, Lexer, Position, SyntaxError, SyntaxProblem, WORDS_MAX, words};
 pub use link::{
-    Applied, CertProfile, ControlKey, DATA_CIPHERS_MAX, DeviceKind, FINGERPRINTS_MAX, Family, Fingerprint, Ifconfig,
-    IfconfigIpv6, Inactive, KEY_USAGES_MAX, KeySource, LinkConfig, Mssfix, NameKind, ParseError, PeerRules,
-    REMOTES_MAX, ROUTES_MAX, ReceiveTimeout, Remote, ResolvRetry, RevocationList, Route, RouteIpv6, TlsOptions,
-    TlsVersion, Topology, USER_NAME_FIELDS_MAX, Warning,
+    Applied, BLOCKS_MAX, CertProfile, Connection, ControlKey, DATA_CIPHERS_MAX, DeviceKind, FINGERPRINTS_MAX, Family,
+    Fingerprint, Ifconfig, IfconfigIpv6, Inactive, KEY_USAGES_MAX, KeySource, LinkConfig, Mssfix, NameKind, ParseError,
+    PeerRules, REMOTES_MAX, ROUTES_MAX, ReceiveTimeout, Remote, ResolvRetry, RevocationList, Route, RouteIpv6,
+    TlsOptions, TlsVersion, Topology, USER_NAME_FIELDS_MAX, Warning,
 };
 pub use options_string::{Mismatch, Mismatches, Side, options_string};
 pub use table::{Context, OptionInfo, State, TOPICS, Topic, lookup, nearest, options};

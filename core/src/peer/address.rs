@@ -44,7 +44,7 @@ impl Addresses {
     pub(super) fn new(config: &LinkConfig<'_>) -> Self {
         let overhead = Overhead::new(config, config.suite(), 0, STATIC_ID);
         Self {
-            float: config.float,
+            float: config.connection.float,
             remotes: Vec::new(),
             current: None,
             proven: false,
@@ -59,10 +59,17 @@ impl Addresses {
         self.mss = Overhead::new(config, agreed.suite, header, id).mss_limits(config);
     }
 
-    pub(super) fn start(&mut self, remotes: &[SocketAddr]) {
+    pub(super) fn start(&mut self, remotes: &[SocketAddr], float: bool) {
+        self.float = float;
         self.remotes = remotes.iter().copied().take(ADDRESSES_MAX).collect();
         self.current = remotes.first().copied();
         self.proven = false;
+    }
+
+    /// These are the peer's addresses now. The present one stays as long as nothing is heard from another.
+    pub(super) fn expect(&mut self, remotes: &[SocketAddr]) {
+        let current = self.current.filter(|current| !remotes.contains(current));
+        self.remotes = remotes.iter().copied().take(ADDRESSES_MAX.saturating_sub(1)).chain(current).collect();
     }
 
     /// Whether a datagram from there is worth a look. This is no protection, only the tag is.
@@ -175,7 +182,7 @@ mod tests {
         let mut addresses = Addresses::new(&config);
         addresses.set_suite(&config, agreed);
         ["192.0.2.1:1194", "[fd00::1]:1194"].map(|remote| {
-            addresses.start(&[remote.parse().unwrap()]);
+            addresses.start(&[remote.parse().unwrap()], false);
             addresses.mss()
         })
     }

@@ -73,6 +73,11 @@ impl Keepalive {
         self.last_received = now;
     }
 
+    /// When that was last, or when the link started.
+    pub(super) fn last_received(&self) -> Instant {
+        self.last_received
+    }
+
     /// A packet of `bytes` bytes passed between the tunnel device and the peer.
     pub(super) fn active(&mut self, now: Instant, bytes: usize) {
         if let Some((_, threshold)) = self.inactive {

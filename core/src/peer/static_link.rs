@@ -48,12 +48,11 @@ impl<P: Platform> StaticLink<P> {
     pub(super) fn restart(&mut self, config: &LinkConfig<'_>, unix_now: u64, has_sent: bool) {
         let time = match self.sealer.sequence_time() {
             Some(previous) if has_sent => unix_now.max(u64::from(previous).saturating_add(1)),
-            _ => unix_now,
+            // An earlier process may have left a time that is later than the clock's.
+            Some(previous) => unix_now.max(previous.into()),
+            None => unix_now,
         };
-        // Both were made before from the same key, so the platform has what they need.
-        if let Ok(sealer) = sealer::<P>(config, &self.key, time) {
-            self.sealer = sealer;
-        }
+        self.start_sequence(config, time);
         if take(&mut self.forget_replays)
             && config.replay_persist.is_none()
             && let Ok(opener) = opener::<P>(config, &self.key)
@@ -61,6 +60,14 @@ impl<P: Platform> StaticLink<P> {
             self.opener = opener;
         }
         debug!("a new sequence of packet ids begins at {} s", time);
+    }
+
+    /// Packet ids are sent from 1 again, with this unix time in seconds.
+    pub(super) fn start_sequence(&mut self, config: &LinkConfig<'_>, time: u64) {
+        // It was made before from the same key, so the platform has what it needs.
+        if let Ok(sealer) = sealer::<P>(config, &self.key, time) {
+            self.sealer = sealer;
+        }
     }
 }
 
@@ -80,3 +87,8 @@ fn opener<P: Platform>(
     });
     Opener::new(config.suite(), half, window)
 }
+
+#[cfg(test)]
+mod stored_sequence;
+#[cfg(test)]
+mod tests;

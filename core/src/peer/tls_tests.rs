@@ -1,9 +1,14 @@
 //! Two peers with TLS between them, without a network: every datagram passes through the test's hands. The TLS is a
 //! toy, which only says hello and counts; real stacks are tried elsewhere.
 
+mod farewell;
+mod greeting_elsewhere;
 mod half_a_renegotiation;
 mod late_client;
+mod lifetimes;
+mod old_keys;
 mod relayed_packet;
+mod replay_persist;
 mod two_lifetimes;
 mod unproven_session;
 mod wear;
@@ -26,7 +31,7 @@ const UNIX: u64 = 1_800_000_000;
 const FLIGHT: usize = 3000;
 
 /// A client sends a flight, the server answers with one, and the client ends with a third.
-struct Toy {
+pub(crate) struct Toy {
     role: Role,
     wire_in: VecDeque<u8>,
     wire_out: VecDeque<u8>,
@@ -38,7 +43,7 @@ struct Toy {
 }
 
 impl Toy {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             role: Role::Client,
             wire_in: VecDeque::new(),
@@ -135,7 +140,7 @@ impl TlsSession for Toy {
     }
 }
 
-struct Test;
+pub(crate) struct Test;
 
 impl Platform for Test {
     type Crypto = RustCrypto;
@@ -147,7 +152,7 @@ impl Platform for Test {
     const CONTROL_MEMORY: Self::ControlMemory = [0; 8 * control::CELL];
 }
 
-struct Dice(u32);
+pub(crate) struct Dice(pub(crate) u32);
 
 impl Rng for Dice {
     fn fill(&mut self, bytes: &mut [u8]) {
@@ -207,6 +212,8 @@ struct Pair {
     loss: u8,
     /// Whether this datagram for the end of this number is lost.
     loses: fn(usize, &[u8]) -> bool,
+    /// Nobody is there any more.
+    left: Option<SocketAddr>,
 }
 
 impl Pair {
@@ -224,18 +231,20 @@ impl Pair {
             dice: Dice(99),
             loss: 0,
             loses: |_, _| false,
+            left: None,
         }
     }
 
     fn drain(&mut self) -> Instant {
         let mut wake = self.now + Duration::from_secs(60);
+        let addresses = self.ends.each_ref().map(|end| end.address);
         for (number, end) in self.ends.iter_mut().enumerate() {
             let mut out = [0; OUTPUT_MAX];
             loop {
                 match end.peer.poll_output(self.now, &mut out) {
                     Output::Transmit(sealed) => {
                         end.sent += 1;
-                        let is_for_peer = sealed.to == SocketAddr::from(([192, 0, 2, 2 - number as u8], 1194));
+                        let is_for_peer = sealed.to == addresses[1 - number];
                         let max = usize::from(LinkConfig::default().tls.max_packet_size) - 28;
                         assert!(sealed.datagram.len() <= max, "{} bytes", sealed.datagram.len());
                         let mut dice = [0];
@@ -296,6 +305,17 @@ impl Pair {
         for _ in 0..millis {
             self.turn();
         }
+    }
+
+    /// Waits until an end has said so, and gives the time.
+    fn wait_for(&mut self, end: usize, what: &str) -> Instant {
+        let before = self.count(end, what);
+        let deadline = self.now + Duration::from_secs(60);
+        while self.count(end, what) == before {
+            assert!(self.now < deadline, "'{what}' is not said: {:#?}", self.said());
+            self.turn();
+        }
+        self.now
     }
 
     /// Both ends send a packet every millisecond, and each is taken and arrives.

@@ -2,12 +2,13 @@
 
 use core::fmt::{self, Write as _};
 
-use super::certificate::Certificate;
+use super::certificate::{Certificate, Validity};
 use super::extension::Extensions;
 use super::name::Name;
 use super::oid;
 use super::verified::{COMMON_NAME_MAX, Reason, USER_NAME_MAX};
 use crate::options::{Fingerprint, NameKind, PeerRules, Word};
+use crate::time::UnixTime;
 
 impl PeerRules<'_> {
     /// Checks the certificate at depth 0; `user_name` is its [`user_name`].
@@ -18,8 +19,10 @@ impl PeerRules<'_> {
         has_issuer: bool,
     ) -> Result<(), Reason> {
         // A certificate that is trusted by itself has no depth 1 to compare.
-        let authority_unseen = !self.authority.is_empty() && !has_issuer;
-        if authority_unseen || (!self.peer.is_empty() && !self.peer.contains(&certificate.sha256())) {
+        if !self.authority.is_empty() && !has_issuer {
+            return Err(Reason::AuthorityFingerprint);
+        }
+        if !self.peer.is_empty() && !self.peer.contains(&certificate.sha256()) {
             return Err(Reason::Fingerprint);
         }
         self.check_key_usage(&certificate.extensions)?;
@@ -37,7 +40,42 @@ impl PeerRules<'_> {
             Fingerprint::Sha1(listed) => *listed == sha1,
             Fingerprint::Sha256(listed) => *listed == sha256,
         });
-        if self.authority.is_empty() || is_listed { Ok(()) } else { Err(Reason::Fingerprint) }
+        if self.authority.is_empty() || is_listed { Ok(()) } else { Err(Reason::AuthorityFingerprint) }
+    }
+
+    /// Says what `reason` was found in.
+    pub(super) fn explain(
+        &self,
+        reason: Reason,
+        certificate: &Certificate<'_>,
+        unix_now: Option<u64>,
+        out: &mut impl fmt::Write,
+    ) -> fmt::Result {
+        match (reason, unix_now, &self.name) {
+            (Reason::Fingerprint, ..) => {
+                out.write_str("; its fingerprint is ")?;
+                certificate.sha256().iter().enumerate().try_for_each(|(position, byte)| {
+                    let separator = if position == 0 { "" } else { ":" };
+                    write!(out, "{separator}{byte:02X}")
+                })
+            }
+            (Reason::Name, _, Some((wanted, kind))) => {
+                let name = user_name(certificate, &self.user_name_fields).unwrap_or_default();
+                match kind {
+                    NameKind::Subject => write!(out, "; demanded is the subject '{wanted}'"),
+                    NameKind::Name => write!(out, "; demanded is the name '{wanted}', it has '{name}'"),
+                    NameKind::NamePrefix => {
+                        write!(out, "; demanded is a name that begins with '{wanted}', it has '{name}'")
+                    }
+                }
+            }
+            (Reason::Expired | Reason::NotYetValid | Reason::ClockNotSet, Some(now), _) => {
+                let Validity { not_before, not_after } = certificate.validity();
+                let [from, to, now] = [not_before, not_after, now].map(UnixTime);
+                write!(out, "; valid from {from} to {to}, the clock here says {now}")
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_key_usage(&self, extensions: &Extensions<'_>) -> Result<(), Reason> {

@@ -76,7 +76,7 @@ pub struct Refusal {
     pub depth: u8,
     /// Why.
     pub reason: Reason,
-    /// Its subject.
+    /// Its subject, and what else helps to see why, as far as it fits.
     pub subject: String<SUBJECT_MAX>,
 }
 
@@ -112,8 +112,10 @@ pub enum Reason {
     ExtendedKeyUsage,
     /// `verify-x509-name`.
     Name,
-    /// `peer-fingerprint` or `verify-hash`.
+    /// `peer-fingerprint`.
     Fingerprint,
+    /// `verify-hash`.
+    AuthorityFingerprint,
     /// `crl-verify`: it is revoked.
     Revoked,
     /// `crl-verify`: the list of revoked certificates is out of date.
@@ -149,7 +151,8 @@ impl fmt::Display for Reason {
                  demands"
             }
             Self::Name => "the name is not the one of 'verify-x509-name'",
-            Self::Fingerprint => "the fingerprint is not in 'peer-fingerprint' or 'verify-hash'",
+            Self::Fingerprint => "the fingerprint is not in 'peer-fingerprint'",
+            Self::AuthorityFingerprint => "the fingerprint of its authority is not in 'verify-hash'",
             Self::Revoked => "certificate revoked",
             Self::RevocationListExpired => "CRL has expired (replace the file of 'crl-verify')",
             Self::RevocationListUnusable => "CRL cannot be used (replace the file of 'crl-verify')",

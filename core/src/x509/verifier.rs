@@ -98,9 +98,15 @@ impl Verifier<'_> {
         let unreadable = if leaf.is_empty() { Reason::NoCertificate } else { Reason::Malformed };
         let leaf = Certificate::parse(leaf).map_err(|_| Refusal::new(0, unreadable, ""))?;
         let mut chain = Chain::new();
-        let user_name = self
-            .find_and_check(leaf, &mut chain, intermediates, observer)
-            .map_err(|fault| Refusal::new(u8::try_from(fault.depth).unwrap_or(u8::MAX), fault.reason, fault.subject))?;
+        let user_name = self.find_and_check(leaf, &mut chain, intermediates, observer).map_err(|fault| {
+            let Fault { depth, reason, subject } = fault;
+            let mut subject = cut(subject);
+            if depth == 0 {
+                // What does not fit is left out.
+                let _ = self.rules.explain(reason, &leaf, self.unix_now, &mut subject);
+            }
+            Refusal { depth: u8::try_from(depth).unwrap_or(u8::MAX), reason, subject }
+        })?;
         Ok(ChainVerified::new(cut(leaf.subject()), cut(user_name), leaf.sha256()))
     }
 

@@ -10,12 +10,12 @@ use longcable_core::options::{OptionInfo, State, TOPICS, Topic};
 /// # Errors
 /// If `out` cannot be written.
 pub fn print_help(out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "longcable {}, an OpenVPN endpoint", env!("CARGO_PKG_VERSION"))?;
-    writeln!(out, "\nusage: longcable CONFIG-FILE")?;
+    writeln!(out, "usage: longcable CONFIG-FILE")?;
     writeln!(out, "       longcable [--OPTION [ARGUMENTS]]...")?;
     writeln!(out, "       longcable demo [--tls]                    two gateways and a link on this machine")?;
     writeln!(out, "       longcable migrate STATIC.conf [DIRECTORY] from a static key to TLS: writes both configs")?;
-    writeln!(out, "\nAll options may be given in a config file too, one on a line and without '--'.")?;
+    writeln!(out, "\nlongcable {}, an OpenVPN endpoint", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "All options may be given in a config file too, one on a line and without '--'.")?;
     for Topic { title, options } in TOPICS {
         let (listed, later) = split(options);
         if !listed.is_empty() {

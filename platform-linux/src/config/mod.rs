@@ -23,6 +23,7 @@ pub use diagnostic::Diagnostic;
 pub use help::{options_markdown, print_help};
 pub use host::{HostConfig, KeyKind, Mode, Status};
 pub use sources::Sources;
+pub(crate) use sources::unreadable;
 
 use crate::scripts::Hook;
 use sources::Source;
@@ -30,6 +31,10 @@ use sources::Source;
 /// What `verb 3` says about a static key.
 const STATIC_KEY_NOTE: &str = "NOTE: a static-key link has no forward secrecy: who gets hold of the key can read all that \
                                was ever sent; TLS has, and 'longcable migrate' writes configurations for it";
+
+/// And about a control channel without a key of its own.
+const NO_CONTROL_KEY_NOTE: &str = "NOTE: without 'tls-crypt' (or 'tls-auth') strangers can disturb the handshake, though \
+                                   not take part in it: 'longcable --genkey tls-crypt FILE' makes a key for both ends";
 
 /// A configuration that is ready for use. The link borrows the texts it was read from.
 #[derive(Debug)]
@@ -65,7 +70,15 @@ impl Sources {
             let diagnose = |error: &ConfigError<'_>| Diagnostic::of_option(source, &directive, error);
             let place = || source.place(directive.line);
             match checker.check(directive.clone()).map_err(|error| diagnose(&error))? {
-                Verdict::Apply(wanted) => loaded.apply(&wanted).map_err(|error| diagnose(&error))?,
+                Verdict::Apply(wanted) => {
+                    if loaded.link.is_too_late(&wanted) {
+                        let warning = "is ignored by previous <connection> blocks";
+                        loaded.warnings.push(format!("WARNING: {}: option '{}' {warning}", place(), wanted.name));
+                    }
+                    loaded.apply(&wanted).map_err(|error| diagnose(&error))?;
+                }
+                // It says what is so here anyway, and openvpn wants it said.
+                Verdict::Harmless(name, _) if name == "dh" && directive.arg(0).is_some_and(|file| file == "none") => {}
                 Verdict::Harmless(name, why) => {
                     loaded.notes.push(format!("{}: option '{name}' has no effect: {why}", place()));
                 }
@@ -76,6 +89,19 @@ impl Sources {
         })?;
         loaded.finish(self).map_err(|error| self.diagnose_whole(&error))?;
         Ok(loaded)
+    }
+
+    /// Where the option stands, as in `home.conf:3`: the last one of this name.
+    pub fn place_of(&self, option: &str) -> Option<String> {
+        let mut place = None;
+        // What has been read once without an error is read again without one.
+        let _ = self.visit(&mut |source, directive| {
+            if directive.name == option {
+                place = Some(source.place(directive.line));
+            }
+            Ok(())
+        });
+        place
     }
 
     /// An error of the options together: the last one of its name is shown, if there is one.
@@ -140,6 +166,8 @@ impl<'s> Loaded<'s> {
                         ));
                     }
                     self.notes.push(STATIC_KEY_NOTE.to_owned());
+                } else if self.link.tls.wrapping == ControlKey::None {
+                    self.notes.push(NO_CONTROL_KEY_NOTE.to_owned());
                 }
             }
             Mode::TestCrypto => self.link.validate_keys()?,

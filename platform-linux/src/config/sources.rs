@@ -104,7 +104,10 @@ impl<'w> Iterator for CommandLine<'w> {
 
 fn command_line_option<'w>(first: &'w str, args: &'w [String]) -> Result<Directive<'w>, Diagnostic> {
     let Some(name) = first.strip_prefix("--").filter(|name| !name.is_empty()) else {
-        return Err(Diagnostic::in_file(COMMAND_LINE, format_args!("'{first}' is no option: options start with '--'")));
+        return Err(Diagnostic::in_file(
+            COMMAND_LINE,
+            format_args!("'{first}' is no option: options start with '--'; the commands are 'demo' and 'migrate'"),
+        ));
     };
     if args.len() >= WORDS_MAX {
         return Err(Diagnostic::in_file(COMMAND_LINE, format_args!("too many arguments for '--{name}'")));
@@ -271,7 +274,7 @@ impl Loader<'_> {
             _ => File::open(self.resolve(name)).and_then(read),
         };
         let content = content
-            .map_err(|error| fails(&format_args!("Error opening configuration file: {name}: {}", Errno(&error))))?;
+            .map_err(|error| fails(&format_args!("Error opening configuration file: {}", self.named(name, &error))))?;
         if self.sources.config_file.is_none() {
             self.sources.config_file = Some(name.to_owned());
         }
@@ -312,7 +315,8 @@ impl Loader<'_> {
                 let accessible = file.metadata()?.mode() & 0o077 != 0;
                 Ok((read(file)?, accessible))
             });
-            let (content, accessible) = result.map_err(|error| unread.because(Errno(&error)))?;
+            let (content, accessible) =
+                result.map_err(|error| unread.because(unreadable(&name, self.directory(), &error)))?;
             if accessible {
                 self.sources.warnings.push(format!("WARNING: file '{name}' is group or others accessible"));
             }
@@ -322,8 +326,16 @@ impl Loader<'_> {
         Ok(())
     }
 
+    fn named(&self, file: &str, error: &io::Error) -> String {
+        format!("{file}: {}", unreadable(file, self.directory(), error))
+    }
+
+    fn directory(&self) -> &Path {
+        self.sources.directory.as_deref().unwrap_or(self.start)
+    }
+
     fn resolve(&self, file: &str) -> PathBuf {
-        self.sources.directory.as_deref().unwrap_or(self.start).join(file)
+        self.directory().join(file)
     }
 }
 
@@ -335,6 +347,18 @@ fn expand(words: Vec<String>) -> Vec<String> {
         (None, []) => vec!["--help".to_owned()],
         (None, [file]) if !file.starts_with("--") => vec!["--config".to_owned(), file.clone()],
         (None, _) => words,
+    }
+}
+
+/// Why a file cannot be read, and where it was looked for if it is not there.
+pub(crate) fn unreadable(file: &str, directory: &Path, error: &io::Error) -> String {
+    let error_text = Errno(error);
+    let directory = directory.display();
+    match error.kind() {
+        io::ErrorKind::NotFound if Path::new(file).is_relative() => {
+            format!("{error_text} (looked for in {directory}; start with --cd DIRECTORY)")
+        }
+        _ => error_text.to_string(),
     }
 }
 

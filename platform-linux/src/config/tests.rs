@@ -86,7 +86,7 @@ fn the_command_line_counts_in_order_with_its_files() {
     let sources =
         directory.load(&["--port", "1", "--config", "home.conf", "--rport", "4", "--up", "/bin/up a b"]).unwrap();
     let loaded = sources.parse().unwrap();
-    assert_eq!((loaded.link.local_port, loaded.link.remote_port), (2, 4));
+    assert_eq!((loaded.link.connection.local_port, loaded.link.connection.remote_port), (2, 4));
     assert_eq!(loaded.host.scripts, [(Hook::Up, "/bin/up a b".to_owned())]);
     let sources = directory.load(&["--dev", "tun", "--secret", "static.key", "--setenv", "A", r"b\c"]).unwrap();
     assert_eq!(sources.parse().unwrap().host.environment.get("A"), Some(r"b\c"));
@@ -102,7 +102,10 @@ fn files_include_files_where_cd_leads() {
         .write("etc/common/static.key", "deep key");
     let sources = directory.load(&["--cd", "etc", "--config", "home.conf"]).unwrap();
     let loaded = sources.parse().unwrap();
-    assert_eq!((loaded.link.local_port, loaded.link.remote_port, loaded.host.log.verb), (3, 3, 5));
+    assert_eq!(
+        (loaded.link.connection.local_port, loaded.link.connection.remote_port, loaded.host.log.verb),
+        (3, 3, 5)
+    );
     assert_eq!(loaded.link.secret, Some(KeySource::Inline("deep key")));
     assert_eq!(loaded.host.cd, Some(directory.0.join("etc/common")));
 }
@@ -250,7 +253,8 @@ fn the_hosts_part_of_a_tls_link() {
     directory.write("home.conf", format!("{unverified}askpass\nauth-nocache\ndh dh.pem"));
     let sources = directory.load(&["home.conf"]).unwrap();
     let Loaded { host, warnings, notes, .. } = sources.parse().unwrap();
-    assert_eq!((host.askpass, notes.len()), (Some(None), 2));
+    assert_eq!((host.askpass, notes.len()), (Some(None), 3), "auth-nocache, dh, and a control channel without a key");
+    assert!(notes.iter().any(|note| note.starts_with("NOTE: without 'tls-crypt'")));
     assert!(warnings[0].starts_with("WARNING: No server certificate verification method has been enabled."));
     let sources = directory.load(&["--config", "home.conf", "--askpass", "p", "--tls-verify", "/v 1"]).unwrap();
     let Loaded { host, warnings, .. } = sources.parse().unwrap();
@@ -295,7 +299,7 @@ fn standard_input_is_a_config_file() {
     let args = ["--config", "stdin", "--port", "5"].map(OsString::from);
     let sources = Sources::load_with(args, &directory.0, &mut LINK.as_bytes()).unwrap();
     let loaded = sources.parse().unwrap();
-    assert_eq!((loaded.link.local_port, loaded.host.config_file.as_deref()), (5, Some("stdin")));
+    assert_eq!((loaded.link.connection.local_port, loaded.host.config_file.as_deref()), (5, Some("stdin")));
     let args = ["--config", "stdin"].map(OsString::from);
     let error = Sources::load_with(args, &directory.0, &mut "foo bar".as_bytes()).unwrap().parse().unwrap_err();
     assert!(error.to_string().starts_with("Options error: stdin:1:1: there is no option 'foo'"));
@@ -446,4 +450,34 @@ fn help_lists_every_option_by_topic() {
     assert!(help.lines().all(|line| line.len() <= 140));
     assert!(markdown.contains("| `topology` | `net30\\|p2p\\|subnet` |"));
     assert!(!help.contains("Removed") && !markdown.contains("Removed"));
+}
+
+#[test]
+fn the_lines_of_a_connection_block_are_shown_where_they_are() {
+    let with = |lines: &str| error_of(format!("{LINK}<connection>\n{lines}\n</connection>"));
+    for (lines, place, caret) in [
+        ("remote a\n  ping 3", "home.conf:6:3: option 'ping' cannot stand", "    6 |   ping 3\n      |   ^^^^"),
+        ("remote a b", "home.conf:5:10: 'b' is no value for", "    5 | remote a b\n      |          ^"),
+        ("float", "home.conf:6:1: each <connection> block", "    6 | </connection>\n      | ^^^^^^^^^^^^^"),
+        ("remote \"a", "home.conf:5:8: No closing quotation", "    5 | remote \"a\n      |        ^"),
+        ("remote a\nremote b", "home.conf:6:1: option 'remote': a <connection>", "    6 | remote b\n      | ^^^^^^"),
+    ] {
+        let error = with(lines);
+        assert!(error.starts_with(&format!("Options error: {place}")) && error.ends_with(caret), "{error}");
+    }
+}
+
+#[test]
+fn an_option_that_comes_after_the_blocks_is_told() {
+    let directory = Directory::new();
+    let text = format!("{LINK}<connection>\nremote a\nfloat\n</connection>\nconnect-retry 3\nremote b\nping 1\n");
+    directory.write("home.conf", text).write("static.key", "");
+    let sources = directory.load(&["home.conf"]).unwrap();
+    let Loaded { link, warnings, .. } = sources.parse().unwrap();
+    assert_eq!((link.remotes.len(), link.connection_of(0).float), (1, true));
+    let told = |line: u32, option: &str| {
+        format!("WARNING: home.conf:{line}: option '{option}' is ignored by previous <connection> blocks")
+    };
+    assert_eq!(warnings[..2], [told(8, "connect-retry"), told(9, "remote")]);
+    assert!(!warnings.iter().any(|warning| warning.contains("'ping'")), "{warnings:?}");
 }

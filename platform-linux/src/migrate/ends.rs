@@ -127,7 +127,9 @@ pub(super) fn other_end(link: &StaticLink<'_>, credentials: &Credentials) -> Zer
 fn head(link: &StaticLink<'_>, own: &str, other: &str) -> String {
     let head = format!(
         "{own}: one end of a TLS link with {other}, written by 'longcable migrate' from the static-key config of \
-         {}.\nThe private key of {own} is in it: nobody else may read this file.\n\n{}\n{}",
+         {}.\nIt was run at {} only: that makes the files of both ends. The private key of {own} is in this one: nobody\n\
+         else may read it.\n\n{}\n{}",
+        link.here,
         link.here,
         link.roles(),
         link.steps()
@@ -140,21 +142,21 @@ fn head(link: &StaticLink<'_>, own: &str, other: &str) -> String {
 fn socket(link: &StaticLink<'_>) -> String {
     let config = &link.config;
     let mut text = String::new();
-    let remote = config.remotes.first();
-    match remote.and_then(|remote| remote.family).unwrap_or(config.family) {
+    let (remote, connection) = (config.remotes.first(), config.connection);
+    match remote.map_or(connection.family, |remote| connection.family_of(remote)) {
         Family::Any => {}
         Family::V4 => text.push_str("proto udp4\n"),
         Family::V6 => text.push_str("proto udp6\n"),
     }
-    let own = remote.and_then(|remote| remote.port).unwrap_or(config.remote_port);
-    let peer = Some(config.local_port).filter(|port| config.bind && *port != 0);
+    let own = remote.map_or(connection.remote_port, |remote| connection.port_of(remote));
+    let peer = Some(connection.local_port).filter(|port| connection.bind && *port != 0);
     let _ = match peer {
         Some(peer) if peer == own => writeln!(text, "port {own}"),
         Some(peer) => writeln!(text, "lport {own}\nrport {peer}"),
         None => writeln!(text, "lport {own}"),
     };
     let here = &link.here;
-    let known = config.local.filter(|host| !host.parse().is_some_and(is_internal));
+    let known = connection.local.filter(|host| !host.parse().is_some_and(is_internal));
     let _ = match (known, link.role(), peer) {
         (Some(host), ..) => writeln!(text, "remote {host}"),
         (None, Role::Client, None) => writeln!(text, "# No 'remote': {here} has no fixed port, and calls."),

@@ -43,6 +43,12 @@ impl<'s> StaticLink<'s> {
                 "'config' reads options from another file: put them in its place first",
             );
         }
+        if !link.blocks.is_empty() {
+            return wrong(
+                line_of(&["connection"]),
+                "a <connection> block: write its 'remote' and options without it first",
+            );
+        }
         if mode != Mode::Link {
             return Err(Fatal::new(format!("{}: this is a command and no link", path.display())));
         }
@@ -96,8 +102,10 @@ impl<'s> StaticLink<'s> {
              2. Carry {there}.conf to {there} by a safe way such as scp, then delete it here. Each file has the private\n\
              \x20  key of its end and belongs nowhere else.\n\
              3. Switch both ends at the same time, as a TLS end and a static-key end do not understand each other: stop\n\
-             \x20  the link at both, then start longcable, or openvpn 2.6 or later, with the new file at each. If you reach\n\
-             \x20  {there} through this link only, let a timed job switch it, and another one switch it back.\n\
+             \x20  the link at both, then start 'longcable --config FILE' with the new file at each (or openvpn 2.6 or later).\n\
+             \x20  If you reach {there} through this link only, let a job switch it in five minutes, and have another that\n\
+             \x20  starts the old config again in case it does not work:\n\
+             \x20  nohup sh -c 'sleep 300; STOP-THE-OLD-LINK; longcable --config {there}.conf' >/dev/null 2>&1 &\n\
              4. It works when both logs say 'Initialization Sequence Completed'{ping}.\n\
              5. To go back, start both ends with their old configs: they are as they were. Delete those and the static\n\
              \x20  key when the new link has proved itself.\n"

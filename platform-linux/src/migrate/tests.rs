@@ -99,7 +99,7 @@ fn the_static_configs_of_the_faq() {
             (addresses(here), addresses(there)),
             (["10.1.0.2", "10.1.0.1"].map(str::to_owned), ["10.1.0.1", "10.1.0.2"].map(str::to_owned))
         );
-        assert_eq!((there.remotes.len(), there.local_port), (0, 1194));
+        assert_eq!((there.remotes.len(), there.connection.local_port), (0, 1194));
         assert!(there.persist_tun && there.ping == 15);
     });
     for line in ["\n;up ./up-script\n", "\n;user nobody\n", "\n;replay-persist replay-persist-file\n", "\nverb 4\n"] {
@@ -110,12 +110,12 @@ fn the_static_configs_of_the_faq() {
     samba.check("", |here, there| {
         assert_eq!(here.tls.role, Some(Role::Server), "it waits");
         assert_eq!(there.remotes[0].host, "123.123.123.12");
-        assert_eq!((there.local_port, there.remote_port), (12345, 12345));
+        assert_eq!((there.connection.local_port, there.connection.remote_port), (12345, 12345));
         assert_eq!(addresses(there), ["192.168.5.5", "192.168.5.6"]);
     });
     pair("windows.conf", DIALLING).check("", |here, there| {
         assert_eq!(here.tls.role, Some(Role::Client));
-        assert_eq!((there.local_port, there.remote_port), (12345, 12345));
+        assert_eq!((there.connection.local_port, there.connection.remote_port), (12345, 12345));
     });
 }
 
@@ -160,7 +160,7 @@ fn the_other_end_is_the_mirror_image() {
         let pair = pair("office.conf", format!("dev tun7\n{KEY}{text}"));
         pair.check(more, |_, there| {
             assert_eq!(addresses(there), expected, "{text}");
-            assert_eq!((there.local_port, there.remote_port), ports, "{text}");
+            assert_eq!((there.connection.local_port, there.connection.remote_port), ports, "{text}");
             let hosts: Vec<_> = there.remotes.iter().map(|remote| remote.host.to_string()).collect();
             assert_eq!(hosts, remotes, "{text}");
         });

@@ -5,6 +5,7 @@ mod link;
 mod route;
 #[cfg(test)]
 pub(crate) mod testing;
+mod watch;
 
 use std::cell::Cell;
 use std::fmt;
@@ -23,6 +24,7 @@ use crate::sys::{errno, errno_text};
 pub use address::InterfaceAddress;
 pub use link::Link;
 pub use route::{Path, Route, RouteTable};
+pub use watch::PathWatch;
 
 /// A conversation with the kernel about the network namespace that the thread was in at `open`.
 #[derive(Debug)]

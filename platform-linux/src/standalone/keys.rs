@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,7 +18,8 @@ const MODE: u32 = 0o600;
 
 /// Makes a new static key (`secret`, `tls-auth`, `tls-crypt`) and writes it to `path`, or to standard output.
 ///
-/// A file that exists is overwritten, as openvpn does; its mode becomes 0600 before the key is in it. So for all keys.
+/// A key file that exists is overwritten, as openvpn does, any other file is not; its mode becomes 0600 before the key is
+/// in it. So for all keys.
 ///
 /// # Errors
 /// The file cannot be written; the message names it.
@@ -72,10 +73,32 @@ fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file: File = OpenOptions::new().write(true).create(true).truncate(false).mode(MODE).open(path)?;
     // A pipe or terminal, as in `--genkey secret /dev/stdout`, keeps its mode.
     if file.metadata()?.is_file() {
+        if !is_key_or_empty(path)? {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "it is there already and is no OpenVPN key: remove it, or name another file",
+            ));
+        }
         file.set_permissions(Permissions::from_mode(MODE))?;
         file.set_len(0)?;
     }
     file.write_all(content)
+}
+
+/// Whether a file is empty or one of those that `--genkey` writes.
+fn is_key_or_empty(path: &Path) -> io::Result<bool> {
+    const HEADER: &[u8] = b"-----BEGIN OpenVPN ";
+    // Before the header there are a few lines of comment at most.
+    let mut head = Zeroizing::new([0; 1024]);
+    let mut file = File::open(path)?;
+    let mut len = 0;
+    while let Some(rest) = head.get_mut(len..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest)? {
+            0 => break,
+            count => len += count,
+        }
+    }
+    Ok(len == 0 || head.windows(HEADER.len()).any(|part| part == HEADER))
 }
 
 #[cfg(test)]
@@ -86,8 +109,9 @@ mod tests {
 
     #[test]
     fn a_key_file_is_private_even_if_it_was_not_before() {
-        let path = std::env::temp_dir().join(format!("longcable-genkey-{}", std::process::id()));
-        std::fs::write(&path, "x".repeat(2000)).unwrap();
+        let directory = TempDir::new();
+        let path = directory.path().join("static.key");
+        std::fs::write(&path, "-----BEGIN OpenVPN Static key V1-----\n".to_owned() + &"x".repeat(2000)).unwrap();
         std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         let mut texts = Vec::new();
         for _ in 0..2 {
@@ -95,12 +119,28 @@ mod tests {
             texts.push(std::fs::read_to_string(&path).unwrap());
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
         }
-        std::fs::remove_file(&path).unwrap();
         for text in &texts {
             assert!(StaticKey::parse(text).is_ok(), "{text}");
             assert_eq!(text.len(), 636);
         }
         assert_ne!(texts[0], texts[1]);
+    }
+
+    #[test]
+    fn what_is_no_key_is_not_overwritten() {
+        let directory = TempDir::new();
+        let path = directory.path().join("home.key");
+        for content in ["-----BEGIN PRIVATE KEY-----\n", "dev tun\n"] {
+            std::fs::write(&path, content).unwrap();
+            let error = genkey(Some(&path)).unwrap_err().to_string();
+            assert!(
+                error.ends_with("it is there already and is no OpenVPN key: remove it, or name another file"),
+                "{error}"
+            );
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+        }
+        std::fs::write(&path, "").unwrap();
+        genkey(Some(&path)).unwrap();
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use longcable_core::options::{KeySource, TlsOptions};
+use longcable_core::time::UnixTime;
 use longcable_core::x509::Certificate;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -16,8 +18,9 @@ use zeroize::Zeroizing;
 use super::key_file::{self, FileError};
 use super::password::Password;
 use super::pkcs12;
+use crate::config::unreadable;
 use crate::failure::Fatal;
-use crate::log::{self, Errno};
+use crate::log;
 
 /// The most bytes of a file with certificates and keys.
 const SIZE_MAX: u64 = 16 << 20;
@@ -82,9 +85,25 @@ impl Identity {
         if signer.public_key().is_none_or(|public| *public != *leaf.spki()) {
             return Err(key_at.error(format_args!("the private key does not belong to the certificate of {cert_at}")));
         }
+        warn_of_dates(&leaf);
         complete(&mut chain, ca);
         let key = CertifiedKey::new(chain, signer);
         Ok(Self { resolver: Arc::new(SingleCertAndKey::from(key)) })
+    }
+}
+
+/// The peer will refuse a certificate that is not of this day.
+fn warn_of_dates(certificate: &Certificate<'_>) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let validity = certificate.validity();
+    let (from, to) = (UnixTime(validity.not_before), UnixTime(validity.not_after));
+    if now > validity.not_after {
+        log::warning(format_args!("WARNING: Your certificate has expired! It was valid until {to}: make a new one"));
+    } else if now < validity.not_before {
+        let now = UnixTime(now);
+        log::warning(format_args!(
+            "WARNING: Your certificate is not yet valid! It is from {from} on, and the clock here says {now}"
+        ));
     }
 }
 
@@ -159,12 +178,13 @@ impl Place<'_> {
             }
             file.take(SIZE_MAX).read_to_end(&mut content)
         });
-        result.map_err(|error| self.error(Errno(&error)))?;
+        let directory = std::env::current_dir().unwrap_or_default();
+        result.map_err(|error| self.error(unreadable(&name, &directory, &error)))?;
         Ok(content)
     }
 
     fn error(&self, problem: impl fmt::Display) -> Fatal {
-        Fatal::new(format!("Options error: option '{}': {self}: {problem}", self.option))
+        Fatal::of_option(self.option, format_args!("{self}: {problem}"))
     }
 
     fn because(&self, error: FileError) -> Fatal {

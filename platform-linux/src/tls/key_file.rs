@@ -28,9 +28,18 @@ impl From<&str> for FileError {
 /// The password does not open it.
 pub(super) const WRONG_PASSWORD: &str = "the password is wrong (see 'askpass')";
 
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
 /// All certificates in a text.
 pub(super) fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, FileError> {
-    let found: Vec<_> = sections(text)?
+    let sections = sections(text)?;
+    let is_key = |section: &Pem| section.tag().ends_with("PRIVATE KEY");
+    if !sections.is_empty() && sections.iter().all(is_key) {
+        return Err(
+            "there is no certificate in it but a private key: are the files of 'cert' and 'key' swapped?".into()
+        );
+    }
+    let found: Vec<_> = sections
         .into_iter()
         .filter(|section| ["CERTIFICATE", "X509 CERTIFICATE"].contains(&section.tag()))
         .map(|section| CertificateDer::from(section.into_contents()))
@@ -62,6 +71,11 @@ pub(super) fn private_key(text: &[u8], password: &mut Password) -> Result<Privat
                 continue;
             }
         });
+    }
+    if text.windows(CERTIFICATE.len()).any(|part| part == CERTIFICATE) {
+        return Err(
+            "there is no private key in it but a certificate: are the files of 'cert' and 'key' swapped?".into()
+        );
     }
     Err("there is no private key in it; it needs '-----BEGIN PRIVATE KEY-----' (PEM)".into())
 }

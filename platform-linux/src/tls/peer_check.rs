@@ -191,25 +191,26 @@ fn certificate_error(refusal: &Refusal) -> CertificateError {
         Reason::BadSignature => CertificateError::BadSignature,
         // certificate_expired
         Reason::Expired => CertificateError::Expired,
-        Reason::NotYetValid => CertificateError::NotValidYet,
         // certificate_revoked
         Reason::Revoked => CertificateError::Revoked,
         // unsupported_certificate
         Reason::KeyUsage | Reason::ExtendedKeyUsage => CertificateError::InvalidPurpose,
         // access_denied
-        Reason::Fingerprint | Reason::Script => CertificateError::ApplicationVerificationFailure,
-        // certificate_unknown: the certificate is not to blame
-        Reason::ClockNotSet => CertificateError::Other(OtherError(Arc::new(ClockNotSet))),
+        Reason::Fingerprint | Reason::AuthorityFingerprint | Reason::Script => {
+            CertificateError::ApplicationVerificationFailure
+        }
+        // certificate_unknown: a clock is to blame, and the peer is not to be told that its certificate has expired
+        Reason::NotYetValid | Reason::ClockNotSet => CertificateError::Other(OtherError(Arc::new(ClockIsWrong))),
     }
 }
 
 #[derive(Debug)]
-struct ClockNotSet;
+struct ClockIsWrong;
 
-impl fmt::Display for ClockNotSet {
+impl fmt::Display for ClockIsWrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the clock is not set")
     }
 }
 
-impl std::error::Error for ClockNotSet {}
+impl std::error::Error for ClockIsWrong {}

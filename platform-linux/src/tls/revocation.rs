@@ -42,7 +42,7 @@ type Version = (i64, i64, u64);
 impl Revocation {
     /// Reads what there is at the start, when it must be there.
     pub(super) fn load(option: Option<RevocationList<'_>>) -> Result<Self, Fatal> {
-        let error = |problem: String| Fatal::new(format!("Options error: option 'crl-verify': {problem}"));
+        let error = |problem: String| Fatal::of_option("crl-verify", problem);
         match option {
             None => Ok(Self::None),
             Some(RevocationList::List(KeySource::Inline(text))) => Ok(Self::Inline(

@@ -98,7 +98,7 @@ impl Settings {
             None => "DEFAULT".to_owned(),
         };
         let mut cipher_suites = ciphersuites(options.ciphersuites)?;
-        cipher_suites.extend(cipher_list(&list)?.into_iter().map(|(_, _, suite)| suite));
+        cipher_suites.extend(cipher_list(&list, options.profile)?.into_iter().map(|(_, _, suite)| suite));
         let provider = CryptoProvider { cipher_suites, kx_groups: groups(options.groups)?, ..default_provider() };
         Ok(Self { provider: Arc::new(provider), versions })
     }
@@ -122,7 +122,7 @@ pub(super) fn group_name(group: NamedGroup) -> &'static str {
 }
 
 fn option_error(option: &str, problem: impl fmt::Display) -> Fatal {
-    Fatal::new(format!("Options error: option '{option}': {problem}"))
+    Fatal::of_option(option, problem)
 }
 
 fn names<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
@@ -147,7 +147,7 @@ fn groups(list: Option<Word<'_>>) -> Result<Vec<&'static dyn SupportedKxGroup>, 
     let Some(list) = list else { return Ok(GROUPS.map(|(_, group)| group).to_vec()) };
     let is = |known: &str, name: &str| known.eq_ignore_ascii_case(name);
     choose(
-        "tls-groups",
+        "tls-groups' or 'ecdh-curve",
         &list.to_string(),
         |name| GROUPS.iter().find(|(known, _)| known.iter().any(|known| is(known, name))).map(|(_, group)| *group),
         |name| OTHER_GROUPS.iter().any(|known| is(known, name)),
@@ -185,7 +185,7 @@ fn passed_over(option: &str, name: &str) {
 type Tls12Suite = (&'static str, &'static str, SupportedCipherSuite);
 
 /// Evaluates an OpenSSL cipher list for TLS 1.2.
-fn cipher_list(list: &str) -> Result<Vec<Tls12Suite>, Fatal> {
+fn cipher_list(list: &str, profile: CertProfile) -> Result<Vec<Tls12Suite>, Fatal> {
     let supported = || names(TLS12_SUITES.map(|(name, _, _)| name));
     let mut chosen: Vec<Tls12Suite> = Vec::new();
     let mut killed: Vec<Tls12Suite> = Vec::new();
@@ -193,7 +193,7 @@ fn cipher_list(list: &str) -> Result<Vec<Tls12Suite>, Fatal> {
         let (operator, words) = match token.as_bytes()[0] {
             operator @ (b'!' | b'-' | b'+') => (operator, &token[1..]),
             b'@' => {
-                command(token, &mut chosen)?;
+                command(token, profile, &mut chosen)?;
                 continue;
             }
             _ => (b' ', token),
@@ -234,11 +234,16 @@ fn cipher_list(list: &str) -> Result<Vec<Tls12Suite>, Fatal> {
 }
 
 /// `@STRENGTH` and `@SECLEVEL`.
-fn command(token: &str, chosen: &mut [Tls12Suite]) -> Result<(), Fatal> {
+fn command(token: &str, profile: CertProfile, chosen: &mut [Tls12Suite]) -> Result<(), Fatal> {
     match token {
         "@STRENGTH" => chosen.sort_by_key(|(_, name, _)| name.contains("AES128")),
         // All suites have at least 128 bits. What it says of certificates is 'tls-cert-profile' here.
-        "@SECLEVEL=0" | "@SECLEVEL=1" | "@SECLEVEL=2" | "@SECLEVEL=3" => {}
+        "@SECLEVEL=0" | "@SECLEVEL=1" => {}
+        "@SECLEVEL=2" if matches!(profile, CertProfile::Preferred | CertProfile::SuiteB) => {}
+        "@SECLEVEL=2" => {
+            let problem = "for what '@SECLEVEL=2' demands of certificates, write 'tls-cert-profile preferred' as well";
+            return Err(option_error("tls-cipher", problem));
+        }
         _ => {
             let problem = format_args!("'{token}' is not supported; leave it out, or use 'tls-cert-profile'");
             return Err(option_error("tls-cipher", problem));
@@ -356,7 +361,7 @@ mod tests {
     use rustls::crypto::ring::ALL_CIPHER_SUITES;
 
     fn suites(list: &str) -> Vec<&'static str> {
-        cipher_list(list).unwrap().into_iter().map(|(_, name, _)| name).collect()
+        cipher_list(list, CertProfile::Legacy).unwrap().into_iter().map(|(_, name, _)| name).collect()
     }
 
     #[test]
@@ -393,9 +398,16 @@ mod tests {
 
     #[test]
     fn what_cannot_be_met_is_an_error_that_names_what_can() {
-        for list in ["TLS-DHE-RSA-WITH-AES-256-CBC-SHA", "aNULL", "ALL:!ALL", "MAGIC", "HIGH:!MAGIC", "ALL:@SECLEVEL=5"]
-        {
-            let error = cipher_list(list).unwrap_err().to_string();
+        for list in [
+            "TLS-DHE-RSA-WITH-AES-256-CBC-SHA",
+            "aNULL",
+            "ALL:!ALL",
+            "MAGIC",
+            "HIGH:!MAGIC",
+            "ALL:@SECLEVEL=2",
+            "ALL:@SECLEVEL=3",
+        ] {
+            let error = cipher_list(list, CertProfile::Legacy).unwrap_err().to_string();
             assert!(error.starts_with("Options error: option 'tls-cipher': "), "{error}");
             assert!(error.contains("TLS-ECDHE-RSA-WITH-AES-256-GCM-SHA384") || list.contains('@'), "{error}");
         }

@@ -93,18 +93,25 @@ impl Plan {
                 let destination = address(route.network)?;
                 let gateway = match route.gateway {
                     Some(word) => address(word)?,
-                    None => self.gateway.ok_or("it needs a gateway: give one, or set 'route-gateway'")?,
+                    None => self
+                        .gateway
+                        .ok_or("it needs a gateway: set 'ifconfig' with the peer's address, or 'route-gateway'")?,
                 };
                 let prefix = prefix("route", route.netmask).map_err(|_| "its netmask has holes")?;
                 if u32::from(destination) & !u32::from(route.netmask) != 0 {
-                    return Err("its network has bits that the netmask hides, as in 10.0.0.1 255.255.255.0");
+                    return Err(
+                        "it names a host: write the first address of the network, as in 10.0.0.0 255.255.255.0",
+                    );
                 }
                 Ok::<_, &str>((destination, prefix, gateway))
             };
             let (destination, prefix, gateway) = match work_out() {
                 Ok(route) => route,
                 Err(reason) => {
-                    log::error(format_args!("ERROR: 'route {}' is left out: {reason}", route.network));
+                    log::error(format_args!(
+                        "ERROR: 'route {} {}' is left out: {reason}",
+                        route.network, route.netmask
+                    ));
                     continue;
                 }
             };

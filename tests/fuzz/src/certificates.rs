@@ -156,7 +156,7 @@ fn check([trust, rule, profile, role, clock, field]: [usize; 6], leaf: &[u8], li
             let validity = parsed.validity();
             assert!(verifier.unix_now.is_none_or(|now| (validity.not_before..=validity.not_after).contains(&now)));
             assert_eq!(*peer.fingerprint(), fingerprint);
-            assert!((1..=COMMON_NAME_MAX).contains(&peer.common_name().len()));
+            assert!((1..=USER_NAME_MAX).contains(&peer.common_name().len()));
             assert!(rule % 7 != 4 || peer.common_name() == "server");
             assert_harmless(peer.common_name());
             assert_harmless(peer.subject());

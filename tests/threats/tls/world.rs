@@ -184,6 +184,7 @@ impl End {
                 Output::Resolve(..) => panic!("the remotes are addresses"),
                 Output::AddRoutes
                 | Output::CloseSocket
+                | Output::Rebind
                 | Output::RestartDown(_)
                 | Output::RestartUp
                 | Output::CloseTunnel(_)

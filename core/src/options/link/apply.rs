@@ -1,5 +1,6 @@
 //! One option at a time.
 
+mod connection;
 mod tls;
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,6 +10,7 @@ use super::*;
 use crate::options::error::Problem;
 
 const SECONDS: &str = "a time in seconds";
+const YES_OR_NO: [(&str, bool); 2] = [("yes", true), ("no", false)];
 const PORT: &str = "a port number from 1 to 65535";
 const ADDRESS: &str = "a name or an IPv4 address";
 const PROTO: &str = "udp, udp4 or udp6";
@@ -22,10 +24,13 @@ impl<'a> LinkConfig<'a> {
     /// # Errors
     /// An argument is missing or has no valid value.
     pub fn apply(&mut self, directive: &Directive<'a>) -> Done<'a> {
+        if self.apply_block(directive)? == Applied::Taken || self.connection.apply(directive)? == Applied::Taken {
+            return Ok(Applied::Taken);
+        }
         for topic in [
             Self::apply_tunnel,
             Self::apply_routes,
-            Self::apply_socket,
+            Self::apply_remotes,
             Self::apply_crypto,
             Self::apply_tls,
             Self::apply_timers,
@@ -141,36 +146,20 @@ impl<'a> LinkConfig<'a> {
         Ok(Applied::Taken)
     }
 
-    fn apply_socket(&mut self, d: &Directive<'a>) -> Done<'a> {
+    fn apply_remotes(&mut self, d: &Directive<'a>) -> Done<'a> {
         match d.name.as_str().unwrap_or_default() {
+            // Blocks take the place of all others.
+            "remote" if !self.blocks.is_empty() => drop(remote(d)?),
+            "remote" if self.udp_only && is_tcp(d, 2) => self.passed_over = true,
             "remote" => {
-                let host = d.parsed(
-                    0,
-                    "a name or an address, and the port as a word of its own, as in 'remote 192.0.2.1 1194'",
-                    |word| Some(word).filter(|word| *word != "" && word.parse::<SocketAddr>().is_none()),
-                )?;
-                let port = d.arg(1).map(|_| d.parsed(1, PORT, port)).transpose()?;
-                let family = d.arg(2).map(|_| family(d, 2)).transpose()?;
-                push(&mut self.remotes, Remote { host, port, family }, d)?;
+                push(&mut self.remotes, remote(d)?, d)?;
+                self.own_remote = true;
             }
-            "proto" => self.family = family(d, 0)?,
-            "port" => {
-                self.local_port = d.parsed(0, PORT, port)?;
-                self.remote_port = self.local_port;
-            }
-            "lport" => {
-                self.local_port = d.number(0, "a port number from 0 to 65535")?;
-                self.own_local_port = true;
-            }
-            "rport" => self.remote_port = d.parsed(0, PORT, port)?,
-            "local" => self.local = Some(d.required(0)?),
-            "bind" => {
-                self.bind = true;
-                self.ipv6_only =
-                    d.arg(0).map(|_| d.choice(0, &[("ipv6only", true)], "ipv6only")).transpose()?.is_some();
-            }
-            "nobind" => self.bind = false,
-            "float" => self.float = true,
+            "proto-force" if d.required(0)? == "tcp" => return Err(d.not_yet(0, "proto-force udp")),
+            "proto-force" => self.udp_only = d.choice(0, &[("udp", true)], "udp")?,
+            "remote-random" => self.remote_random = true,
+            "remote-random-hostname" => self.remote_random_hostname = true,
+            "connect-retry-max" => self.connect_retry_max = d.number(0, "a number of attempts")?,
             "mode" if d.required(0)? == "server" => return Err(d.not_yet(0, "mode p2p")),
             "mode" => d.choice(0, &[("p2p", ())], "p2p")?,
             _ => return Ok(Applied::NotMine),
@@ -274,18 +263,14 @@ impl<'a> LinkConfig<'a> {
                 self.inactive = (seconds > 0).then_some(Inactive { seconds, bytes });
             }
             "session-timeout" => self.session_timeout = d.number(0, SECONDS)?,
-            "explicit-exit-notify" => {
-                self.explicit_exit_notify = d.number_if_any(0, "a number from 0 to 255")?.unwrap_or(1);
-            }
             "persist-tun" => self.persist_tun = true,
             "persist-local-ip" => self.persist_local_ip = true,
             "persist-remote-ip" => self.persist_remote_ip = true,
-            "connect-retry" => {
-                let pause = d.number::<u32>(0, SECONDS)?.max(1);
-                self.connect_retry = (pause, d.number_if_any(1, SECONDS)?.unwrap_or(300).max(pause));
-            }
             "resolv-retry" if d.required(0)? == "infinite" => self.resolv_retry = ResolvRetry::Infinite,
             "resolv-retry" => self.resolv_retry = ResolvRetry::Seconds(d.number(0, "a time in seconds, or infinite")?),
+            "follow-link" => self.follow_link = d.choice(0, &YES_OR_NO, "yes or no")?,
+            "follow-name" => self.follow_name = d.choice(0, &YES_OR_NO, "yes or no")?,
+            "probe-interval" => self.probe_interval = d.number(0, SECONDS)?,
             "remap-usr1" => {
                 let choices = [("SIGHUP", Signal::Hup), ("SIGTERM", Signal::Term)];
                 self.remap_usr1 = Some(d.choice(0, &choices, "SIGHUP or SIGTERM")?);
@@ -312,11 +297,32 @@ fn cipher<'a>(d: &Directive<'a>) -> Result<Cipher, ConfigError<'a>> {
     d.parsed(0, "a cipher from --show-ciphers, such as AES-256-CBC", |name| Cipher::from_name(name.as_str()?))
 }
 
+fn remote<'a>(d: &Directive<'a>) -> Result<Remote<'a>, ConfigError<'a>> {
+    let host = d.parsed(
+        0,
+        "a name or an address, and the port as a word of its own, as in 'remote 192.0.2.1 1194'",
+        |word| {
+            let has_port = |word: &Word<'_>| {
+                // An IPv6 address has more colons.
+                word.parse::<SocketAddr>().is_some() || word.chars().filter(|c| *c == ':').count() == 1
+            };
+            Some(word).filter(|word| *word != "" && !has_port(word))
+        },
+    )?;
+    let port = d.arg(1).map(|_| d.parsed(1, PORT, port)).transpose()?;
+    let family = d.arg(2).map(|_| family(d, 2)).transpose()?;
+    Ok(Remote { host, port, family, block: None })
+}
+
 fn family<'a>(d: &Directive<'a>, index: usize) -> Result<Family, ConfigError<'a>> {
-    if d.arg(index).and_then(|word| word.as_str()).is_some_and(|name| name.starts_with("tcp")) {
+    if is_tcp(d, index) {
         return Err(d.not_yet(index, PROTO));
     }
     d.choice(index, &[("udp", Family::Any), ("udp4", Family::V4), ("udp6", Family::V6)], PROTO)
+}
+
+fn is_tcp(d: &Directive<'_>, index: usize) -> bool {
+    d.arg(index).and_then(|word| word.as_str()).is_some_and(|name| name.starts_with("tcp"))
 }
 
 /// Argument `index` unless it is absent or says `default`.

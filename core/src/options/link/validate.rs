@@ -25,12 +25,15 @@ impl<'a> LinkConfig<'a> {
                 "'no' forbids the compression that is configured; write 'comp-lzo no' or 'compress stub' at both ends",
             );
         }
-        let misfit = |remote: &Remote<'_>| match (remote.family.unwrap_or(self.family), remote.host.parse()) {
+        let misfit = |(index, remote): (usize, &Remote<'_>)| match (
+            self.connection_of(index).family_of(remote),
+            remote.host.parse(),
+        ) {
             (Family::V4, Some(address)) => IpAddr::is_ipv6(&address),
             (Family::V6, Some(address)) => IpAddr::is_ipv4(&address),
             _ => false,
         };
-        if !self.remotes.is_empty() && self.remotes.iter().all(misfit) {
+        if !self.remotes.is_empty() && self.remotes.iter().enumerate().all(misfit) {
             return conflict("remote", "the address is not of the IP version that 'proto' demands; write 'proto udp'");
         }
         match self.ifconfig {
@@ -147,18 +150,23 @@ impl<'a> LinkConfig<'a> {
     }
 
     fn validate_socket(&self) -> Result<(), ConfigError<'a>> {
-        if !self.bind {
-            match (self.local, self.own_local_port, self.remotes.is_empty()) {
-                (Some(_), ..) => return conflict("nobind", "it does not go with 'local'; leave one of them out"),
-                (_, true, _) => return conflict("nobind", "it does not go with 'lport'; leave one of them out"),
-                (.., true) => return conflict("nobind", "nobody could find this end: add 'remote', or leave it out"),
-                _ => {}
-            }
+        if self.remotes.is_empty() && self.passed_over {
+            return missing(
+                "remote",
+                "No usable connection profiles are present: 'proto-force udp' leaves no 'remote'",
+            );
         }
-        let is_here = |remote: &Remote<'_>| {
-            Some(remote.host) == self.local && remote.port.unwrap_or(self.remote_port) == self.local_port
+        // A block has been looked at when it ended.
+        if self.blocks.is_empty()
+            && let Err((option, why)) = self.connection.validate(!self.remotes.is_empty())
+        {
+            return conflict(option, why);
+        }
+        let is_here = |(index, remote): (usize, &Remote<'_>)| {
+            let connection = self.connection_of(index);
+            Some(remote.host) == connection.local && connection.port_of(remote) == connection.local_port
         };
-        if self.remotes.iter().any(is_here) {
+        if self.remotes.iter().enumerate().any(is_here) {
             return conflict("remote", "it is the same address and port as 'local'");
         }
         Ok(())

@@ -39,6 +39,10 @@ pub enum Warning {
     AddressAsNetmask,
     /// `ping` without a time-out.
     PingWithoutTimeout,
+    /// `crl-verify` names a list whose signature nobody can check.
+    CrlWithoutCa,
+    /// `remote` outside of `<connection>` blocks.
+    RemoteOutside,
     /// `opt-verify`, which only a server acts on.
     OptVerify,
 }
@@ -60,6 +64,8 @@ impl LinkConfig<'_> {
         let needs_digest = secret || tls_auth || usable().any(|cipher| cipher.mode() != Mode::Aead);
         let second = self.ifconfig.and_then(|ifconfig| ifconfig.remote_or_netmask.parse::<Ipv4Addr>());
         let like_netmask = |address: Ipv4Addr| address.octets().first() == Some(&255);
+        let unchecked_crl =
+            tls.ca.is_none() && tls.pkcs12.is_none() && matches!(tls.crl, Some(RevocationList::List(_)));
         let subnet = self.topology == Topology::Subnet;
         [
             (secret && usable().next().is_none()).then_some(Warning::DefaultCipher),
@@ -77,6 +83,8 @@ impl LinkConfig<'_> {
             (!subnet && second.is_some_and(like_netmask)).then_some(Warning::NetmaskAsAddress),
             (subnet && second.is_some_and(|mask| !is_netmask(&mask))).then_some(Warning::AddressAsNetmask),
             (self.ping > 0 && self.receive_timeout == ReceiveTimeout::None).then_some(Warning::PingWithoutTimeout),
+            unchecked_crl.then_some(Warning::CrlWithoutCa),
+            (self.own_remote && !self.blocks.is_empty()).then_some(Warning::RemoteOutside),
             self.opt_verify.then_some(Warning::OptVerify),
         ]
         .into_iter()
@@ -134,6 +142,10 @@ impl fmt::Display for Warning {
             Self::NoDataCipher => f.write_str(
                 "with cipher 'none' everybody on the path can read the tunnel's traffic, and a peer may choose it",
             ),
+            Self::CrlWithoutCa => f.write_str(
+                "'crl-verify' makes no difference without 'ca': nobody can say whether the list is genuine; with \
+                 'peer-fingerprint', take the fingerprint of a revoked certificate out",
+            ),
             Self::NetmaskAsAddress => f.write_str(
                 "the second address of 'ifconfig' looks like a netmask but is the peer's address in this topology; \
                  perhaps 'topology subnet' is missing",
@@ -144,6 +156,7 @@ impl fmt::Display for Warning {
             Self::PingWithoutTimeout => {
                 f.write_str("--ping should normally be used with --ping-restart or --ping-exit: a silent peer is not noticed")
             }
+            Self::RemoteOutside => f.write_str("'remote' outside of the <connection> blocks is ignored"),
             Self::OptVerify => f.write_str("here options that differ are only warned about ('opt-verify' is for servers)"),
         }
     }

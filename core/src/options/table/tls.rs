@@ -55,7 +55,8 @@ pub(super) const TLS: &[OptionInfo] = &[
     works("verify-hash", (1, 2), "hash [algorithm]", "fingerprint of the certificate that signed the peer's").inline(),
     works(
         "peer-fingerprint",
-        (1, 1),
+        // OpenSSL writes two words, of which one is told to leave one out.
+        (1, 2),
         "hash",
         "SHA256 fingerprint of the peer's certificate; no authority is needed then",
     )

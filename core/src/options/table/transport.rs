@@ -18,14 +18,15 @@ pub(super) const SOCKET: &[OptionInfo] = &[
     works("mark", (1, 1), "n", "firewall mark of sent packets"),
     works("bind-dev", (1, 1), "device", "network device or VRF to send and receive on"),
     works("passtos", (0, 0), "", "copy the inner packet's type of service"),
-    not_yet("proto-force", (1, 1), "udp|tcp", "use only remotes of this protocol"),
-    not_yet("remote-random", (0, 0), "", "try the remotes in random order"),
-    not_yet("remote-random-hostname", (0, 0), "", "put a random label before the name of the remote"),
+    works("connection", (0, 0), "", "inline block of a remote with its own settings; those before it are its defaults")
+        .inline(),
+    works("proto-force", (1, 1), "udp", "pass over the TCP remotes that follow"),
+    works("remote-random", (0, 0), "", "try the remotes in random order"),
+    works("remote-random-hostname", (0, 0), "", "put a random label before the name of the remote"),
     not_yet("multihome", (0, 0), "", "answer from the address that was asked"),
     not_yet("same-interface", (0, 0), "", "with multihome, answer on the same device too"),
     not_yet("shaper", (1, 1), "n", "send at most n bytes per second").pull(),
     not_yet("socket-flags", (1, MANY), "flags", "flags of the socket, such as TCP_NODELAY").pull().instance(),
-    not_yet("connection", (0, 0), "", "inline block of a remote with its own settings").inline(),
     harmless("fast-io", (0, 0), "", "do not poll before writing", "writes are never polled for"),
 ];
 
@@ -44,12 +45,21 @@ pub(super) const TIMERS: &[OptionInfo] = &[
     works("persist-local-ip", (0, 0), "", "keep the local address over restarts"),
     works("persist-remote-ip", (0, 0), "", "keep the peer's last proven address over restarts"),
     works("resolv-retry", (1, 1), "n|infinite", "how many seconds to retry resolving the remote"),
-    works("connect-retry", (1, 2), "n [max]", "seconds to wait before a restart; max concerns TLS and TCP")
+    works("connect-retry", (1, 2), "n [max]", "seconds to wait before a restart (1); a TLS client's grow to max (300)")
         .connection(),
+    works("connect-retry-max", (1, 1), "n", "give up after n attempts at each remote (0 is never)").connection(),
+    works("connect-timeout", (1, 1), "n", "seconds a TLS peer has to answer before the next remote is tried (120)")
+        .connection(),
+    works("server-poll-timeout", (1, 1), "n", "the same as connect-timeout").connection(),
+    works(
+        "follow-link",
+        (1, 1),
+        "yes|no",
+        "tell the peer at once when this end's address changes (yes); longcable's own",
+    ),
+    works("follow-name", (1, 1), "yes|no", "look a silent peer's name up while the link stands (yes); longcable's own"),
+    works("probe-interval", (1, 1), "n", "ask a silent peer every n seconds, wherever it may be (5); longcable's own"),
     works("remap-usr1", (1, 1), "SIGHUP|SIGTERM", "what a restart means"),
-    not_yet("connect-retry-max", (1, 1), "n", "give up after n attempts").connection(),
-    not_yet("connect-timeout", (1, 1), "n", "seconds to wait for a remote before the next one").connection(),
-    not_yet("server-poll-timeout", (1, 1), "n", "the same as connect-timeout").connection(),
     harmless("persist-key", (0, 0), "", "keep keys over restarts", "keys always stay in memory").pull(),
 ];
 

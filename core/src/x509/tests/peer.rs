@@ -121,6 +121,33 @@ fn a_subject_that_is_too_long_to_keep_is_compared_whole() {
     assert_eq!(with(&name[..256]), Err((0, Reason::Name)));
 }
 
+/// What is demanded and what was found stand behind the subject.
+#[test]
+fn a_refusal_says_what_was_found() {
+    let ca = Entity::authority("Test CA", None);
+    let leaf = Entity::leaf("server", &ca);
+    let refusal = |rules: &PeerRules<'_>, unix_now| {
+        let roots: &[&[u8]] = &[&ca.der];
+        let verifier = Verifier { rules, unix_now: Some(unix_now), roots, ..servers() };
+        verifier.verify(&leaf.der, &[], &mut ()).unwrap_err().to_string()
+    };
+    let prefix = rules(|rules| rules.name = Some((Word::literal("office"), NameKind::NamePrefix)));
+    assert!(
+        refusal(&prefix, NOW).ends_with(": CN=server; demanded is a name that begins with 'office', it has 'server'")
+    );
+    let listed = rules(|rules| rules.peer.push([1; 32]).unwrap());
+    let sha256 = leaf.view().sha256().map(|byte| std::format!("{byte:02X}")).join(":");
+    assert!(refusal(&listed, NOW).ends_with(&std::format!("; its fingerprint is {sha256}")));
+    // The authority is as old, so only a certificate that nobody has signed is found to be of another day itself.
+    let own = Entity::new("server", None, |_| {});
+    let listed = rules(|rules| rules.peer.push(own.view().sha256()).unwrap());
+    let verifier = Verifier { rules: &listed, unix_now: Some(2_100_000_000), ..servers() };
+    let expired = verifier.verify(&own.der, &[], &mut ()).unwrap_err().to_string();
+    let dates =
+        "valid from 2025-01-01 00:00:00 UTC to 2035-01-01 00:00:00 UTC, the clock here says 2036-07-18 13:20:00 UTC";
+    assert!(expired.ends_with(dates), "{expired}");
+}
+
 #[test]
 fn verify_hash() {
     let ca = Entity::authority("Test CA", None);
@@ -132,10 +159,10 @@ fn verify_hash() {
     let other = Fingerprint::Sha256(leaf.view().sha256());
     assert_eq!(with(&ca, &leaf, &[sha1]), Ok(()));
     assert_eq!(with(&ca, &leaf, &[other, sha256]), Ok(()));
-    assert_eq!(with(&ca, &leaf, &[other]), Err((1, Reason::Fingerprint)));
+    assert_eq!(with(&ca, &leaf, &[other]), Err((1, Reason::AuthorityFingerprint)));
     // Without a depth 1 there is nothing that could be the right one.
     let own = Entity::new("self", None, |_| {});
-    assert_eq!(with(&own, &own, &[other]), Err((0, Reason::Fingerprint)));
+    assert_eq!(with(&own, &own, &[other]), Err((0, Reason::AuthorityFingerprint)));
 }
 
 #[test]

@@ -160,14 +160,14 @@ fn a_file_that_does_not_do_is_named_with_cause_and_remedy() {
     for (options, expected) in [
         (
             TlsOptions { ca: inline(key), ..plain() },
-            "option 'ca': the inline text of 'ca': there is no certificate in it",
+            "option 'ca': the inline text of 'ca': there is no certificate in it but a private key: are the files",
         ),
         (TlsOptions { cert: file("/none"), ..plain() }, "option 'cert': the file '/none': No such file or directory"),
         (TlsOptions { cert: file(&path), ..plain() }, "'cert': the file '{path}': there is no certificate in it"),
         (TlsOptions { cert: inline(&broken), ..plain() }, "option 'cert': the inline text of 'cert': it is damaged"),
         (
             TlsOptions { key: inline(cert), ..plain() },
-            "option 'key': the inline text of 'key': there is no private key in it",
+            "option 'key': the inline text of 'key': there is no private key in it but a certificate: are the files",
         ),
         (
             TlsOptions { key: inline(&other), ..plain() },

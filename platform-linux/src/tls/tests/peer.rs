@@ -103,7 +103,7 @@ fn each_fault_of_a_certificate_has_its_reason_and_alert() {
     };
     for (client, server, reason, alert) in [
         (plain(), &expired, Reason::Expired, "certificate_expired"),
-        (plain(), &early, Reason::NotYetValid, "certificate_expired"),
+        (plain(), &early, Reason::NotYetValid, "certificate_unknown"),
         (plain(), &wrong_use, Reason::ExtendedKeyUsage, "unsupported_certificate"),
         (
             with_rules(&|rules| rules.role = Some(Role::Client)),
@@ -137,7 +137,7 @@ fn each_fault_of_a_certificate_has_its_reason_and_alert() {
     }
     let of_authority = with_rules(&|rules| rules.authority.push(Fingerprint::Sha256([1; 32])).unwrap());
     let found = refused(&of_authority, &options(pki.ca(), &good), Role::Client);
-    assert_eq!(found, text((1, Reason::Fingerprint, "access_denied")));
+    assert_eq!(found, text((1, Reason::AuthorityFingerprint, "access_denied")));
 }
 
 #[test]

@@ -24,11 +24,16 @@ fn error(options: &str) -> String {
 #[test]
 fn defaults_are_those_of_openvpn() {
     let config = parse("");
-    assert_eq!((config.local_port, config.remote_port, config.bind, config.float), (1194, 1194, true, false));
+    let connection = config.connection;
+    assert_eq!(
+        (connection.local_port, connection.remote_port, connection.bind, connection.float),
+        (1194, 1194, true, false)
+    );
     assert_eq!((config.tun_mtu, config.mssfix, config.topology), (1500, Mssfix::Default, Topology::Net30));
     assert_eq!((config.packet_ids, config.replay_window, config.occ), (true, (64, 15), true));
-    assert_eq!((config.ping, config.receive_timeout, config.explicit_exit_notify), (0, ReceiveTimeout::None, 0));
-    assert_eq!((config.connect_retry, config.resolv_retry), ((1, 300), ResolvRetry::Infinite));
+    assert_eq!((config.ping, config.receive_timeout, connection.explicit_exit_notify), (0, ReceiveTimeout::None, 0));
+    assert_eq!((connection.connect_retry, connection.connect_timeout, config.connect_retry_max), ((1, 300), 120, 0));
+    assert_eq!(config.resolv_retry, ResolvRetry::Infinite);
     assert_eq!(config.suite(), Suite::new(Cipher::BfCbc, Digest::Sha1));
     assert_eq!((config.framing, config.direction(), config.device_name()), (Framing::None, None, None));
 }
@@ -39,10 +44,10 @@ fn the_sample_configuration_of_two_offices_is_understood() {
         "remote 4.3.2.1\nifconfig 10.1.0.1 10.1.0.2\nup ./office.up\nport 5000\nuser nobody\ngroup nobody\ncomp-lzo\n\
          ping 15\nping-restart 45\nping-timer-rem\npersist-tun\npersist-key\nverb 3\n",
     );
-    assert_eq!(config.remotes[0], Remote { host: Word::literal("4.3.2.1"), port: None, family: None });
+    assert_eq!(config.remotes[0], Remote { host: Word::literal("4.3.2.1"), port: None, family: None, block: None });
     let pair = config.ifconfig.unwrap().addresses().unwrap();
     assert_eq!(pair, (Ipv4Addr::new(10, 1, 0, 1), Ipv4Addr::new(10, 1, 0, 2)));
-    assert_eq!((config.local_port, config.remote_port), (5000, 5000));
+    assert_eq!((config.connection.local_port, config.connection.remote_port), (5000, 5000));
     assert_eq!((config.framing, config.ping), (Framing::Lzo, 15));
     assert_eq!((config.receive_timeout, config.ping_timer_rem), (ReceiveTimeout::Restart(45), true));
     assert!(config.persist_tun);
@@ -77,10 +82,11 @@ fn remotes_and_ports() {
     let expected = [("a", None, None), ("b", Some(5000), None), ("c", Some(5001), Some(Family::V6))]
         .map(|(h, p, f)| (h.to_string(), p, f));
     assert_eq!(remotes, expected);
-    assert_eq!((config.family, config.remote_port, config.local_port), (Family::V4, 7, 0));
-    assert_eq!(config.local, Some(Word::literal("here")));
-    assert!(!parse("remote a\nnobind\nport 5").bind);
-    assert!(parse("bind ipv6only").ipv6_only);
+    let connection = config.connection;
+    assert_eq!((connection.family, connection.remote_port, connection.local_port), (Family::V4, 7, 0));
+    assert_eq!(connection.local, Some(Word::literal("here")));
+    assert!(!parse("remote a\nnobind\nport 5").connection.bind);
+    assert!(parse("bind ipv6only").connection.ipv6_only);
     assert!(
         error("proto tcp-client").contains("'proto tcp-client' is not supported yet; supported is udp, udp4 or udp6")
     );
@@ -193,10 +199,13 @@ fn timers() {
     let config = parse("keepalive 10 60\ninactive 5 1000\nsession-timeout 9\nexplicit-exit-notify\nconnect-retry 7\n");
     assert_eq!((config.ping, config.receive_timeout), (10, ReceiveTimeout::Restart(60)));
     assert_eq!(config.inactive, Some(Inactive { seconds: 5, bytes: 1000 }));
-    assert_eq!((config.session_timeout, config.explicit_exit_notify, config.connect_retry), (9, 1, (7, 300)));
+    assert_eq!(
+        (config.session_timeout, config.connection.explicit_exit_notify, config.connection.connect_retry),
+        (9, 1, (7, 300))
+    );
     assert_eq!(parse("ping-restart 5\nping-exit 9").receive_timeout, ReceiveTimeout::Exit(9));
     assert_eq!(parse("ping-exit 5\nping-restart 0").receive_timeout, ReceiveTimeout::None);
-    assert_eq!(parse("explicit-exit-notify 3").explicit_exit_notify, 3);
+    assert_eq!(parse("explicit-exit-notify 3").connection.explicit_exit_notify, 3);
     assert_eq!(parse("resolv-retry 0").resolv_retry, ResolvRetry::Seconds(0));
     assert_eq!(parse("resolv-retry 5\nresolv-retry infinite").resolv_retry, ResolvRetry::Infinite);
     assert_eq!(parse("remap-usr1 SIGTERM").remap_usr1, Some(Signal::Term));
@@ -231,7 +240,7 @@ fn sizes() {
 #[test]
 fn later_options_override_and_the_hosts_are_passed_over() {
     let config = parse("verb 3\nport 1\nport 2\ncomp-lzo\ncompress\nsecret other\ndaemon\nup /bin/up");
-    assert_eq!((config.local_port, config.framing), (2, Framing::Stub));
+    assert_eq!((config.connection.local_port, config.framing), (2, Framing::Stub));
     assert_eq!(config.secret, Some(KeySource::File(Word::literal("other"))));
 }
 
@@ -243,6 +252,7 @@ fn warnings_name_what_is_legal_but_unwise() {
     assert_eq!(warnings("cipher BF\nkey-direction 0"), [Warning::ShortBlocks(Cipher::BfCbc)]);
     let misfit = |text| LinkConfig::parse(format!("{MINIMAL}{text}").leak()).unwrap_err().to_string();
     assert!(misfit("remote 192.0.2.1:1194").contains("port as a word of its own"));
+    assert!(misfit("remote office.example.net:1194").contains("port as a word of its own"));
     assert!(misfit("remote 192.0.2.1\nproto udp6").contains("IP version"));
     assert_eq!(
         warnings("cipher none\nauth none\nno-replay\nkey-direction 1\nping 5\nifconfig 10.0.0.1 255.255.255.0"),
@@ -287,4 +297,76 @@ proptest! {
         let text = format!("{MINIMAL}{name} '{}'", args.join("' '"));
         let _ = LinkConfig::parse(&text).map_err(|error| error.to_string());
     }
+}
+
+/// The blocks of a configuration, with their remote's name, port and IP version.
+fn blocks(config: &LinkConfig<'_>) -> Vec<(String, u16, Family)> {
+    let blocks = config.remotes.iter().enumerate().map(|(index, remote)| {
+        let connection = config.connection_of(index);
+        (remote.host.to_string(), connection.port_of(remote), connection.family_of(remote))
+    });
+    blocks.collect()
+}
+
+#[test]
+fn a_block_has_the_settings_before_it_as_defaults() {
+    let config = parse(
+        "remote z 9\nconnect-timeout 5\nfloat\nrport 7\n<connection>\nremote a\n</connection>\nproto udp4\nconnect-timeout 6\n\
+         <connection>\nremote b 4 udp6\nconnect-retry 2 3\nexplicit-exit-notify 2\nlport 8\nlocal c\n</connection>\n\
+         <connection>\nremote d 4 udp6\nproto udp\nrport 5\nconnect-retry-max 4\nserver-poll-timeout 9\n</connection>\n\
+         connect-timeout 8\nremote e\nconnect-retry-max 2",
+    );
+    let expected = [("a", 7, Family::Any), ("b", 4, Family::V6), ("d", 5, Family::Any)];
+    assert_eq!(blocks(&config), expected.map(|(host, port, family)| (host.to_string(), port, family)));
+    let [a, b, d] = [0, 1, 2].map(|index| *config.connection_of(index));
+    assert_eq!([a, b, d].map(|connection| connection.connect_timeout), [5, 6, 9]);
+    assert_eq!([a, b, d].map(|connection| connection.connect_retry), [(1, 300), (2, 3), (1, 300)]);
+    assert_eq!([a, b, d].map(|connection| connection.explicit_exit_notify), [0, 2, 0]);
+    assert_eq!([a, b, d].map(|connection| connection.local_port), [1194, 8, 1194]);
+    assert_eq!([a, b, d].map(|connection| connection.local.is_some()), [false, true, false]);
+    assert!(a.float && b.float && d.float);
+    assert_eq!((config.connection.connect_timeout, config.connect_retry_max), (8, 2), "for nobody, and for all");
+    assert_eq!(config.connection_of(3), &config.connection);
+    assert!(config.warnings().any(|warning| warning == Warning::RemoteOutside));
+}
+
+#[test]
+fn a_block_that_is_wrong_is_an_error_with_its_line() {
+    // Two lines of options and the opening tag come before.
+    let within = |lines: &str| error(&format!("<connection>\n{lines}\n</connection>"));
+    assert!(within("nobind").starts_with("line 5: each <connection> block must contain exactly one 'remote'"));
+    assert!(within("remote a\nremote b").starts_with("line 5: option 'remote': a <connection> block has one only"));
+    assert!(within("remote a\nping 3").starts_with("line 5: option 'ping' cannot stand in a <connection> block"));
+    assert!(within("remote a\n\nfoo").starts_with("line 6: there is no option 'foo'"));
+    assert!(within("remote a\nrport 0").starts_with("line 5: '0' is no value for 'rport'"));
+    assert!(within("remote a\nnobind\nlport 5").starts_with("line 7: option 'nobind'"));
+    assert!(within("remote a tcp").starts_with("line 4: 'tcp' is no value for 'remote'"));
+    for option in ["tun-mtu 1400", "mssfix", "key-direction 1", "mtu-disc yes", "<tls-crypt>\nkey\n</tls-crypt>"] {
+        assert!(
+            within(&format!("remote a\n{option}")).contains("write it outside of the <connection> block"),
+            "{option}"
+        );
+    }
+    for option in ["fragment 1300", "http-proxy a 1", "socks-proxy a"] {
+        assert!(within(&format!("remote a\n{option}")).starts_with("line 5: option"), "{option}");
+        assert!(within(&format!("remote a\n{option}")).contains("not supported yet"), "{option}");
+    }
+    assert!(error("connection").contains("write '<connection>' and '</connection>' around"));
+    assert!(error("<connection>\nremote a").starts_with("line 3: this inline block has no end"));
+    assert!(error(&"<connection>\nremote a\n</connection>\n".repeat(9)).contains("more than 8 times 'connection'"));
+    assert_eq!(blocks(&parse(&"<connection>\nremote a\n</connection>\n".repeat(8))).len(), 8);
+}
+
+#[test]
+fn proto_force_passes_over_what_is_not_supported() {
+    let config = parse("proto-force udp\nremote a 1 tcp\nremote b\nremote c 1 tcp-client");
+    assert_eq!(blocks(&config), [("b".to_string(), 1194, Family::Any)]);
+    let config = parse(
+        "proto-force udp\n<connection>\nremote a\nproto tcp-client\n</connection>\n<connection>\nremote b\n\
+         </connection>\n<connection>\nremote c 1 tcp\n</connection>",
+    );
+    assert_eq!(blocks(&config), [("b".to_string(), 1194, Family::Any)]);
+    assert!(error("proto-force udp\nremote a 1 tcp").contains("No usable connection profiles are present"));
+    assert!(error("proto-force tcp\nremote a").contains("'proto-force tcp' is not supported yet"));
+    assert!(error("proto-force udp\nproto tcp-client").contains("'proto tcp-client' is not supported yet"));
 }

@@ -172,7 +172,11 @@ impl<'a> LinkConfig<'a> {
                 })?;
             }
             "peer-fingerprint" => {
-                let valid = "the SHA256 of a certificate: 32 bytes in hexadecimal with colons between them";
+                let valid = "the SHA256 of a certificate: 32 bytes in hexadecimal with colons between them; write only what \
+                             stands after '='";
+                if d.arg(1).is_some() {
+                    return Err(d.bad_value(0, valid));
+                }
                 fingerprints(d, valid, &mut peer.peer, octets)?;
             }
             "crl-verify" if d.arg(1).is_some() => {
@@ -202,7 +206,9 @@ impl<'a> LinkConfig<'a> {
             "hand-window" => tls.hand_window = d.parsed(0, SECONDS_FROM_1, positive)?,
             "tran-window" => tls.tran_window = d.number(0, SECONDS)?,
             "reneg-sec" => {
-                tls.reneg_sec = d.number(0, SECONDS)?;
+                // openvpn takes what is below 0 for 0.
+                let negative = |word: Word<'_>| word.as_str()?.strip_prefix('-')?.parse::<u32>().ok();
+                tls.reneg_sec = if d.arg(0).and_then(negative).is_some() { 0 } else { d.number(0, SECONDS)? };
                 let max = tls.reneg_sec;
                 let shortest = |word: Word<'_>| u32::try_from(word.parse_number()?).ok().filter(|min| *min <= max);
                 let valid = "as shortest time at most the longest one, which comes first";

@@ -321,6 +321,9 @@ fn fingerprints_are_listed() {
         assert!(error(&format!("peer-fingerprint {bad}")).contains("32 bytes in hexadecimal"), "{bad}");
         assert!(error(&format!("<peer-fingerprint>\n{bad}\n</peer-fingerprint>")).contains("32 bytes"), "{bad}");
     }
+    for pasted in ["sha256 Fingerprint=AB:CD", "Fingerprint=AB:CD"] {
+        assert!(error(&format!("peer-fingerprint {pasted}")).contains("write only what stands after '='"), "{pasted}");
+    }
     assert!(error("<peer-fingerprint>\n# none\n</peer-fingerprint>").contains("holds no fingerprint"));
     assert!(error(&format!("verify-hash {FINGERPRINT} SHA1")).contains("20 bytes (SHA1)"));
     assert!(error(&format!("verify-hash {FINGERPRINT} MD5")).contains("SHA1 or SHA256"));
@@ -340,6 +343,8 @@ fn timers_and_sizes_of_a_session() {
     for option in ["tls-timeout 0", "hand-window 0", "hand-window -5"] {
         assert!(error(option).contains("a time in seconds, at least 1"), "{option}");
     }
+    assert_eq!(parse("reneg-sec -1").tls.reneg_sec, 0, "as openvpn reads it");
+    assert!(error("reneg-sec x").contains("a time in seconds"));
     assert!(error("reneg-sec 500 600").contains("at most the longest one"));
     assert!(error("reneg-pkts many").contains("a number of packets"));
     for (option, size, mssfix) in [

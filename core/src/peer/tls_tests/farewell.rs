@@ -1,0 +1,27 @@
+//! An end left while the next key was being negotiated, and said so by the control channel under the current key. An
+//! openvpn does not listen to that then, and took the end for one that had gone silent. Data packets always get through.
+
+use super::*;
+
+#[test]
+fn an_exit_during_a_renegotiation_is_told_by_a_data_packet() {
+    for (renegotiates, cause) in [(false, Cause::RemoteExit), (true, Cause::OccExit)] {
+        for leaves in [0, 1] {
+            let mut pair =
+                Pair::with(["reneg-sec 4\nexplicit-exit-notify 2\n", "reneg-sec 0\nexplicit-exit-notify 2\n"]);
+            pair.run(1);
+            if renegotiates {
+                pair.loses = |_, datagram| datagram[0] == (Opcode::Control as u8) << 3 | 1;
+                pair.wait_for(leaves, "soft reset");
+                pair.wait(100);
+            }
+            // Nobody ends of whom nothing was ever heard.
+            pair.talk(1);
+            pair.ends[leaves].peer.leave(pair.now, Reason::hard(Signal::Term));
+            pair.wait(100);
+            assert_eq!(pair.ends[1 - leaves].ended, Some(Reason::soft(Signal::Usr1, cause)), "{:#?}", pair.said());
+            pair.wait(3_000);
+            assert_eq!(pair.ends[leaves].ended, Some(Reason::soft(Signal::Term, Cause::ExitNotified)));
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Lines that go down, interfaces that are set down, addresses that strangers get, clocks that go back.
+
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use longcable_core::tls::Role;
+use longcable_tests::support::volatile::{NAMES, NameServer, Proof, meanwhile, named_ends};
+use longcable_tests::support::{Daemon, Lab, Link, Program, end, poll, tls_end};
+use nix::sys::signal::Signal;
+
+const PATIENT: &str = "float\nkeepalive 10 60\npersist-tun\npersist-key";
+
+const PROOFS: [Proof; 2] = [Proof::StaticKey, Proof::Tls(Role::Client)];
+
+for_each_pair! {
+    /// The line is down for a while, and its address is the same afterwards.
+    fn a_line_is_down_for_a_while(programs) {
+        for proof in PROOFS {
+            let lab = Lab::volatile();
+            let _server = NameServer::start(&lab);
+            let link = Link::named(&lab, programs, proof, [PATIENT; 2]);
+            lab.left.hang_up();
+            for _ in 0..10 {
+                link.pinger().poke();
+                thread::sleep(Duration::from_millis(150));
+            }
+            lab.left.dial(1);
+            link.back_within(&format!("{programs:?} {proof:?}, the line was down"), Duration::from_secs(2));
+            assert_eq!(link.restarts(), 0, "nothing restarts");
+            link.check_pings_between(programs);
+            link.stop();
+        }
+    }
+}
+
+/// The routes that went with it come back.
+#[test]
+fn the_tunnel_is_set_down_and_up() {
+    for proof in PROOFS {
+        let lab = Lab::volatile();
+        let _server = NameServer::start(&lab);
+        let more = format!("{PATIENT}\nroute 10.66.0.0 255.255.0.0");
+        let link = Link::named(&lab, [Program::Longcable, Program::Openvpn], proof, [&more, PATIENT]);
+        for _ in 0..2 {
+            lab.left.ip(&["link set tun0 down"]);
+            link.pinger().poke();
+            thread::sleep(Duration::from_millis(100));
+            assert!(!lab.left.output("ip route").contains("10.66.0.0/16"));
+            lab.left.ip(&["link set tun0 up"]);
+            link.back_within(&format!("{proof:?}, the tunnel was set down"), Duration::from_secs(2));
+            let routed = || lab.left.output("ip route").contains("10.66.0.0/16").then_some(());
+            assert!(poll(Duration::from_secs(2), routed).is_some(), "the route is back");
+        }
+        assert_eq!(link.restarts(), 0, "nothing restarts");
+        link.stop();
+    }
+}
+
+/// Both ends move, and somebody who answers everything gets the right one's address before the names are right.
+#[test]
+fn a_stranger_answers_where_the_peer_was() {
+    for proof in PROOFS {
+        let lab = Lab::volatile();
+        let server = NameServer::start(&lab);
+        // Without a direction, what a static key protects is authentic to its sender too: an echo would be followed.
+        let directions = if proof == Proof::StaticKey { ["key-direction 0", "key-direction 1"] } else { [""; 2] };
+        let more = directions.map(|direction| format!("{PATIENT}\n{direction}"));
+        let link = Link::named(&lab, [Program::Longcable; 2], proof, more.each_ref().map(String::as_str));
+        lab.redial_both(11);
+        let stranger = lab.give_away(&lab.right, 2);
+        let socket = stranger.namespace.inside(|| UdpSocket::bind((stranger.outside, 1194))).expect("a socket");
+        socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a time limit");
+        let heard = {
+            let mut heard = 0;
+            let answer = |goes_on: &dyn Fn() -> bool| {
+                let mut buffer = [0; 2048];
+                while goes_on() {
+                    let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
+                    heard += 1;
+                    // Its own words, some of them changed, and nothing that makes sense.
+                    for bit in [0, 1] {
+                        buffer[length / 2] ^= bit;
+                        socket.send_to(&buffer[..length], from).expect("sent");
+                    }
+                    socket.send_to(&[0x55; 100], from).expect("sent");
+                }
+            };
+            meanwhile(answer, || {
+                // Long enough for it to be asked.
+                thread::sleep(Duration::from_millis(1500));
+                server.set_both(11);
+                link.back_within(&format!("{proof:?}, a stranger echoes"), Duration::from_secs(6));
+            });
+            heard
+        };
+        assert!(heard > 0, "the stranger was asked");
+        assert_eq!(link.restarts(), 0, "nothing restarts");
+        assert_eq!(link.left.count(&format!("Peer Connection Initiated with [AF_INET]{}", stranger.outside)), 1);
+        link.check_pings();
+        link.stop();
+    }
+}
+
+/// As above; this one is an openvpn, of somebody else's.
+#[test]
+fn an_openvpn_with_another_key_is_where_the_peer_was() {
+    for proof in PROOFS {
+        let lab = Lab::volatile();
+        let server = NameServer::start(&lab);
+        let link = Link::named(&lab, [Program::Longcable; 2], proof, [PATIENT; 2]);
+        lab.redial_both(11);
+        let stranger = lab.give_away(&lab.right, 2);
+        let config = match proof {
+            Proof::StaticKey => {
+                let key = lab.directory().join("strangers.key");
+                let made = Command::new(Program::Openvpn.path()).args(["--genkey", "secret"]).arg(&key).status();
+                assert!(made.is_ok_and(|status| status.success()), "openvpn makes a key");
+                end(&stranger, &lab.left, "secret strangers.key\nfloat\nping 1")
+            }
+            // Nobody whom the left end trusts.
+            Proof::Tls(role) => tls_end(&stranger, &lab.left, role.other(), "cert self-server.crt\nfloat\nping 1"),
+        };
+        let config =
+            config.replace(&format!("remote {}", lab.left.outside), &format!("remote {}", lab.left.address(11)));
+        let other = Daemon::start(&lab, &stranger, Program::Openvpn, &config);
+        let word = if proof == Proof::StaticKey { "Authenticate/Decrypt packet error" } else { "TLS: Initial packet" };
+        other.wait_for(word);
+        thread::sleep(Duration::from_millis(500));
+        server.set_both(11);
+        link.back_within(&format!("{proof:?}, a stranger's openvpn"), Duration::from_secs(6));
+        assert_eq!(link.restarts(), 0, "nothing restarts");
+        assert_eq!(link.left.count(&format!("Peer Connection Initiated with [AF_INET]{}", stranger.outside)), 1);
+        link.check_pings();
+        link.stop();
+    }
+}
+
+/// The clock of the left end goes back a day while the link is up. It is the clock that the program sees; the machine's
+/// own is left alone.
+#[test]
+fn the_clock_goes_back_a_day() {
+    for proof in PROOFS {
+        let lab = Lab::volatile();
+        let server = NameServer::start(&lab);
+        let more = format!("{PATIENT}\nreplay-persist replays");
+        let [left, right] = named_ends(&lab, proof, [&more, PATIENT]);
+        lab.write("left.conf", &left);
+        lab.write("clock", "+0\n");
+        let start = || {
+            let program = Program::Longcable.path();
+            let mut command = lab.left.command(Path::new("/usr/bin/env"));
+            command.arg(format!("LD_PRELOAD={}", faketime().display()));
+            command.arg(format!("FAKETIME_TIMESTAMP_FILE={}", lab.directory().join("clock").display()));
+            command.args(["FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"]);
+            command.arg(program).args(["--config", "left.conf"]);
+            Daemon::with_command(&lab, &lab.left, "Longcable with a clock", &mut command)
+        };
+        let mut link = Link::with(&lab, start(), Daemon::start(&lab, &lab.right, Program::Longcable, &right));
+        link.wait_for_traffic();
+        let day = link.left.log().lines().next().expect("a line")[..10].to_owned();
+        lab.write("clock", "-1d\n");
+        link.check_pings();
+        lab.redial_both(11);
+        server.set_both(11);
+        link.back_within(&format!("{proof:?}, the clock goes back and both ends move"), Duration::from_secs(6));
+        assert_eq!(link.restarts(), 0, "nothing restarts");
+        assert!(!link.left.log().lines().last().expect("a line").starts_with(&day), "the clock went back");
+        // Its numbers go on where they were.
+        thread::sleep(Duration::from_millis(2100));
+        link.left.signal(Signal::SIGKILL);
+        link.left.wait();
+        server.set(&[(NAMES[0], lab.left.address(22)), (NAMES[1], lab.right.address(11))]);
+        lab.left.redial(22);
+        link.left = start();
+        link.back_within(&format!("{proof:?}, started with a clock of yesterday"), Duration::from_secs(6));
+        link.check_pings();
+        link.stop();
+    }
+}
+
+fn faketime() -> std::path::PathBuf {
+    let machines = std::fs::read_dir("/usr/lib").expect("/usr/lib");
+    let places = machines.flatten().map(|machine| machine.path().join("faketime/libfaketime.so.1"));
+    places.into_iter().find(|file| file.is_file()).expect("no libfaketime: apt-get install faketime")
+}
