@@ -76,9 +76,10 @@ impl<P: Platform> TlsLink<P> {
     }
 
     /// Sends a greeting to `to`, where the peer may be: that of the session that waits for an answer, or that of a new one
-    /// beside the live one.
+    /// beside the live one, which `single-session` forbids.
     pub(crate) fn greet(&mut self, cx: &mut Context<'_, P>, to: SocketAddr) {
         match &mut self.pending {
+            _ if self.active.is_some() && cx.config.tls.single_session => {}
             // Its peer has come by itself; greetings may go to an address that it has left.
             Some(pending) if pending.is_in_talk(cx.now) => {}
             Some(pending) if pending.ours && pending.awaits_answer() => pending.greet(to),
