@@ -6,6 +6,7 @@ mod half_a_renegotiation;
 mod late_client;
 mod relayed_packet;
 mod two_lifetimes;
+mod unfinished_session;
 mod wear;
 
 use std::boxed::Box;
