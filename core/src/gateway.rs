@@ -409,7 +409,9 @@ impl<'c, P: Platform> Gateway<'c, P> {
         }
         if let Some(round) = round {
             self.peer.probe(&self.addresses, round.greet);
-            self.look_up();
+            if round.look_up {
+                self.look_up();
+            }
         }
     }
 

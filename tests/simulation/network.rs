@@ -113,7 +113,6 @@ impl Network {
                 return Some(datagram);
             }
             if let Some(to) = self.lines.iter().find_map(|line| line.enter(now, &datagram)) {
-                self.record_arrived(dice, &datagram);
                 return Some(Datagram { to, ..datagram });
             }
             if let Some(answer) = self.strangers.answer(dice, &datagram, &self.recorded) {
@@ -123,8 +122,12 @@ impl Network {
         }
     }
 
-    /// Strangers know what has arrived. What has not would be news from them, and who relays news is where the peer is.
-    fn record_arrived(&mut self, dice: &mut Dice, datagram: &Datagram) {
+    /// Strangers on old addresses know what was accepted. Anything else would be news from them, and who relays news is
+    /// where the peer is.
+    pub fn record_accepted(&mut self, dice: &mut Dice, datagram: &Datagram) {
+        if self.lines.is_empty() {
+            return;
+        }
         let record = Datagram { number: None, sent: None, ..datagram.clone() };
         if self.recorded.len() < RECORDED_MAX {
             self.recorded.push(record);

@@ -254,7 +254,11 @@ impl<'c> Node<'c> {
         if let Some(number) = datagram.number.filter(|_| self.is_up) {
             self.arrived.insert(number);
         }
+        let original = datagram.clone();
         let opened = self.engine.handle_datagram(now, datagram.from, &mut datagram.bytes);
+        if opened.is_ok() {
+            network.record_accepted(dice, &original);
+        }
         if opened.is_ok() && is_data {
             self.heard = self.heard.max(datagram.sent);
         }

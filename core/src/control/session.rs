@@ -199,6 +199,12 @@ impl<P: Platform> Session<P> {
         self.current.as_ref().is_some_and(|current| now.since(current.data.since) < age)
     }
 
+    /// Whether the peer has not shown yet to have the newest key, and may still do so.
+    pub(super) fn is_settling(&self, cx: &Context<'_, P>) -> bool {
+        self.is_younger(seconds(cx.config.tls.hand_window), cx.now)
+            && self.current.as_ref().is_some_and(|current| !current.data.confirmed)
+    }
+
     /// Takes a peer's first packet that counts; unless it is a reset, that has come before. `guard` has seen it
     /// already.
     pub(super) fn adopt(

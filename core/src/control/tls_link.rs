@@ -85,6 +85,8 @@ impl<P: Platform> TlsLink<P> {
             Some(pending) if pending.ours && pending.awaits_answer() => pending.greet(to),
             // That one is moved on, perhaps by the peer.
             Some(pending) if pending.ours || pending.patience_ends().is_some_and(|at| cx.now < at) => {}
+            // The end of the last negotiation may still be under way, and another one would take its place.
+            None if self.active.as_ref().is_some_and(|active| active.is_settling(cx)) => {}
             _ => self.begin(cx, to),
         }
     }

@@ -30,6 +30,8 @@ enum State {
 pub(super) struct Round {
     /// Begin a TLS session as well: the peer has not answered before, so it may have lost its keys.
     pub(super) greet: bool,
+    /// Look up where its name leads: not before it has been asked, because it may just ping less often than this end.
+    pub(super) look_up: bool,
 }
 
 #[derive(Debug)]
@@ -72,6 +74,7 @@ impl Follow {
     /// now, and when to come back.
     pub(super) fn due(&mut self, now: Instant, heard: Option<Instant>) -> (Option<Round>, Option<Instant>) {
         let Some(interval) = self.interval else { return (None, None) };
+        let was_asking = self.is_asking();
         let (since, rounds) = match (self.state, heard, self.patience) {
             (State::Asking { since, rounds }, heard, _) if heard.is_none_or(|heard| heard <= since) => (since, rounds),
             (_, Some(heard), Some(patience)) if heard + patience > now => {
@@ -87,6 +90,6 @@ impl Follow {
         };
         self.state = State::Asking { since, rounds: rounds.saturating_add(1) };
         let delay = FIRST_ROUNDS.get(rounds).map_or(interval, |millis| Duration::from_millis(*millis).min(interval));
-        (Some(Round { greet: rounds > 0 }), Some(now + delay))
+        (Some(Round { greet: rounds > 0, look_up: rounds > 0 || was_asking }), Some(now + delay))
     }
 }

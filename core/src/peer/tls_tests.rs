@@ -10,6 +10,7 @@ mod old_keys;
 mod relayed_packet;
 mod replay_persist;
 mod two_lifetimes;
+mod unfinished_session;
 mod unproven_session;
 mod wear;
 
