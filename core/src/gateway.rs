@@ -72,6 +72,8 @@ pub struct Gateway<'c, P: Platform> {
     follow: Follow,
     /// Which remote was heard last, and where.
     known: Option<(usize, SocketAddr)>,
+    /// A start with the address that `persist-remote-ip` keeps has failed: where names are followed, they are again.
+    kept_in_vain: bool,
     /// What the host is to do, in this order, before anything else.
     steps: Deque<Step<'c>, 12>,
     timers: TimerTable,
@@ -106,6 +108,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
             connected: false,
             follow: Follow::new(config),
             known: None,
+            kept_in_vain: false,
             steps: Deque::new(),
             timers: TimerTable::new(),
         };
@@ -353,7 +356,8 @@ impl<'c, P: Platform> Gateway<'c, P> {
 
     /// The address that `persist-remote-ip` holds on to.
     fn kept_address(&self) -> Option<SocketAddr> {
-        self.last_known().filter(|_| self.config.persist_remote_ip)
+        let holds = self.config.persist_remote_ip && !(self.kept_in_vain && self.config.follow_name);
+        self.last_known().filter(|_| holds)
     }
 
     /// What is better than nothing if the remote's name does not resolve.
@@ -448,6 +452,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
 
     fn peer_connected(&mut self, now: Instant, address: SocketAddr) {
         self.known = Some((self.remotes.index(), address));
+        self.kept_in_vain = false;
         self.push(Step::PeerConnected(address));
         self.push(Step::PeerAddress(address));
         if self.connected {
@@ -509,7 +514,10 @@ impl<'c, P: Platform> Gateway<'c, P> {
         };
         match (self.connected, self.kept_address()) {
             (true, _) => {}
-            (false, Some(_)) => self.remotes.failed_and_stays(),
+            (false, Some(_)) => {
+                self.kept_in_vain = true;
+                self.remotes.failed_and_stays();
+            }
             (false, None) => self.remotes.failed(self.addresses.len()),
         }
         self.push(Step::Restarting(reason));

@@ -107,7 +107,7 @@ impl fmt::Display for SyntaxProblem {
 /// Iterates over the options of a text; ends after the first error.
 ///
 /// The lines of an inline block are no options, except in a block `<connection>`: its options follow it one by one, and
-/// then the option [`CONNECTION_END`].
+/// then the option `</connection>`.
 #[derive(Clone, Debug)]
 pub struct Lexer<'a> {
     rest: &'a [u8],
