@@ -30,6 +30,9 @@ use remotes::Remotes;
 
 pub use output::{Lookup, Output};
 
+/// The longest pause after a name that does not resolve, in seconds.
+const RESOLVE_PAUSE_MAX: u32 = 5;
+
 /// Distance of the attempts to resolve a name with `resolv-retry n`.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -510,6 +513,10 @@ impl<'c, P: Platform> Gateway<'c, P> {
         let pause = match reason.cause {
             // That was pause enough.
             Some(Cause::ServerPoll) => 0,
+            // A name server is no peer that must be spared; it may come back at any moment.
+            Some(Cause::Resolve) if self.config.follow_name => {
+                self.remotes.pause(self.config, self.connection()).min(RESOLVE_PAUSE_MAX)
+            }
             _ => self.remotes.pause(self.config, self.connection()),
         };
         match (self.connected, self.kept_address()) {
