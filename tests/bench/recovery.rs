@@ -101,7 +101,7 @@ impl Change {
 impl Recovery {
     /// Each pair has its turn in each round. To be called by a process that may make namespaces.
     ///
-    /// Panics when a laboratory breaks, as in tests, with the logs.
+    /// Panics when a laboratory cannot be built, as in tests.
     pub(crate) fn measure(&self, pairs: &[Pair]) -> io::Result<Recovered> {
         let mut rounds = Vec::new();
         for number in 1..=self.rounds {
@@ -137,19 +137,21 @@ impl Recovery {
             Protection::Static => Proof::StaticKey,
             Protection::Tls => Proof::Tls(Role::Client),
         };
-        for (name, config) in ["left", "right"].iter().zip(named_ends(&lab, proof, [&more; 2])) {
+        for (name, config) in ["left.conf", "right.conf"].iter().zip(named_ends(&lab, proof, [&more; 2])) {
             lab.write(name, &config);
         }
         let run = |site, program: &Path, config| {
             let mut command = Site::command(site, program);
             Daemon::with_command(&lab, site, pair.name, command.args(["--config", config]))
         };
-        let (left, mut right) = (run(&lab.left, &pair.a, "left"), run(&lab.right, &pair.b, "right"));
+        let (left, mut right) = (run(&lab.left, &pair.a, "left.conf"), run(&lab.right, &pair.b, "right.conf"));
 
         let (from, to) = if change == Change::PeerAddress { (&lab.right, &lab.left) } else { (&lab.left, &lab.right) };
         let mut pinger = Pinger::new(&from.namespace, Ipv4Addr::UNSPECIFIED, to.inside)?;
         let up = pinger.first_answer(Instant::now(), LIMIT, go_on)?;
-        assert!(up.is_some(), "{} is not up within {LIMIT:?}", pair.name);
+        if up.is_none() {
+            return Err(broken("the link does not come up", &[left, right]));
+        }
         // There is traffic until the change, so all timers begin with it.
         count_lost(&mut pinger, age, || Ok(()))?;
 
@@ -179,7 +181,7 @@ impl Recovery {
                 right.signal(Signal::SIGKILL);
                 right.wait();
                 let start = Instant::now();
-                right = run(&lab.right, &pair.b, "right");
+                right = run(&lab.right, &pair.b, "right.conf");
                 start
             }
             Change::SecondAddress => {
@@ -194,8 +196,9 @@ impl Recovery {
             }
         };
         let back = pinger.first_answer(start, LIMIT, go_on)?;
-        for mut end in [left, right] {
-            assert!(end.ended().is_none(), "a program of {} has ended", pair.name);
+        let mut ends = [left, right];
+        if ends.iter_mut().any(|end| end.ended().is_some()) {
+            return Err(broken("a program has ended", &ends));
         }
         Ok(back.map_or(f64::INFINITY, |time| time.as_secs_f64()))
     }
@@ -264,6 +267,16 @@ fn count_lost(pinger: &mut Pinger, length: Duration, mut between: impl FnMut() -
         thread::sleep(Duration::from_millis(5));
     }
     Ok(lost)
+}
+
+/// With the last lines of both logs.
+fn broken(what: &str, ends: &[Daemon; 2]) -> io::Error {
+    let [left, right] = ends.each_ref().map(|end| {
+        let log = end.log();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(8)..].join("\n    ")
+    });
+    io::Error::other(format!("{what}\n  log of A:\n    {left}\n  log of B:\n    {right}"))
 }
 
 /// Nobody wants us to end.
