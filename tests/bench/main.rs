@@ -8,6 +8,7 @@ mod flood;
 mod kind;
 mod machine;
 mod pair;
+mod recovery;
 mod table;
 
 use std::error::Error;
@@ -17,10 +18,12 @@ use std::time::Duration;
 use std::{env, fs};
 
 use longcable::demo::lab;
+use serde_json::Value;
 
 use kind::{Kind, Protection};
 use machine::{Steal, load, unix_time};
 use pair::{Bench, Pair};
+use recovery::Recovery;
 use table::{Round, Study};
 
 const USAGE: &str = "\
@@ -28,8 +31,10 @@ Usage: tests/bench/run [OPTION]...
 
   --static            only links with a static key
   --tls               only links with TLS
-  --quick             under two minutes for both, rougher
-  --rounds N          how often each pair has its turn (default: 4, quick: 2)
+  --recovery          how long links need to come back when addresses change, in the place of all else; with TLS
+                      when nothing else is said, and without the mixed pair
+  --quick             under two minutes for both, rougher; recovery: under four, with keepalive 2 8 and not 10 60
+  --rounds N          how often each pair has its turn (default: 4, quick: 2; recovery: 20, quick: 5)
   --longcable PATH    the program to measure (default: the one built beside this)
   --openvpn PATH      what to measure it against (default: openvpn)
   --cipher NAME       with a static key (default: AES-256-CBC)
@@ -59,43 +64,62 @@ fn run() -> Result<(), Box<dyn Error>> {
     };
     let openvpn = installed(&options.openvpn)?;
     let longcable = installed(&options.longcable)?;
-    let iperf3 = installed(Path::new("iperf3"))?;
     lab::catch_interrupts()?;
     lab::leave_the_network().map_err(|error| format!("cannot leave the network, run this as root: {error}"))?;
-    let bench = Bench::new(iperf3, options.seconds)?;
 
     let mut pairs = vec![
         Pair { name: "openvpn", a: openvpn.clone(), b: openvpn.clone() },
         Pair { name: "longcable", a: longcable.clone(), b: longcable.clone() },
     ];
-    if options.mixed {
+    if options.mixed && !options.recovery {
         pairs.push(Pair { name: "mixed", a: longcable, b: openvpn });
     }
     let load = load()?;
     if load > 0.3 {
         eprintln!("Other programs are busy (load {load:.1} a processor): the figures will be rough.");
     }
+    if options.recovery { recovery(options, &pairs) } else { compare(options, &pairs) }
+}
+
+/// What links do while nothing happens to them.
+fn compare(options: Options, pairs: &[Pair]) -> Result<(), Box<dyn Error>> {
+    let bench = Bench::new(installed(Path::new("iperf3"))?, options.seconds)?;
     let mut studies: Vec<Study> = options.kinds.into_iter().map(|kind| Study { kind, rounds: Vec::new() }).collect();
     for number in 1..=options.rounds {
         for Study { kind, rounds } in &mut studies {
             eprint!("round {number} of {}, {}:", options.rounds, kind.protection.name());
-            let round = measure(&bench, kind, &pairs, lead(number))?;
+            let round = measure(&bench, kind, pairs, lead(number))?;
             eprintln!(", steal {:.1} %{}", round.steal * 100.0, if round.clean { "" } else { ": dropped" });
             rounds.push(round);
         }
     }
 
     println!("{}", table::markdown(&studies));
+    record(&table::json(&studies))
+}
+
+/// How long they need to come back when something does.
+fn recovery(mut options: Options, pairs: &[Pair]) -> Result<(), Box<dyn Error>> {
+    let kind = options.kinds.pop().ok_or("no kind of link")?;
+    let keepalive = if options.quick { "2 8" } else { "10 60" };
+    let recovery = Recovery { kind, keepalive, rounds: options.rounds };
+    let recovered = recovery.measure(pairs)?;
+    println!("{}", recovered.markdown(&recovery, pairs));
+    record(&recovered.json(&recovery, pairs))
+}
+
+/// Keeps everything that was measured.
+fn record(figures: &Value) -> Result<(), Box<dyn Error>> {
     let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/results");
     fs::create_dir_all(&results)?;
     let file = results.join(format!("{}.json", unix_time()));
-    fs::write(&file, serde_json::to_vec_pretty(&table::json(&studies))?)?;
+    fs::write(&file, serde_json::to_vec_pretty(figures)?)?;
     eprintln!("raw figures: {}", file.display());
     Ok(())
 }
 
-/// How long B runs before A is started. openvpn has a timer of a second, and when A comes decides how much of it must
-/// pass: rounds are spread evenly over that second, by the golden ratio.
+/// How long B runs before A is started, or a link before it changes. openvpn has a timer of a second, and the moment
+/// decides how much of it must pass: rounds are spread evenly over that second, by the golden ratio.
 fn lead(round: u32) -> Duration {
     Duration::from_millis(300) + Duration::from_secs_f64((f64::from(round) * 0.618_034).fract())
 }
@@ -120,6 +144,8 @@ struct Options {
     longcable: PathBuf,
     kinds: Vec<Kind>,
     mixed: bool,
+    recovery: bool,
+    quick: bool,
 }
 
 impl Options {
@@ -127,7 +153,7 @@ impl Options {
     fn parse() -> Result<Option<Self>, Box<dyn Error>> {
         let beside = env::current_exe()?.with_file_name("longcable");
         let (mut openvpn, mut longcable, mut mixed) = (PathBuf::from("openvpn"), beside, true);
-        let (mut quick, mut rounds) = (false, None);
+        let (mut recovery, mut quick, mut rounds) = (false, false, None);
         let mut wanted = [Protection::Static, Protection::Tls].to_vec();
         let (mut cipher, mut auth) = ("AES-256-CBC".to_owned(), "SHA1".to_owned());
         let (mut data_cipher, mut config) = ("AES-256-GCM".to_owned(), String::new());
@@ -135,6 +161,7 @@ impl Options {
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
+                "--recovery" => recovery = true,
                 "--quick" => quick = true,
                 "--static" => wanted.retain(|protection| *protection == Protection::Static),
                 "--tls" => wanted.retain(|protection| *protection == Protection::Tls),
@@ -161,12 +188,19 @@ impl Options {
             Kind { protection, config: lines }
         };
         Ok(Some(Self {
-            rounds: rounds.unwrap_or(if quick { 2 } else { 4 }),
+            rounds: rounds.unwrap_or(match (recovery, quick) {
+                (false, true) => 2,
+                (false, false) => 4,
+                (true, true) => 5,
+                (true, false) => 20,
+            }),
             seconds: Duration::from_secs(if quick { 1 } else { 2 }),
             kinds: wanted.into_iter().map(kind).collect(),
             openvpn,
             longcable,
             mixed,
+            recovery,
+            quick,
         }))
     }
 }

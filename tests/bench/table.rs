@@ -111,7 +111,7 @@ fn digits(value: f64) -> String {
 
 /// A Markdown table that is also readable as it is: the first row is the heading, the first column text, the rest
 /// numbers.
-fn aligned(rows: &[Vec<String>]) -> String {
+pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let widths: Vec<usize> = (0..columns)
         .map(|column| rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0))

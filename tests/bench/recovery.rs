@@ -1,0 +1,285 @@
+//! How long links between two gateways with names need to come back after something has changed.
+//!
+//! Pairs take turns in each round. In a pair's turn all changes happen at the same time, each in a laboratory of its
+//! own: nearly all of it is waiting.
+
+use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use longcable::demo::lab::interrupted;
+use longcable::demo::probe::Pinger;
+use longcable_core::tls::Role;
+use longcable_tests::support::volatile::{NAMES, NameServer, Proof, named_ends};
+use longcable_tests::support::{Daemon, Lab, Site};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::figures::median;
+use crate::kind::{Kind, Protection};
+use crate::lead;
+use crate::machine::{description, unix_time};
+use crate::pair::Pair;
+use crate::table::aligned;
+
+/// What takes longer has not come back.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// Age of a link when the change comes, and up to a second more: longcable replaces no session that is younger, and
+/// openvpn drops packets in the first second.
+const AGE: Duration = Duration::from_millis(2200);
+
+/// How late the names are that are late.
+const LATE: Duration = Duration::from_secs(10);
+
+/// How long packets are counted when a name gains an address, which is long enough to be looked up twice.
+const COUNTING: Duration = Duration::from_secs(5);
+
+/// What each line's second address ends in.
+const ANEW: u8 = 11;
+
+/// What is measured, and how.
+pub(crate) struct Recovery {
+    pub(crate) kind: Kind,
+    /// Interval and patience, in seconds.
+    pub(crate) keepalive: &'static str,
+    pub(crate) rounds: u32,
+}
+
+/// What happens to a link. The left end pings when nothing else is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    LocalAddress,
+    PeerAddress,
+    BothAddresses,
+    LateNames,
+    Reboot,
+    SecondAddress,
+}
+
+/// For each round and each pair, what all changes led to, in their order: seconds, infinite when the link did not come
+/// back, or packets.
+pub(crate) struct Recovered(Vec<Vec<Vec<f64>>>);
+
+impl Change {
+    /// In the order of the table.
+    const ALL: [Self; 6] = [
+        Self::LocalAddress,
+        Self::PeerAddress,
+        Self::BothAddresses,
+        Self::LateNames,
+        Self::Reboot,
+        Self::SecondAddress,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::LocalAddress => "local change: the end that pings gets another address",
+            Self::PeerAddress => "peer change: the end that is pinged gets another address",
+            Self::BothAddresses => "both get other addresses, DNS updated at once",
+            Self::LateNames => "both get other addresses, DNS updated 10 s later",
+            Self::Reboot => "peer reboot: killed, counted from its new start",
+            Self::SecondAddress => "packets lost when the peer's name gains a second address",
+        }
+    }
+
+    /// What was measured, as it is shown.
+    fn show(self, value: f64) -> String {
+        match (self, value) {
+            (Self::SecondAddress, count) => format!("{count}"),
+            (_, 0.0..0.1) => format!("{:.1} ms", value * 1e3),
+            (_, 0.1..1.0) => format!("{:.0} ms", value * 1e3),
+            (_, f64::INFINITY) => format!(">{} s", LIMIT.as_secs()),
+            _ => format!("{value:.1} s"),
+        }
+    }
+}
+
+impl Recovery {
+    /// Each pair has its turn in each round. To be called by a process that may make namespaces.
+    ///
+    /// Panics when a laboratory cannot be built, as in tests.
+    pub(crate) fn measure(&self, pairs: &[Pair]) -> io::Result<Recovered> {
+        let mut rounds = Vec::new();
+        for number in 1..=self.rounds {
+            eprint!("round {number} of {}, {}:", self.rounds, self.kind.protection.name());
+            let mut round = Vec::new();
+            for pair in pairs {
+                eprint!(" {}", pair.name);
+                round.push(self.turn(pair, number)?);
+            }
+            eprintln!();
+            rounds.push(round);
+        }
+        Ok(Recovered(rounds))
+    }
+
+    fn turn(&self, pair: &Pair, number: u32) -> io::Result<Vec<f64>> {
+        thread::scope(|scope| {
+            let start = |(change, place)| {
+                let age = AGE + lead(number * Change::ALL.len() as u32 + place);
+                scope.spawn(move || self.undergo(change, pair, age))
+            };
+            let threads: Vec<_> = Change::ALL.into_iter().zip(0..).map(start).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        })
+    }
+
+    /// A link that is so old undergoes a change.
+    fn undergo(&self, change: Change, pair: &Pair, age: Duration) -> io::Result<f64> {
+        let lab = Lab::volatile();
+        let server = NameServer::start(&lab);
+        let more = format!("float\nkeepalive {}\npersist-tun\n{}", self.keepalive, self.kind.config);
+        let proof = match self.kind.protection {
+            Protection::Static => Proof::StaticKey,
+            Protection::Tls => Proof::Tls(Role::Client),
+        };
+        for (name, config) in ["left.conf", "right.conf"].iter().zip(named_ends(&lab, proof, [&more; 2])) {
+            lab.write(name, &config);
+        }
+        let run = |site, program: &Path, config| {
+            let mut command = Site::command(site, program);
+            Daemon::with_command(&lab, site, pair.name, command.args(["--config", config]))
+        };
+        let (left, mut right) = (run(&lab.left, &pair.a, "left.conf"), run(&lab.right, &pair.b, "right.conf"));
+
+        let (from, to) = if change == Change::PeerAddress { (&lab.right, &lab.left) } else { (&lab.left, &lab.right) };
+        let mut pinger = Pinger::new(&from.namespace, Ipv4Addr::UNSPECIFIED, to.inside)?;
+        let up = pinger.first_answer(Instant::now(), LIMIT, go_on)?;
+        if up.is_none() {
+            return Err(broken("the link does not come up", &[left, right]));
+        }
+        // There is traffic until the change, so all timers begin with it.
+        count_lost(&mut pinger, age, || Ok(()))?;
+
+        let start = match change {
+            Change::LocalAddress | Change::PeerAddress => {
+                lab.left.redial(ANEW);
+                let start = Instant::now();
+                server.set(&[(NAMES[0], lab.left.address(ANEW)), (NAMES[1], lab.right.outside)]);
+                start
+            }
+            Change::BothAddresses => {
+                lab.redial_both(ANEW);
+                let start = Instant::now();
+                server.set_both(ANEW);
+                start
+            }
+            Change::LateNames => {
+                lab.redial_both(ANEW);
+                let start = Instant::now();
+                if let Some(early) = pinger.first_answer(start, LATE, go_on)? {
+                    return Ok(early.as_secs_f64());
+                }
+                server.set_both(ANEW);
+                start
+            }
+            Change::Reboot => {
+                right.signal(Signal::SIGKILL);
+                right.wait();
+                let start = Instant::now();
+                right = run(&lab.right, &pair.b, "right.conf");
+                start
+            }
+            Change::SecondAddress => {
+                lab.right.ip(&["addr add 198.51.100.66/24 dev eth0"]);
+                let stranger = lab.right.namespace.inside(|| UdpSocket::bind("198.51.100.66:6666"))?;
+                let right = [lab.right.address(ANEW), lab.right.outside].map(|address| (NAMES[1], address));
+                server.set(&[(NAMES[0], lab.left.outside), right[0], right[1]]);
+                // A stranger makes longcable look the name up at once.
+                return count_lost(&mut pinger, COUNTING, || {
+                    stranger.send_to(&[0x38; 40], (lab.left.outside, 1194)).map(drop)
+                });
+            }
+        };
+        let back = pinger.first_answer(start, LIMIT, go_on)?;
+        let mut ends = [left, right];
+        if ends.iter_mut().any(|end| end.ended().is_some()) {
+            return Err(broken("a program has ended", &ends));
+        }
+        Ok(back.map_or(f64::INFINITY, |time| time.as_secs_f64()))
+    }
+}
+
+impl Recovered {
+    /// Medians and worst cases.
+    pub(crate) fn markdown(&self, recovery: &Recovery, pairs: &[Pair]) -> String {
+        let mut rows = vec![vec!["what changes".to_owned()]];
+        rows[0].extend(pairs.iter().flat_map(|pair| ["median", "worst"].map(|what| format!("{}, {what}", pair.name))));
+        for change in Change::ALL {
+            let mut row = vec![change.label().to_owned()];
+            for pair in 0..pairs.len() {
+                let values = self.values(pair, change);
+                let worst = values.iter().copied().reduce(f64::max);
+                row.extend([median(values), worst].map(|value| value.map_or("-".into(), |value| change.show(value))));
+            }
+            rows.push(row);
+        }
+        format!(
+            "{}\n\n{}; both ends name each other, float, keepalive {}, persist-tun:\n\n{}\n{} rounds; from the moment \
+             the line is up again to the first ping answered through the tunnel, with pings until the change and after.",
+            description(),
+            recovery.kind.title(),
+            recovery.keepalive,
+            aligned(&rows),
+            self.0.len(),
+        )
+    }
+
+    /// Everything, for whoever wants to compute something else; null for what did not come back.
+    pub(crate) fn json(&self, recovery: &Recovery, pairs: &[Pair]) -> Value {
+        let values = |pair| -> Value {
+            Change::ALL
+                .map(|change| (change.label().to_owned(), json!(self.values(pair, change))))
+                .into_iter()
+                .collect()
+        };
+        let of_pairs: Value =
+            pairs.iter().enumerate().map(|(number, pair)| (pair.name.to_owned(), values(number))).collect();
+        json!({
+            "unix_time": unix_time(),
+            "machine": description(),
+            "protection": recovery.kind.protection.name(),
+            "config": recovery.kind.config,
+            "keepalive": recovery.keepalive,
+            "recovery": of_pairs,
+        })
+    }
+
+    /// What this change led to for a pair, in each round.
+    fn values(&self, pair: usize, change: Change) -> Vec<f64> {
+        self.0.iter().filter_map(|round| round.get(pair)?.get(change as usize).copied()).collect()
+    }
+}
+
+/// Pings in a row, with something done after each; how many were lost.
+fn count_lost(pinger: &mut Pinger, length: Duration, mut between: impl FnMut() -> io::Result<()>) -> io::Result<f64> {
+    let (start, mut lost) = (Instant::now(), 0.0);
+    while start.elapsed() < length {
+        if pinger.ping(Duration::from_secs(1))?.is_none() {
+            lost += 1.0;
+        }
+        go_on()?;
+        between()?;
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(lost)
+}
+
+/// With the last lines of both logs.
+fn broken(what: &str, ends: &[Daemon; 2]) -> io::Error {
+    let [left, right] = ends.each_ref().map(|end| {
+        let log = end.log();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(8)..].join("\n    ")
+    });
+    io::Error::other(format!("{what}\n  log of A:\n    {left}\n  log of B:\n    {right}"))
+}
+
+/// Nobody wants us to end.
+fn go_on() -> io::Result<()> {
+    if interrupted() { Err(io::Error::other("interrupted")) } else { Ok(()) }
+}
