@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use longcable_core::tls::Role;
-use longcable_tests::support::{Daemon, Filling, Lab, Link, Pinger, Program};
+use longcable_tests::support::{Daemon, Filling, Lab, Link, PATIENCE, Pinger, Program, poll};
 
 /// Long enough for some renegotiations every five seconds, of which an openvpn that is the TLS server takes up to a
 /// tenth away.
@@ -39,8 +39,9 @@ fn keys(end: &Daemon, program: Program) -> usize {
 /// Both ends have had so many keys, and nothing went wrong on the way to them.
 fn renegotiated(link: &Link<'_>, programs: [Program; 2], wanted: usize) {
     for (end, program) in [&link.left, &link.right].into_iter().zip(programs) {
-        let count = keys(end, program);
-        assert!(count >= wanted, "{count} keys, not {wanted}");
+        // The last one may just be on its way.
+        let there = poll(PATIENCE, || (keys(end, program) >= wanted).then_some(()));
+        assert!(there.is_some(), "{} keys, not {wanted}", keys(end, program));
         let log = end.log();
         // Before that, packets of a peer that was not ready yet may have been in the way.
         let (_, since) = log.split_once("Initialization Sequence Completed").expect("the link stands");
