@@ -58,21 +58,26 @@ enum Change {
     LateNames,
     Reboot,
     SecondAddress,
+    /// Seen in the course of the former.
+    Lookups,
 }
 
-/// For each round and each pair, what all changes led to, in their order: seconds, infinite when the link did not come
-/// back, or packets.
-pub(crate) struct Recovered(Vec<Vec<Vec<f64>>>);
+/// For each round and each pair, what all changes led to: seconds, infinite when the link did not come
+/// back, or a count.
+pub(crate) struct Recovered(Vec<Vec<Sample>>);
+
+type Sample = Vec<(Change, f64)>;
 
 impl Change {
     /// In the order of the table.
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::LocalAddress,
         Self::PeerAddress,
         Self::BothAddresses,
         Self::LateNames,
         Self::Reboot,
         Self::SecondAddress,
+        Self::Lookups,
     ];
 
     fn label(self) -> &'static str {
@@ -83,13 +88,14 @@ impl Change {
             Self::LateNames => "both get other addresses, DNS updated 10 s later",
             Self::Reboot => "peer reboot: killed, counted from its new start",
             Self::SecondAddress => "packets lost when the peer's name gains a second address",
+            Self::Lookups => "how often the name was looked up meanwhile",
         }
     }
 
     /// What was measured, as it is shown.
     fn show(self, value: f64) -> String {
         match (self, value) {
-            (Self::SecondAddress, count) => format!("{count}"),
+            (Self::SecondAddress | Self::Lookups, count) => format!("{count}"),
             (_, 0.0..0.1) => format!("{:.1} ms", value * 1e3),
             (_, 0.1..1.0) => format!("{:.0} ms", value * 1e3),
             (_, f64::INFINITY) => format!(">{} s", LIMIT.as_secs()),
@@ -117,22 +123,27 @@ impl Recovery {
         Ok(Recovered(rounds))
     }
 
-    fn turn(&self, pair: &Pair, number: u32) -> io::Result<Vec<f64>> {
+    fn turn(&self, pair: &Pair, number: u32) -> io::Result<Sample> {
         thread::scope(|scope| {
             let start = |(change, place)| {
                 let age = AGE + lead(number * Change::ALL.len() as u32 + place);
                 scope.spawn(move || self.undergo(change, pair, age))
             };
-            let threads: Vec<_> = Change::ALL.into_iter().zip(0..).map(start).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+            let changes = Change::ALL.into_iter().filter(|change| *change != Change::Lookups);
+            let threads: Vec<_> = changes.zip(0..).map(start).collect();
+            let samples: io::Result<Vec<Sample>> =
+                threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect();
+            Ok(samples?.concat())
         })
     }
 
     /// A link that is so old undergoes a change.
-    fn undergo(&self, change: Change, pair: &Pair, age: Duration) -> io::Result<f64> {
+    fn undergo(&self, change: Change, pair: &Pair, age: Duration) -> io::Result<Sample> {
         let lab = Lab::volatile();
         let server = NameServer::start(&lab);
-        let more = format!("float\nkeepalive {}\npersist-tun\n{}", self.keepalive, self.kind.config);
+        // With float nobody asks where an unknown sender may come from.
+        let float = if change == Change::SecondAddress { "" } else { "float\n" };
+        let more = format!("{float}keepalive {}\npersist-tun\n{}", self.keepalive, self.kind.config);
         let proof = match self.kind.protection {
             Protection::Static => Proof::StaticKey,
             Protection::Tls => Proof::Tls(Role::Client),
@@ -172,7 +183,7 @@ impl Recovery {
                 lab.redial_both(ANEW);
                 let start = Instant::now();
                 if let Some(early) = pinger.first_answer(start, LATE, go_on)? {
-                    return Ok(early.as_secs_f64());
+                    return Ok(vec![(change, early.as_secs_f64())]);
                 }
                 server.set_both(ANEW);
                 start
@@ -184,15 +195,17 @@ impl Recovery {
                 right = run(&lab.right, &pair.b, "right.conf");
                 start
             }
-            Change::SecondAddress => {
+            Change::SecondAddress | Change::Lookups => {
                 lab.right.ip(&["addr add 198.51.100.66/24 dev eth0"]);
                 let stranger = lab.right.namespace.inside(|| UdpSocket::bind("198.51.100.66:6666"))?;
                 let right = [lab.right.address(ANEW), lab.right.outside].map(|address| (NAMES[1], address));
                 server.set(&[(NAMES[0], lab.left.outside), right[0], right[1]]);
-                // A stranger makes longcable look the name up at once.
-                return count_lost(&mut pinger, COUNTING, || {
-                    stranger.send_to(&[0x38; 40], (lab.left.outside, 1194)).map(drop)
-                });
+                // Where a stranger may come from is a reason for longcable to look the name up.
+                let before = server.asked(NAMES[1]);
+                let knock = || stranger.send_to(&[0x38; 40], (lab.left.outside, 1194)).map(drop);
+                let lost = count_lost(&mut pinger, COUNTING, knock)?;
+                let lookups = server.asked(NAMES[1]) - before;
+                return Ok(vec![(Change::SecondAddress, lost), (Change::Lookups, lookups as f64)]);
             }
         };
         let back = pinger.first_answer(start, LIMIT, go_on)?;
@@ -200,7 +213,7 @@ impl Recovery {
         if ends.iter_mut().any(|end| end.ended().is_some()) {
             return Err(broken("a program has ended", &ends));
         }
-        Ok(back.map_or(f64::INFINITY, |time| time.as_secs_f64()))
+        Ok(vec![(change, back.map_or(f64::INFINITY, |time| time.as_secs_f64()))])
     }
 }
 
@@ -219,8 +232,9 @@ impl Recovered {
             rows.push(row);
         }
         format!(
-            "{}\n\n{}; both ends name each other, float, keepalive {}, persist-tun:\n\n{}\n{} rounds; from the moment \
-             the line is up again to the first ping answered through the tunnel, with pings until the change and after.",
+            "{}\n\n{}; both ends name each other, float (not where a name gains an address), keepalive {}, \
+             persist-tun:\n\n{}\nRounds: {}. Times are from the moment the line is up again to the \
+             first ping answered through the tunnel, with pings until the change and after.",
             description(),
             recovery.kind.title(),
             recovery.keepalive,
@@ -251,7 +265,8 @@ impl Recovered {
 
     /// What this change led to for a pair, in each round.
     fn values(&self, pair: usize, change: Change) -> Vec<f64> {
-        self.0.iter().filter_map(|round| round.get(pair)?.get(change as usize).copied()).collect()
+        let samples = self.0.iter().filter_map(|round| round.get(pair)).flatten();
+        samples.filter(|(candidate, _)| *candidate == change).map(|(_, value)| *value).collect()
     }
 }
 
