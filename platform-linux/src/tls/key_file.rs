@@ -3,6 +3,7 @@
 use longcable_core::crypto::{CbcDecrypt, Cipher, Provider, RustCrypto};
 use md5::{Digest, Md5};
 use pem::Pem;
+use pkcs8::der::{Decode, asn1::AnyRef};
 use pkcs8::{EncryptedPrivateKeyInfo, pkcs5};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use zeroize::{Zeroize, Zeroizing};
@@ -133,6 +134,8 @@ fn decrypt_traditional(content: &[u8], algorithm: &str, password: &str) -> Resul
     let len = unpadded_len(&content, iv.len()).ok_or(WRONG_PASSWORD)?;
     content[len..].zeroize();
     content.truncate(len);
+    // One wrong password in 256 leaves what looks like padding, but nothing that is one value from end to end.
+    AnyRef::from_der(&content).map_err(|_| WRONG_PASSWORD)?;
     Ok(content)
 }
 
@@ -165,4 +168,20 @@ pub(super) fn unpadded_len(plain: &[u8], block: usize) -> Option<usize> {
 fn hex(text: &str) -> Option<Vec<u8>> {
     let pairs = text.as_bytes().chunks(2);
     pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_password_is_called_wrong_however_the_padding_falls() {
+        // Not the ciphertext of anything: whatever the password, it is wrong, and about ten of these leave padding.
+        let content: Vec<u8> = (0..=u8::MAX).cycle().take(608).collect();
+        for password in 0..2560 {
+            let plain =
+                decrypt_traditional(&content, "AES-128-CBC,00112233445566778899AABBCCDDEEFF", &password.to_string());
+            assert!(matches!(plain, Err(FileError::Content(problem)) if problem == WRONG_PASSWORD), "{password}");
+        }
+    }
 }
