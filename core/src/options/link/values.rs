@@ -107,7 +107,8 @@ pub struct Remote<'a> {
     pub port: Option<u16>,
     /// The protocol, if it is not [`Connection::family`].
     pub family: Option<Family>,
-    /// The index of its block in [`LinkConfig::blocks`]; see [`LinkConfig::connection_of`].
+    /// The index of its block in [`LinkConfig::blocks`](super::LinkConfig::blocks); see
+    /// [`LinkConfig::connection_of`](super::LinkConfig::connection_of).
     pub block: Option<u8>,
 }
 
