@@ -33,7 +33,7 @@ pub use output::{Lookup, Output};
 /// The longest pause after a name that does not resolve, in seconds.
 const RESOLVE_PAUSE_MAX: u32 = 5;
 
-/// Distance of the attempts to resolve a name with `resolv-retry n`.
+/// Distance of the attempts to resolve a name with `resolv-retry n`, however long a lookup takes to fail.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A link does not wait longer for its peer's name if the peer may still be where it was, or may call.
@@ -63,6 +63,8 @@ pub struct Gateway<'c, P: Platform> {
     addresses: Vec<SocketAddr, ADDRESSES_MAX>,
     /// Number of the last lookup.
     lookup: u32,
+    /// When it was asked for.
+    asked: Instant,
     /// Answers up to this number come too late: there is a later one, or they are for another remote.
     answered: u32,
     /// When a stranger last caused one, and from where.
@@ -103,6 +105,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
             remotes,
             addresses: Vec::new(),
             lookup: 0,
+            asked: now,
             answered: 0,
             stranger: None,
             socket_open: false,
@@ -181,7 +184,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
             _ => match self.config.resolv_retry {
                 ResolvRetry::Seconds(0) => self.exit(Reason::soft(Signal::Term, Cause::Resolve)),
                 ResolvRetry::Seconds(n) if now.since(since) < Duration::from_secs(n.into()) => {
-                    self.timers.set(Timer::Resolve, now + RESOLVE_INTERVAL);
+                    self.timers.set(Timer::Resolve, now.max(self.asked + RESOLVE_INTERVAL));
                 }
                 _ => self.restart(now, Reason::soft(Signal::Usr1, Cause::Resolve)),
             },
@@ -242,7 +245,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
             }
             // What has failed may succeed now.
             State::Pausing if self.config.follow_link => self.timers.set(Timer::Restart, now),
-            State::Resolving(_) if self.config.follow_link => self.resolve(),
+            State::Resolving(_) if self.config.follow_link => self.resolve(now),
             _ => {}
         }
     }
@@ -272,7 +275,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
             match timer {
                 Timer::Restart => self.start(now),
                 Timer::Resolve if matches!(self.state, State::Resolving(_)) && self.bind_without_answer() => {}
-                Timer::Resolve => self.resolve(),
+                Timer::Resolve => self.resolve(now),
                 Timer::Follow => self.follow(now),
                 Timer::Connect if !self.peer.has_answered() && !self.peer.is_leaving() => {
                     self.ended(now, Reason::soft(Signal::Usr1, Cause::ServerPoll));
@@ -336,7 +339,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
         }
         self.state = State::Resolving(now);
         self.answered = self.lookup;
-        self.resolve();
+        self.resolve(now);
         if self.known_address().is_some() || self.may_be_called() {
             self.timers.set(Timer::Resolve, now + RESOLVE_PATIENCE);
         }
@@ -390,8 +393,9 @@ impl<'c, P: Platform> Gateway<'c, P> {
         self.addresses.rotate_left(next);
     }
 
-    fn resolve(&mut self) {
+    fn resolve(&mut self, now: Instant) {
         let Some(remote) = self.remote() else { return };
+        self.asked = now;
         let connection = self.connection();
         let label = self.config.remote_random_hostname.then(|| {
             let mut label = [0; 6];
@@ -436,16 +440,16 @@ impl<'c, P: Platform> Gateway<'c, P> {
         if let Some(round) = round {
             self.peer.probe(&self.addresses, round.greet);
             if round.look_up {
-                self.look_up();
+                self.look_up(now);
             }
         }
     }
 
     /// Looks up where the peer is now, while the link stands.
-    fn look_up(&mut self) {
+    fn look_up(&mut self, now: Instant) {
         let is_name = self.remote().is_some_and(|remote| literal(self.connection(), remote).is_none());
         if self.config.follow_name && is_name {
-            self.resolve();
+            self.resolve(now);
         }
     }
 
@@ -473,7 +477,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
     fn stranger_came(&mut self, now: Instant, from: SocketAddr) {
         if self.state == State::Running && self.stranger.is_none_or(|(at, _)| now.since(at) >= STRANGER_INTERVAL) {
             self.stranger = Some((now, from));
-            self.look_up();
+            self.look_up(now);
         }
     }
 
@@ -555,7 +559,8 @@ impl<'c, P: Platform> Gateway<'c, P> {
         if pause > 0 && reason.cause != Some(Cause::Resolve) {
             self.push(Step::Pause(pause));
         }
-        self.timers.set(Timer::Restart, now + Duration::from_secs(pause.into()));
+        let since = if reason.cause == Some(Cause::Resolve) { self.asked } else { now };
+        self.timers.set(Timer::Restart, now.max(since + Duration::from_secs(pause.into())));
         self.state = State::Pausing;
     }
 
