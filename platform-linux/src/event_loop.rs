@@ -13,7 +13,7 @@ use std::time::{Duration, Instant as Clock, SystemTime, UNIX_EPOCH};
 
 use longcable_core::control::CELL;
 use longcable_core::error::{Discard, NotReady};
-use longcable_core::event::{Event, Reason, Signal};
+use longcable_core::event::{Cause, Event, Reason, Signal};
 use longcable_core::gateway::{Gateway, Output};
 use longcable_core::options::{Connection, Family, LinkConfig, ReceiveTimeout};
 use longcable_core::packet::{HEADROOM, TAILROOM};
@@ -225,7 +225,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     }
 
     fn turn(&mut self, signals: &mut Signals, check: &Check<'_>) -> Result<(), Stop> {
-        self.drain()?;
+        self.drain(check)?;
         let ready = self.sleep(signals);
         if ready.signal {
             for request in signals.by_ref() {
@@ -249,7 +249,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             self.receive();
             // A key is known to the peer when its last message is acknowledged: that goes before data under this key.
             if self.gateway.has_output(self.now()) {
-                self.drain()?;
+                self.drain(check)?;
             }
         }
         if ready.device {
@@ -270,30 +270,36 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     }
 
     fn signal(&mut self, signal: Signal, check: &Check<'_>) {
-        let meant = self.config.remap_usr1.filter(|_| signal == Signal::Usr1).unwrap_or(signal);
-        let problem = if meant == Signal::Hup { check().err() } else { None };
-        match problem {
-            Some(fatal) => {
-                for line in fatal.to_string().lines() {
-                    log::error(format_args!("{line}"));
-                }
-                log::error(format_args!("The new configuration cannot be used: the link goes on with the old one"));
-            }
-            None => self.gateway.signal(self.now(), signal),
+        let signal = if signal == Signal::Usr1 && self.host.restart_reads_anew { Signal::Hup } else { signal };
+        if signal != Signal::Hup || usable(check) {
+            self.gateway.signal(self.now(), signal);
         }
     }
 
     /// Does what the engine asks for until it only waits.
-    fn drain(&mut self) -> Result<(), Stop> {
+    fn drain(&mut self, check: &Check<'_>) -> Result<(), Stop> {
         let mut out = [0; OUTPUT_MAX];
         let mut settled = false;
+        let mut anew = None;
         loop {
             let now = self.now();
+            self.save_sent_sequence(now);
             match self.gateway.poll_output(now, &mut out) {
                 Output::Transmit(sealed) => {
                     if let Some(socket) = &self.socket {
                         packets::send(socket, &sealed, now, &mut self.complaints);
                     }
+                }
+                Output::CloseTunnel(reason)
+                | Output::RestartDown(reason)
+                | Output::Event(Event::Restarting(reason))
+                    if self.host.restart_reads_anew
+                        && is_restart(&reason)
+                        && *anew.get_or_insert_with(|| usable(check)) =>
+                {
+                    let reason = Reason { signal: Signal::Hup, ..reason };
+                    self.tunnel.close(&reason);
+                    return Err(Stop::Exit(reason));
                 }
                 Output::Event(event) => {
                     // What a peer can say without end.
@@ -393,16 +399,19 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         if self.settled.take_if(|at| *at <= now).is_some() {
             self.look_at_path();
         }
-        // Before the first packet of a sequence is sent: after a power cut it would be missed.
+        if now >= self.replay_due {
+            self.replay_due = now + REPLAY_INTERVAL;
+            self.save_replay_state();
+        }
+    }
+
+    /// Before the first packet of a sequence is sent: whenever the power goes then, no other packet gets its number.
+    fn save_sent_sequence(&mut self, now: Instant) {
         let sent = self.replay_file.as_mut().zip(self.gateway.peer().sent_sequence());
         if let Some(Err(error)) = sent.map(|(file, time)| file.save_sent(time)) {
             complain(&mut self.complaints, now, Complaint::ReplayFile, |omitted| {
                 log::warning(format_args!("Cannot write the replay-persist file: {error}{omitted}"));
             });
-        }
-        if now >= self.replay_due {
-            self.replay_due = now + REPLAY_INTERVAL;
-            self.save_replay_state();
         }
     }
 
@@ -426,6 +435,21 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             compression: (self.config.framing != Framing::None).then(Compression::default),
         }
     }
+}
+
+/// Whether the configuration, read anew, would do. If not, the log says why.
+fn usable(check: &Check<'_>) -> bool {
+    let Err(fatal) = check() else { return true };
+    for line in fatal.to_string().lines() {
+        log::error(format_args!("{line}"));
+    }
+    log::error(format_args!("The new configuration cannot be used: the link goes on with the old one"));
+    false
+}
+
+/// Whether a link that stood restarts: what failed to start is tried again with the same configuration.
+fn is_restart(reason: &Reason) -> bool {
+    reason.signal == Signal::Usr1 && !matches!(reason.cause, Some(Cause::Resolve | Cause::Socket))
 }
 
 /// On the heap: it is large.
