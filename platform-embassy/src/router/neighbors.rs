@@ -209,13 +209,17 @@ struct Claim {
 }
 
 fn arp_claim(lan: &Lan, packet: &[u8]) -> Option<Claim> {
-    let ArpRepr::EthernetIpv4 { source_hardware_addr, source_protocol_addr, target_protocol_addr, .. } =
+    let ArpRepr::EthernetIpv4 { operation, source_hardware_addr, source_protocol_addr, target_protocol_addr, .. } =
         ArpRepr::parse(&ArpPacket::new_checked(packet).ok()?).ok()?
     else {
         return None;
     };
     let own = lan.ipv4?.address();
-    Some(Claim { address: source_protocol_addr.into(), mac: source_hardware_addr, to_us: target_protocol_addr == own })
+    Some(Claim {
+        address: source_protocol_addr.into(),
+        mac: source_hardware_addr,
+        to_us: operation == ArpOperation::Request && target_protocol_addr == own,
+    })
 }
 
 const NEIGHBOR_SOLICITATION: u8 = 135;
@@ -331,4 +335,240 @@ fn write_solicitation(
     icmp.set_msg_type(Icmpv6Message::NeighborSolicit);
     icmp.fill_checksum(&own, &group);
     Some(QUESTION_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::router::samples::lan;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    const OWN_MAC: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
+    const MAC: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 7]);
+    const HOST: IpAddress = IpAddress::v4(192, 168, 1, 7);
+    const HOST6: IpAddress = IpAddress::v6(0xfd00, 1, 0, 0, 0, 0, 0, 7);
+
+    type Two = Neighbors<2, 100>;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    fn packet(next_hop: IpAddress, content: u8) -> Packet<100> {
+        let mut packet = Packet::new();
+        packet.next_hop = next_hop;
+        packet.fill(|bytes| {
+            bytes[0] = content;
+            Some(1)
+        });
+        packet
+    }
+
+    fn arp(operation: ArpOperation, sender: IpAddress, mac: EthernetAddress, target: IpAddress) -> Vec<u8> {
+        let (IpAddress::Ipv4(sender), IpAddress::Ipv4(target)) = (sender, target) else { panic!() };
+        let repr = ArpRepr::EthernetIpv4 {
+            operation,
+            source_hardware_addr: mac,
+            source_protocol_addr: sender,
+            target_hardware_addr: OWN_MAC,
+            target_protocol_addr: target,
+        };
+        let mut frame = std::vec![0; 42];
+        let body = write_ethernet(&mut frame, mac, OWN_MAC, EthernetProtocol::Arp).unwrap();
+        repr.emit(&mut ArpPacket::new_unchecked(body));
+        frame
+    }
+
+    fn answer(sender: IpAddress) -> Vec<u8> {
+        arp(ArpOperation::Reply, sender, MAC, IpAddress::v4(192, 168, 1, 1))
+    }
+
+    fn advertisement(of: IpAddress, options: &[u8]) -> Vec<u8> {
+        let IpAddress::Ipv6(of) = of else { panic!() };
+        let own: Ipv6Address = "fd00:1::1".parse().unwrap();
+        let mut icmp = [[136, 0, 0, 0, 0x60, 0, 0, 0].as_slice(), &of.octets(), options].concat();
+        Icmpv6Packet::new_unchecked(&mut icmp).fill_checksum(&of, &own);
+        let mut frame = std::vec![0; 54];
+        let body = write_ethernet(&mut frame, MAC, OWN_MAC, EthernetProtocol::Ipv6).unwrap();
+        let ip = Ipv6Repr {
+            src_addr: of,
+            dst_addr: own,
+            next_header: IpProtocol::Icmpv6,
+            payload_len: icmp.len(),
+            hop_limit: 255,
+        };
+        ip.emit(&mut Ipv6Packet::new_unchecked(body));
+        frame.extend_from_slice(&icmp);
+        frame
+    }
+
+    #[test]
+    fn asks_and_sends_the_newest_packet() {
+        let mut neighbors = Two::new();
+        assert_eq!(neighbors.resolve(at(0), HOST), None);
+        assert!(neighbors.wait(at(0), &packet(HOST, 1)));
+        assert_eq!(neighbors.work(at(0)), Some(Work::Ask(HOST)));
+        neighbors.asked(at(0), HOST);
+        assert_eq!((neighbors.work(at(0)), neighbors.next_work()), (None, Some(at(1000))));
+        assert!(neighbors.wait(at(500), &packet(HOST, 2)));
+        assert_eq!(neighbors.work(at(500)), None, "a second packet asks nothing");
+        neighbors.observe(at(600), &lan(), &answer(HOST));
+        assert_eq!(neighbors.work(at(600)), Some(Work::Send(0, MAC)));
+        assert_eq!(neighbors.packet(0).unwrap().bytes(), [2]);
+        neighbors.release(0);
+        assert_eq!((neighbors.work(at(600)), neighbors.next_work()), (None, None));
+        assert_eq!(neighbors.resolve(at(600), HOST), Some(MAC));
+    }
+
+    #[test]
+    fn gives_up() {
+        let mut neighbors = Two::new();
+        neighbors.wait(at(0), &packet(HOST, 1));
+        for second in 0..3 {
+            assert_eq!(neighbors.work(at(second * 1000)), Some(Work::Ask(HOST)));
+            neighbors.asked(at(second * 1000), HOST);
+        }
+        assert_eq!(neighbors.work(at(2999)), None);
+        assert_eq!(neighbors.work(at(3000)), Some(Work::GiveUp(0)));
+        assert_eq!(neighbors.packet(0).unwrap().next_hop, HOST);
+        neighbors.release(0);
+        assert_eq!(neighbors.next_work(), None);
+    }
+
+    #[test]
+    fn looks_for_so_many_at_a_time() {
+        let mut neighbors = Two::new();
+        let host = |n| IpAddress::v4(192, 168, 1, n);
+        assert!(neighbors.wait(at(0), &packet(host(7), 1)) && neighbors.wait(at(0), &packet(host(8), 1)));
+        assert!(!neighbors.wait(at(0), &packet(host(9), 1)));
+        assert!(neighbors.wait(at(0), &packet(host(8), 1)));
+        neighbors.observe(at(1), &lan(), &answer(host(8)));
+        assert_eq!(neighbors.work(at(1)), Some(Work::Ask(host(7))));
+        neighbors.asked(at(1), host(7));
+        assert_eq!(neighbors.work(at(1)), Some(Work::Send(1, MAC)));
+        neighbors.release(1);
+        assert!(neighbors.wait(at(1), &packet(host(9), 1)));
+    }
+
+    #[test]
+    fn refreshes_what_is_needed_and_forgets_the_rest() {
+        let mut neighbors = Two::new();
+        neighbors.wait(at(0), &packet(HOST, 1));
+        neighbors.observe(at(0), &lan(), &answer(HOST));
+        neighbors.release(0);
+        assert!(neighbors.resolve(at(45_000), HOST).is_some() && neighbors.work(at(45_000)).is_none());
+        assert!(neighbors.resolve(at(45_001), HOST).is_some());
+        assert_eq!(neighbors.work(at(45_001)), Some(Work::Ask(HOST)));
+        neighbors.asked(at(45_001), HOST);
+        assert!(neighbors.resolve(at(45_500), HOST).is_some() && neighbors.work(at(45_500)).is_none());
+        neighbors.observe(at(46_000), &lan(), &answer(HOST));
+        assert_eq!(neighbors.next_work(), None);
+        assert!(neighbors.resolve(at(90_000), HOST).is_some(), "the answer counts anew");
+        assert!(neighbors.resolve(at(106_000), HOST).is_none(), "60 s after the last answer");
+        assert_eq!(neighbors.work(at(106_000)), None, "a question that nobody needs any more");
+    }
+
+    #[test]
+    fn believes_only_what_concerns_it() {
+        let mut neighbors = Two::new();
+        let unasked = answer(HOST)[..38].iter().copied().chain([192, 168, 1, 99]).collect::<Vec<_>>();
+        neighbors.observe(at(0), &lan(), &unasked);
+        assert_eq!(neighbors.resolve(at(0), HOST), None, "talk among others");
+        neighbors.observe(at(0), &lan(), &answer(HOST));
+        assert_eq!(neighbors.resolve(at(0), HOST), None, "an answer to no question");
+        let own = IpAddress::v4(192, 168, 1, 1);
+        let group = EthernetAddress([1, 0, 0, 0, 0, 7]);
+        for (sender, mac) in [(own, MAC), (IpAddress::v4(10, 20, 0, 1), MAC), (HOST, group)] {
+            neighbors.observe(at(0), &lan(), &arp(ArpOperation::Request, sender, mac, own));
+            assert_eq!(neighbors.resolve(at(0), sender), None);
+        }
+        neighbors.observe(at(0), &lan(), &arp(ArpOperation::Request, HOST, MAC, own));
+        assert_eq!(neighbors.resolve(at(0), HOST), Some(MAC), "who asks for the board will be spoken to");
+        // The cache is full: the oldest goes.
+        for n in 100..116 {
+            let host = IpAddress::v4(192, 168, 1, n);
+            neighbors.observe(at(n.into()), &lan(), &arp(ArpOperation::Request, host, MAC, own));
+            assert!(neighbors.resolve(at(n.into()), host).is_some());
+        }
+        assert_eq!(neighbors.resolve(at(200), HOST), None);
+    }
+
+    #[test]
+    fn neighbor_discovery() {
+        let mut neighbors = Two::new();
+        let mac_option = [2, 1, 2, 0, 0, 0, 0, 7];
+        neighbors.wait(at(0), &packet(HOST6, 1));
+        let good = advertisement(HOST6, &mac_option);
+        let bad = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut frame = good.clone();
+            change(&mut frame);
+            frame
+        };
+        for frame in [
+            bad(&|f| f[21] = 254),
+            bad(&|f| f[57] ^= 1),
+            bad(&|f| f[20] = 17),
+            bad(&|f| f[14] = 0x40),
+            advertisement(HOST6, &[]),
+            advertisement(HOST6, &[2, 0, 2, 0, 0, 0, 0, 7]),
+            advertisement(HOST6, &[2, 2, 2, 0, 0, 0, 0, 7]),
+            advertisement(HOST6, &[1, 1, 2, 0, 0, 0, 0, 7]),
+        ] {
+            neighbors.observe(at(0), &lan(), &frame);
+            assert_eq!(neighbors.work(at(0)), Some(Work::Ask(HOST6)));
+        }
+        for len in 0..good.len() {
+            neighbors.observe(at(0), &lan(), &good[..len]);
+        }
+        assert_eq!(neighbors.resolve(at(0), HOST6), None);
+        let behind_another = [[14, 1, 0, 0, 0, 0, 0, 0].as_slice(), &mac_option].concat();
+        neighbors.observe(at(0), &lan(), &advertisement(HOST6, &behind_another));
+        assert_eq!(neighbors.work(at(0)), Some(Work::Send(0, MAC)));
+
+        // A gateway by its link-local address.
+        let gateway: IpAddress = "fe80::1".parse().unwrap();
+        neighbors.wait(at(0), &packet(gateway, 1));
+        neighbors.observe(at(0), &lan(), &advertisement(gateway, &mac_option));
+        assert_eq!(neighbors.resolve(at(0), gateway), Some(MAC));
+    }
+
+    #[test]
+    fn another_router_understands_the_questions() {
+        let (mut out, asker) = ([0; QUESTION_MAX], EthernetAddress([2, 0, 0, 0, 0, 9]));
+        let mut other = Two::new();
+        // The one who is asked learns who asks.
+        let asked = |address: &str| match address.parse().unwrap() {
+            IpAddress::Ipv4(_) => Lan { ipv4: Some(std::format!("{address}/24").parse().unwrap()), ..lan() },
+            IpAddress::Ipv6(_) => Lan { ipv6: Some(std::format!("{address}/64").parse().unwrap()), ..lan() },
+        };
+        for target in ["192.168.1.7", "fd00:1::7"] {
+            let len = write_question(&lan(), asker, target.parse().unwrap(), &mut out).unwrap();
+            other.observe(at(0), &asked(target), &out[..len]);
+        }
+        for known in ["192.168.1.1", "fd00:1::1"] {
+            assert_eq!(other.resolve(at(0), known.parse().unwrap()), Some(asker));
+        }
+        assert_eq!(write_question(&Lan::default(), asker, HOST, &mut out), None);
+    }
+
+    proptest! {
+        #[test]
+        fn frames_of_all_kinds(kind in 0..3, random in proptest::collection::vec(any::<u8>(), 0..120), len in 0..120_usize) {
+            let mut frame = match kind {
+                0 => answer(HOST),
+                1 => advertisement(HOST6, &random),
+                _ => random.clone(),
+            };
+            frame.truncate(len);
+            if let (Some(byte), Some(at)) = (random.first(), random.get(1)) {
+                if let Some(place) = frame.get_mut(usize::from(*at)) {
+                    *place = *byte;
+                }
+            }
+            let mut neighbors = Two::new();
+            neighbors.wait(Instant::from_millis(0), &packet(HOST6, 1));
+            neighbors.observe(Instant::from_millis(0), &lan(), &frame);
+        }
+    }
 }

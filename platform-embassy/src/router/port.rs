@@ -301,7 +301,8 @@ impl<const MTU: usize, const PENDING: usize> LanSide<'_, MTU, PENDING> {
         let now = now();
         // `None` is a driver that is busy; it wakes the stack too.
         while let Some(true) = self.send_one(now, cx, driver, mac) {}
-        if let Some(at) = self.neighbors.next_work() {
+        // What is due already waits for the driver.
+        if let Some(at) = self.neighbors.next_work().filter(|at| *at > now) {
             let mut timer = Timer::at(embassy_time::Instant::from_millis(at.as_millis()));
             // Only for its waker: an answer may still come before.
             let _ = Pin::new(&mut timer).poll(cx);
