@@ -561,10 +561,10 @@ mod tests {
                 _ => random.clone(),
             };
             frame.truncate(len);
-            if let (Some(byte), Some(at)) = (random.first(), random.get(1)) {
-                if let Some(place) = frame.get_mut(usize::from(*at)) {
-                    *place = *byte;
-                }
+            if let [byte, at, ..] = random[..]
+                && let Some(place) = frame.get_mut(usize::from(at))
+            {
+                *place = byte;
             }
             let mut neighbors = Two::new();
             neighbors.wait(Instant::from_millis(0), &packet(HOST6, 1));
