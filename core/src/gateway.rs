@@ -36,7 +36,7 @@ const RESOLVE_PAUSE_MAX: u32 = 5;
 /// Distance of the attempts to resolve a name with `resolv-retry n`.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A link that has stood before does not wait longer for its peer's name: the peer may still be where it was.
+/// A link does not wait longer for its peer's name if the peer may still be where it was, or may call.
 const RESOLVE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Strangers cause lookups at this distance.
@@ -169,20 +169,15 @@ impl<'c, P: Platform> Gateway<'c, P> {
         self.answered = lookup;
         let since = match self.state {
             State::Resolving(since) => since,
-            State::Running => return self.followed(addresses.unwrap_or_default()),
+            State::Running => return self.followed(now, addresses.unwrap_or_default()),
             _ => return,
         };
         match addresses {
             Ok(addresses) if !addresses.is_empty() => {
-                self.addresses = addresses.iter().copied().take(ADDRESSES_MAX).collect();
-                debug!("{} address(es) for remote {}", self.addresses.len(), self.remotes.index());
-                let known = self.addresses.iter().position(|address| Some(*address) == self.last_known());
-                self.addresses.rotate_left(known.unwrap_or(0));
-                let next = self.remotes.next_of(self.addresses.len());
-                self.addresses.rotate_left(next);
+                self.found(addresses);
                 self.bind();
             }
-            _ if self.bind_to_known() => {}
+            _ if self.bind_without_answer() => {}
             _ => match self.config.resolv_retry {
                 ResolvRetry::Seconds(0) => self.exit(Reason::soft(Signal::Term, Cause::Resolve)),
                 ResolvRetry::Seconds(n) if now.since(since) < Duration::from_secs(n.into()) => {
@@ -276,7 +271,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
         while let Some(timer) = self.timers.expire(now) {
             match timer {
                 Timer::Restart => self.start(now),
-                Timer::Resolve if matches!(self.state, State::Resolving(_)) && self.bind_to_known() => {}
+                Timer::Resolve if matches!(self.state, State::Resolving(_)) && self.bind_without_answer() => {}
                 Timer::Resolve => self.resolve(),
                 Timer::Follow => self.follow(now),
                 Timer::Connect if !self.peer.has_answered() && !self.peer.is_leaving() => {
@@ -342,7 +337,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
         self.state = State::Resolving(now);
         self.answered = self.lookup;
         self.resolve();
-        if self.known_address().is_some() {
+        if self.known_address().is_some() || self.may_be_called() {
             self.timers.set(Timer::Resolve, now + RESOLVE_PATIENCE);
         }
     }
@@ -368,11 +363,31 @@ impl<'c, P: Platform> Gateway<'c, P> {
         self.last_known().filter(|_| self.config.follow_name)
     }
 
-    fn bind_to_known(&mut self) -> bool {
-        let Some(address) = self.known_address() else { return false };
-        self.addresses = [address].into_iter().collect();
-        self.bind();
-        true
+    /// Whether somebody whose name does not resolve can be waited for: what authenticates him is his key.
+    fn may_be_called(&self) -> bool {
+        let asks_again = self.config.follow_name && self.config.probe_interval > 0;
+        asks_again && self.connection().float && self.config.resolv_retry != ResolvRetry::Seconds(0)
+    }
+
+    /// Goes on although the remote's name does not resolve, if that makes sense.
+    fn bind_without_answer(&mut self) -> bool {
+        let known = self.known_address();
+        let goes_on = known.is_some() || self.may_be_called();
+        if goes_on {
+            self.addresses = known.into_iter().collect();
+            self.bind();
+        }
+        goes_on
+    }
+
+    /// Where the present remote is; where it was heard last, or what has not been tried yet, comes first.
+    fn found(&mut self, addresses: &[SocketAddr]) {
+        self.addresses = addresses.iter().copied().take(ADDRESSES_MAX).collect();
+        debug!("{} address(es) for remote {}", self.addresses.len(), self.remotes.index());
+        let known = self.addresses.iter().position(|address| Some(*address) == self.last_known());
+        self.addresses.rotate_left(known.unwrap_or(0));
+        let next = self.remotes.next_of(self.addresses.len());
+        self.addresses.rotate_left(next);
     }
 
     fn resolve(&mut self) {
@@ -396,15 +411,19 @@ impl<'c, P: Platform> Gateway<'c, P> {
 
     fn run(&mut self, now: Instant) {
         self.state = State::Running;
-        let connection = self.connection();
-        self.peer.set_connection(connection);
-        self.peer.connect(now, &self.addresses);
-        // With a static key, and for somebody who waits to be called, silence is no failure.
-        if self.config.tls.role.is_some() && self.remote().is_some() && connection.connect_timeout > 0 {
-            self.timers.set(Timer::Connect, now + Duration::from_secs(connection.connect_timeout.into()));
-        }
+        self.peer.set_connection(self.connection());
+        self.connect(now);
         if let Some(at) = self.follow.start(now) {
             self.timers.set(Timer::Follow, at);
+        }
+    }
+
+    fn connect(&mut self, now: Instant) {
+        self.peer.connect(now, &self.addresses);
+        let timeout = self.connection().connect_timeout;
+        // With a static key, and for somebody who waits to be called, silence is no failure.
+        if self.config.tls.role.is_some() && !self.addresses.is_empty() && timeout > 0 {
+            self.timers.set(Timer::Connect, now + Duration::from_secs(timeout.into()));
         }
     }
 
@@ -431,9 +450,14 @@ impl<'c, P: Platform> Gateway<'c, P> {
     }
 
     /// Where the peer's name leads to now.
-    fn followed(&mut self, addresses: &[SocketAddr]) {
+    fn followed(&mut self, now: Instant, addresses: &[SocketAddr]) {
         if addresses.is_empty() {
             return;
+        }
+        if self.addresses.is_empty() && !self.peer.has_answered() {
+            // Nobody has called meanwhile.
+            self.found(addresses);
+            return self.connect(now);
         }
         let before = core::mem::take(&mut self.addresses);
         self.addresses = addresses.iter().copied().take(ADDRESSES_MAX).collect();
