@@ -79,7 +79,7 @@ type Queue<'a, const MTU: usize> = Channel<'a, CriticalSectionRawMutex, Packet<M
 
 /// The memory of a router: `MTU` bytes are the largest packet that is forwarded, `QUEUE` packets fit into each of the two
 /// queues (a packet that has to be fragmented needs two or more places), and `PENDING` neighbors can be looked for at a
-/// time, each with one packet that waits. That makes `(2 * QUEUE + PENDING) * MTU` bytes, and 4 KB.
+/// time, each with one packet that waits. That makes `(2 * QUEUE + PENDING) * MTU` bytes, and about 4 KB.
 pub struct State<'a, const MTU: usize, const QUEUE: usize, const PENDING: usize> {
     shared: Shared,
     to_lan: [Packet<MTU>; QUEUE],
