@@ -1,1 +1,13 @@
-//! Links of boards, in memory.
+//! Links of boards over a network in memory: device and runner as an application has them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod ends;
+mod static_key;
+mod world;
