@@ -40,8 +40,9 @@ const PATH_INTERVAL: Duration = Duration::from_millis(500);
 /// A datagram waits so long for room in the socket; then it is lost, like any on its way.
 const SEND_PATIENCE: Delay = Delay::from_millis(50);
 
-/// So many sequences of packet ids are reserved by one write of the store.
-const AHEAD: u32 = 64;
+/// So many sequences of packet ids are reserved by one write of the store. They advance by one a restart and by the seconds
+/// between.
+const AHEAD: u32 = 4096;
 
 /// How often received packet ids are saved.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(60);

@@ -88,7 +88,7 @@ impl Board {
 
     /// Power is cut.
     pub(crate) fn stop(self, world: &mut World) {
-        self.tasks.map(|task| world.kill(task));
+        self.tasks.into_iter().for_each(|task| world.kill(task));
     }
 
     /// An application that sends back whatever comes on port 7.
@@ -143,7 +143,10 @@ impl Board {
 
     /// Whether the echo at the other end answers within the time.
     pub(crate) fn reaches(&self, world: &mut World, to: Ipv4Addr, limit: u64) -> bool {
-        world.run_until(Duration::from_secs(limit), self.shout(to, 3000)).is_some()
+        let answered = world.run_until(Duration::from_secs(limit), self.shout(to, 3000)).is_some();
+        // The echo has one connection at a time: it has to know that this one is over.
+        world.run(Duration::from_millis(100));
+        answered
     }
 }
 

@@ -137,7 +137,7 @@ fn a_new_address_of_the_board_is_told_to_the_peer_at_once() {
 
 #[test]
 fn a_new_address_of_the_peers_name_is_followed() {
-    let Lab { mut world, outer, near, name, .. } = lab("remote far.example\nping 1", "remote 192.0.2.1");
+    let Lab { mut world, outer, near, name, .. } = lab("remote far.example", "remote 192.0.2.1");
     assert!(near.reaches(&mut world, FAR_INSIDE, 10));
     // The far end has moved, and cannot say so: it is silent until it is asked.
     renumber(outer[1], ELSEWHERE);
@@ -150,7 +150,7 @@ fn a_new_address_of_the_peers_name_is_followed() {
 /// Lookups that nobody answers take nothing from a tunnel that stands.
 #[test]
 fn a_dead_name_server_does_not_stop_the_tunnel() {
-    let Lab { mut world, outer, near, name, .. } = lab("remote far.example", "remote 192.0.2.1");
+    let Lab { mut world, near, name, .. } = lab("remote far.example", "remote 192.0.2.1");
     assert!(near.reaches(&mut world, FAR_INSIDE, 10));
     name.set(None);
     // A stranger's packets make the board look the name up.
@@ -160,24 +160,17 @@ fn a_dead_name_server_does_not_stop_the_tunnel() {
         world.run(Duration::from_secs(1));
         assert!(near.reaches(&mut world, FAR_INSIDE, 1));
     }
-    // Nor is a board stuck that starts without one.
-    let _ = outer;
     assert_eq!(said("process restarting"), 0);
 }
 
 #[test]
 fn a_name_that_does_not_resolve_at_first_is_found_later() {
-    let Lab { mut world, near, name, .. } = lab_without_name();
+    let Lab { mut world, near, name, .. } = lab("remote far.example", "remote 192.0.2.1");
+    name.set(None);
     world.run(Duration::from_secs(30));
     assert!(!near.tunnel.is_link_up());
     name.set(Some(FAR));
     assert!(near.reaches(&mut world, FAR_INSIDE, 30));
-}
-
-fn lab_without_name() -> Lab {
-    let lab = lab("remote far.example", "remote 192.0.2.1");
-    lab.name.set(None);
-    lab
 }
 
 /// A flood of datagrams takes neither the tunnel nor the board's other tasks away.

@@ -76,7 +76,7 @@ impl World {
     pub(crate) fn node(&mut self, address: Ipv4Addr) -> Stack<'static> {
         let (mut channel, device) = channel::new(leak(channel::State::<MTU, 16, 16>::new()), HardwareAddress::Ip);
         channel.set_link_state(LinkState::Up);
-        let (stack, mut runner) = embassy_net::new(device, config(address), leak(StackResources::<8>::new()), 7);
+        let (stack, mut runner) = embassy_net::new(device, config(address), leak(StackResources::<16>::new()), 7);
         self.spawn(async move { runner.run().await });
         self.nodes.push(Node { channel, stack });
         stack
