@@ -9,5 +9,13 @@
 )]
 
 mod ends;
+mod flash;
+#[cfg(feature = "tls")]
+#[allow(dead_code, reason = "it serves the tests of TLS too")]
+#[path = "../tls/pki.rs"]
+mod pki;
+mod start;
 mod static_key;
+#[cfg(feature = "tls")]
+mod tls;
 mod world;
