@@ -91,32 +91,27 @@ pub fn new<R: Rng, S: Store, const N: usize>(
     host: Host<R, S>,
 ) -> Result<(Device, Runner<R, S>), StartError> {
     let config = start::configure(&mut state.config, config)?;
-    let secret = match config.tls.role {
+    match config.tls.role {
         #[cfg(feature = "tls")]
         Some(role) => {
             tls::check(config).map_err(StartError::Tls)?;
-            runner::Secret::Tls(longcable_core::control::Protection::new(config, role).map_err(StartError::ControlKey)?)
+            drop(start::protection(config, role)?);
         }
-        #[cfg(not(feature = "tls"))]
-        Some(_) => return Err(start::impossible("tls-client", "this firmware is built without the feature 'tls'")),
-        #[cfg(feature = "static-key")]
-        None => {
+        // A firmware without TLS has refused the option.
+        _ => {
             if config.packet_ids && host.unix_time.is_none() && !S::REMEMBERS {
                 let why = "packet ids must not repeat after a reset: give the board a clock ('Host::with_clock') or lasting \
                            memory ('Host::with_store')";
                 return Err(start::impossible("secret", why));
             }
-            runner::Secret::Static(start::static_key(config)?)
+            drop(start::static_key(config)?);
         }
-        #[cfg(not(feature = "static-key"))]
-        None => return Err(start::impossible("secret", "this firmware is built without the feature 'static-key'")),
-    };
+    }
     #[cfg(feature = "tls")]
     let (sessions, credentials) = state.tls.load(config)?;
     let (channel, device) = channel::new(&mut state.channel, HardwareAddress::Ip);
     let runner = Runner {
         config,
-        secret,
         host,
         channel,
         socket: state.socket.buffers(),

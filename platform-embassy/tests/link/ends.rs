@@ -28,7 +28,7 @@ pub(crate) fn hear(event: &Event<'_>) {
 
 /// How many events have this text, since the last time.
 pub(crate) fn said(text: &str) -> usize {
-    SAID.with_borrow_mut(|said| std::mem::take(said)).iter().filter(|line| line.contains(text)).count()
+    SAID.with_borrow_mut(std::mem::take).iter().filter(|line| line.contains(text)).count()
 }
 
 pub(crate) fn clock() -> u64 {

@@ -72,7 +72,7 @@ fn tls_needs_a_key_of_the_control_channel() {
     let bare = start(&format!("dev tun\ntls-client\n{rest}")).unwrap_err();
     assert!(bare.contains("'tls-crypt', 'tls-crypt-v2' or 'tls-auth'"), "{bare}");
     let file = start(&format!("dev tun\ntls-client\ntls-crypt ta.key\n{rest}")).unwrap_err();
-    assert!(file.contains("'tls-crypt'"), "{file}");
+    assert!(file.contains("put the text of the file between <tls-crypt> and </tls-crypt>"), "{file}");
     let crypt = secret().replace("secret>", "tls-crypt>");
     let damaged = start(&format!("dev tun\ntls-client\n{crypt}{rest}")).unwrap_err();
     assert!(damaged.starts_with("option 'ca': this is not PEM"), "{damaged}");

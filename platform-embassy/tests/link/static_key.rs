@@ -61,7 +61,8 @@ fn tcp_passes_the_tunnel_unchanged_both_ways() {
     assert!(near.tunnel.is_link_up() && far.tunnel.is_link_up());
     assert_eq!(said("Initialization Sequence Completed"), 2);
     near.echo(&mut world);
-    let shouts = async { embassy_futures::join::join(near.shout(FAR_INSIDE, 100_000), far.shout(NEAR_INSIDE, 50_000)).await };
+    let shouts =
+        async { embassy_futures::join::join(near.shout(FAR_INSIDE, 100_000), far.shout(NEAR_INSIDE, 50_000)).await };
     world.run_until(Duration::from_secs(60), shouts).expect("the echo has to come back");
 }
 
