@@ -1,0 +1,1 @@
+//! Links of boards, in memory.
