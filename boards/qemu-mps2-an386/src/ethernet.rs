@@ -12,7 +12,7 @@ use crate::{host, mmio};
 /// The interrupt of the Ethernet controller.
 pub const INTERRUPT: i16 = 13;
 
-/// Sockets of this stack: DHCP, DNS, the link's, and one of the application.
+/// Sockets of this stack: for DHCP, DNS and the link, and one of the application.
 const SOCKETS: usize = 4;
 
 static DOORBELL: Doorbell = Doorbell::new();

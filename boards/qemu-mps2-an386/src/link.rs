@@ -8,11 +8,14 @@ use static_cell::{ConstStaticCell, StaticCell};
 
 use crate::{config, exit, host, services};
 
+/// Sockets in the tunnel: those of the services, and the resolver that each stack has.
+const SOCKETS: usize = services::SOCKETS + 1;
+
 /// Starts the link that the configuration in flash describes, or if there is none, `default`. Sockets on the stack that
 /// this gives go through the tunnel.
 pub fn start(spawner: Spawner, ethernet: Stack<'static>, default: &'static str) -> Stack<'static> {
     static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
-    static RESOURCES: StaticCell<StackResources<{ services::SOCKETS }>> = StaticCell::new();
+    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
     let host = Host::new(Random(host::Random::new())).with_clock(host::unix_time);
     let (device, link) = match longcable_embassy::new(STATE.take(), config::text(default), host) {
         Ok(link) => link,
