@@ -1,5 +1,6 @@
 //! The tunnel as an interface of a network stack.
 
+use core::fmt;
 use core::task::Context;
 
 use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState};
@@ -43,5 +44,11 @@ impl Driver for Device {
 
     fn hardware_address(&self) -> HardwareAddress {
         HardwareAddress::Ip
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device").field("mtu", &self.mtu).finish_non_exhaustive()
     }
 }

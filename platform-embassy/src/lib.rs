@@ -16,23 +16,21 @@
 //!
 //! ```no_run
 //! use embassy_net::{Stack, StackResources};
-//! use longcable_embassy::{Device, Host, Random, Runner, State};
+//! use longcable_embassy::{Host, Random, State};
 //! use static_cell::{ConstStaticCell, StaticCell};
 //! # struct Trng;
-//! # impl rand_core::TryRngCore for Trng {
-//! #     type Error = core::convert::Infallible;
-//! #     fn try_next_u32(&mut self) -> Result<u32, Self::Error> { Ok(4) }
-//! #     fn try_next_u64(&mut self) -> Result<u64, Self::Error> { Ok(4) }
-//! #     fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Self::Error> { Ok(()) }
+//! # impl rand_core::RngCore for Trng {
+//! #     fn next_u32(&mut self) -> u32 { 4 }
+//! #     fn next_u64(&mut self) -> u64 { 4 }
+//! #     fn fill_bytes(&mut self, bytes: &mut [u8]) { bytes.fill(4) }
 //! # }
-//! # impl rand_core::TryCryptoRng for Trng {}
+//! # impl rand_core::CryptoRng for Trng {}
 //! # fn unix_time() -> u64 { 0 }
-//! # async fn tunnel_task(_: embassy_net::Runner<'static, Device>) {}
 //!
 //! static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
 //! static RESOURCES: StaticCell<StackResources<4>> = StaticCell::new();
 //!
-//! # async fn main(ethernet: Stack<'static>, trng: Trng) -> Result<(), longcable_embassy::StartError> {
+//! # async fn application(ethernet: Stack<'static>, trng: Trng) -> Result<(), longcable_embassy::StartError> {
 //! # const CONFIG: &str = "";
 //! let host = Host::new(Random(trng)).with_clock(unix_time);
 //! // CONFIG is include_str!("link.ovpn")
@@ -40,11 +38,14 @@
 //! let resources = RESOURCES.init(StackResources::new());
 //! let (tunnel, tunnel_runner) = embassy_net::new(device, link.net_config(), resources, 4);
 //! // In two tasks of their own:
-//! tunnel_runner; link.run(ethernet);
+//! # let tasks = async move { let mut tunnel_runner = tunnel_runner; embassy_futures::join::join(
+//! tunnel_runner.run(), link.run(ethernet)
+//! # ).await };
 //! // TCP and UDP sockets on `tunnel` go through the tunnel.
 //! tunnel.wait_link_up().await;
 //! # Ok(())
 //! # }
+//! # fn main() {}
 //! ```
 #![no_std]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test that overflows fails, as it should"))]
@@ -90,32 +91,27 @@ pub fn new<R: Rng, S: Store, const N: usize>(
     host: Host<R, S>,
 ) -> Result<(Device, Runner<R, S>), StartError> {
     let config = start::configure(&mut state.config, config)?;
-    let secret = match config.tls.role {
+    match config.tls.role {
         #[cfg(feature = "tls")]
         Some(role) => {
             tls::check(config).map_err(StartError::Tls)?;
-            runner::Secret::Tls(longcable_core::control::Protection::new(config, role).map_err(StartError::ControlKey)?)
+            drop(start::protection(config, role)?);
         }
-        #[cfg(not(feature = "tls"))]
-        Some(_) => return Err(start::impossible("tls-client", "this firmware is built without the feature 'tls'")),
-        #[cfg(feature = "static-key")]
-        None => {
+        // A firmware without TLS has refused the option.
+        _ => {
             if config.packet_ids && host.unix_time.is_none() && !S::REMEMBERS {
                 let why = "packet ids must not repeat after a reset: give the board a clock ('Host::with_clock') or lasting \
                            memory ('Host::with_store')";
                 return Err(start::impossible("secret", why));
             }
-            runner::Secret::Static(start::static_key(config)?)
+            drop(start::static_key(config)?);
         }
-        #[cfg(not(feature = "static-key"))]
-        None => return Err(start::impossible("secret", "this firmware is built without the feature 'static-key'")),
-    };
+    }
     #[cfg(feature = "tls")]
     let (sessions, credentials) = state.tls.load(config)?;
     let (channel, device) = channel::new(&mut state.channel, HardwareAddress::Ip);
     let runner = Runner {
         config,
-        secret,
         host,
         channel,
         socket: state.socket.buffers(),

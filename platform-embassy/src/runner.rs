@@ -27,9 +27,14 @@ use crate::addresses::net_config;
 use crate::host::{Host, Shared};
 use crate::log::{note, warning};
 use crate::platform::Board;
+#[cfg(feature = "tls")]
+use crate::platform::SESSIONS;
 use crate::resolver::Resolver;
+use crate::start;
 use crate::state::{BUFFER_LEN, MTU_MAX, SocketBuffers};
 use crate::store::{Remembered, Store};
+#[cfg(feature = "tls")]
+use crate::tls::{Credentials, EmbeddedTlsSession, Memory, Room};
 
 /// Packets that one direction may move before the other, and other tasks, get their turn.
 const BURST: usize = 4;
@@ -40,8 +45,9 @@ const PATH_INTERVAL: Duration = Duration::from_millis(500);
 /// A datagram waits so long for room in the socket; then it is lost, like any on its way.
 const SEND_PATIENCE: Delay = Delay::from_millis(50);
 
-/// So many sequences of packet ids are reserved by one write of the store.
-const AHEAD: u32 = 64;
+/// So many sequences of packet ids are reserved by one write of the store. They advance by one a restart and by the seconds
+/// between.
+const AHEAD: u32 = 4096;
 
 /// How often received packet ids are saved.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(60);
@@ -49,26 +55,17 @@ const REPLAY_INTERVAL: Duration = Duration::from_secs(60);
 /// A packet error is logged once in this time.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What makes the keys of the link.
-pub(crate) enum Secret {
-    #[cfg(feature = "static-key")]
-    Static(longcable_core::crypto::StaticKey),
-    #[cfg(feature = "tls")]
-    Tls(longcable_core::control::Protection<longcable_core::crypto::RustCrypto>),
-}
-
 /// Runs a link.
 pub struct Runner<R, S> {
     pub(crate) config: &'static LinkConfig<'static>,
-    pub(crate) secret: Secret,
     pub(crate) host: Host<R, S>,
     pub(crate) channel: channel::Runner<'static, MTU_MAX>,
     pub(crate) socket: SocketBuffers,
     pub(crate) buffer: &'static mut [u8; BUFFER_LEN],
     #[cfg(feature = "tls")]
-    pub(crate) sessions: &'static [crate::tls::Memory; crate::platform::SESSIONS],
+    pub(crate) sessions: &'static [Memory; SESSIONS],
     #[cfg(feature = "tls")]
-    pub(crate) credentials: crate::tls::Credentials<'static>,
+    pub(crate) credentials: Credentials<'static>,
 }
 
 impl<R: Rng, S: Store> Runner<R, S> {
@@ -90,23 +87,11 @@ impl<R: Rng, S: Store> Runner<R, S> {
         let Host { rng, store, unix_time, on_event } = self.host;
         let rng = RefCell::new(rng);
         #[cfg(feature = "tls")]
-        let rooms = self.sessions.each_ref().map(|memory| crate::tls::Room::new(memory, self.credentials, Shared(&rng)));
+        let rooms = self.sessions.each_ref().map(|memory| Room::new(memory, self.credentials, Shared(&rng)));
         #[cfg(feature = "tls")]
         let [first, second] = &rooms;
         #[cfg(feature = "tls")]
         let (first_engine, second_engine) = (core::pin::pin!(first.engine()), core::pin::pin!(second.engine()));
-        let keys = match self.secret {
-            #[cfg(feature = "static-key")]
-            Secret::Static(key) => Keys::Static(key),
-            #[cfg(feature = "tls")]
-            Secret::Tls(protection) => Keys::Tls {
-                protection,
-                sessions: [
-                    crate::tls::EmbeddedTlsSession::new(first, first_engine),
-                    crate::tls::EmbeddedTlsSession::new(second, second_engine),
-                ],
-            },
-        };
         let SocketBuffers { received, received_from, sent, sent_to } = self.socket;
         let resolver = Resolver::new();
         let mut path = None;
@@ -116,14 +101,21 @@ impl<R: Rng, S: Store> Runner<R, S> {
             path = Path::of(stack);
         }
         let (now, unix_time) = (now(), unix_time.unwrap_or(|| 0));
-        let gateway = match Gateway::new(self.config, keys, Shared(&rng), now, unix_now(unix_time, now)) {
-            Ok(gateway) => gateway,
-            // It has been checked.
-            Err(error) => {
-                warning!("{}", error);
-                pending().await
-            }
+        let keys = match self.config.tls.role {
+            #[cfg(feature = "tls")]
+            Some(role) => start::protection(self.config, role).map(|protection| Keys::Tls {
+                protection,
+                sessions: [
+                    EmbeddedTlsSession::new(first, first_engine),
+                    EmbeddedTlsSession::new(second, second_engine),
+                ],
+            }),
+            _ => start::static_key(self.config).map(Keys::Static),
         };
+        let unix = unix_now(unix_time, now);
+        let gateway = keys.ok().and_then(|keys| Gateway::new(self.config, keys, Shared(&rng), now, unix).ok());
+        // `new` has tried all of this.
+        let Some(gateway) = gateway else { pending().await };
         let mut link = Link {
             config: self.config,
             gateway,
@@ -404,10 +396,7 @@ struct Path {
 
 impl Path {
     fn of(stack: Stack<'_>) -> Option<Self> {
-        (stack.is_link_up() && stack.is_config_up()).then(|| Self {
-            v4: stack.config_v4(),
-            v6: stack.config_v6(),
-        })
+        (stack.is_link_up() && stack.is_config_up()).then(|| Self { v4: stack.config_v4(), v6: stack.config_v6() })
     }
 }
 

@@ -4,12 +4,16 @@ use core::fmt;
 use core::net::IpAddr;
 
 use heapless::Vec;
+#[cfg(feature = "tls")]
+use longcable_core::control::{Protection, ProtectionError};
 use longcable_core::crypto::static_key::StaticKeyError;
-use longcable_core::crypto::{Cipher, RustCrypto, StaticKey, Suite};
+use longcable_core::crypto::{Cipher, RustCrypto, StaticKey};
 use longcable_core::data::Sealer;
-use longcable_core::options::{
-    Checker, ConfigError, Directive, KeySource, Lexer, LinkConfig, ParseError, Verdict,
-};
+#[cfg(feature = "tls")]
+use longcable_core::options::ControlKey;
+use longcable_core::options::{Checker, ConfigError, Directive, KeySource, Lexer, LinkConfig, ParseError, Verdict};
+#[cfg(feature = "tls")]
+use longcable_core::tls::Role;
 
 use crate::addresses::net_config;
 use crate::log::{note, warning};
@@ -49,7 +53,7 @@ pub enum StartError {
     Credential(&'static str, crate::tls::CredentialError),
     /// The key of the control channel cannot be used.
     #[cfg(feature = "tls")]
-    ControlKey(longcable_core::control::ProtectionError),
+    ControlKey(ProtectionError),
 }
 
 /// Reads and checks a whole configuration; it lies in `place`, which is empty.
@@ -116,11 +120,6 @@ fn check(config: &LinkConfig<'_>) -> Result<(), StartError> {
             "a board needs two addresses here, or an address and a netmask with 'topology subnet'",
         ),
         (
-            "secret",
-            !cfg!(feature = "static-key") && config.secret.is_some(),
-            "this firmware is built without the feature 'static-key'",
-        ),
-        (
             "tls-client",
             !cfg!(feature = "tls") && config.tls.role.is_some(),
             "this firmware is built without the feature 'tls'",
@@ -159,19 +158,35 @@ pub(crate) const fn impossible(option: &'static str, why: &'static str) -> Start
 }
 
 /// The key of a static-key link, if it is good and the firmware has its cipher and digest.
-#[cfg(feature = "static-key")]
 pub(crate) fn static_key(config: &LinkConfig<'_>) -> Result<StaticKey, StartError> {
+    if !cfg!(feature = "static-key") {
+        return Err(impossible("secret", "this firmware is built without the feature 'static-key'"));
+    }
     let key = match config.secret {
         Some(KeySource::Inline(text)) => StaticKey::parse(text).map_err(StartError::Secret)?,
         _ => return Err(StartError::NotInline("secret")),
     };
-    let suite: Suite = config.suite();
+    let suite = config.suite();
     key.check(suite).map_err(StartError::Secret)?;
-    let half = key.keys(config.direction()).send;
-    Sealer::<RustCrypto>::new(suite, half, None).map_err(|_| {
+    Sealer::<RustCrypto>::new(suite, key.keys(config.direction()).send, None).map_err(|_| {
         impossible("cipher", "this firmware is built without the feature 'legacy', which has this one or the digest")
     })?;
     Ok(key)
+}
+
+/// What protects the control channel.
+#[cfg(feature = "tls")]
+pub(crate) fn protection(config: &LinkConfig<'static>, role: Role) -> Result<Protection<RustCrypto>, StartError> {
+    let source = match config.tls.wrapping {
+        ControlKey::None => None,
+        ControlKey::Auth(source) => Some(("tls-auth", source)),
+        ControlKey::Crypt(source) => Some(("tls-crypt", source)),
+        ControlKey::CryptV2(source) => Some(("tls-crypt-v2", source)),
+    };
+    if let Some((option, KeySource::File(_))) = source {
+        return Err(StartError::NotInline(option));
+    }
+    Protection::new(config, role).map_err(StartError::ControlKey)
 }
 
 impl fmt::Display for StartError {

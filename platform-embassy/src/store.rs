@@ -18,8 +18,8 @@ pub struct Remembered {
 
 /// Memory that outlives a reset: flash by [`Flash`], or whatever else a board has, such as backup registers.
 ///
-/// It is written once a start and once in 64 restarts of the link; with `replay-persist` also once a minute while packets
-/// come.
+/// It is written once a start, and at most once an hour if the link restarts; with `replay-persist` also once a minute
+/// while packets come.
 #[allow(async_fn_in_trait, reason = "embassy's tasks stay on their thread")]
 pub trait Store {
     /// Whether it remembers anything.
