@@ -34,7 +34,7 @@ places() { # ELF
                 crate = "rust"
                 settled = 0
             } else if (sub(/^.*\/registry\/src\/[^\/]*\//, "", at)) {
-                sub(/-[0-9][^\/]*/, "", at)
+                sub(/-[0-9]+\.[^\/]*/, "", at)
                 crate = at
                 sub(/\/.*/, "", crate)
                 gsub(/-/, "_", crate)
