@@ -92,7 +92,10 @@ fn stop() -> ! {
 }
 
 #[panic_handler]
-fn panic(_: &PanicInfo) -> ! {
+fn panic(info: &PanicInfo) -> ! {
+    if cfg!(feature = "locations") {
+        black_box(info.location());
+    }
     stop()
 }
 
