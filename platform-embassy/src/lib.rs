@@ -14,6 +14,8 @@
 //!   such as `user`, `daemon` or `log`, make no difference.
 //! - Memory is fixed: [`State`], the task of the runner, and the stack. Packets in the tunnel have up to 1500 bytes.
 //!
+//! The module `tls` is its TLS stack; [`router`] makes the board a way for others to the tunnel.
+//!
 //! ```no_run
 //! use embassy_net::{Stack, StackResources};
 //! use longcable_embassy::{Host, Random, State};
@@ -50,6 +52,9 @@
 #![no_std]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test that overflows fails, as it should"))]
 
+#[cfg(test)]
+extern crate std;
+
 #[cfg(not(any(feature = "static-key", feature = "tls")))]
 compile_error!("a link has a static key or TLS: enable the feature 'static-key' or 'tls'");
 
@@ -61,6 +66,7 @@ mod host;
 mod log;
 mod platform;
 mod resolver;
+pub mod router;
 mod runner;
 mod start;
 mod state;
@@ -114,7 +120,8 @@ pub fn new<R: Rng, S: Store, const N: usize>(
         config,
         host,
         channel,
-        socket: state.socket.buffers(),
+        received: state.received.as_flattened_mut(),
+        sent: state.sent.as_flattened_mut(),
         buffer: &mut state.buffer,
         #[cfg(feature = "tls")]
         sessions,

@@ -9,7 +9,7 @@ use core::task::Poll;
 use embassy_futures::poll_once;
 use embassy_futures::select::{Either, select, select4};
 use embassy_futures::yield_now;
-use embassy_net::udp::UdpSocket;
+use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{Config, IpEndpoint, IpListenEndpoint, Stack, StaticConfigV4, StaticConfigV6};
 use embassy_net_driver::LinkState;
 use embassy_net_driver_channel as channel;
@@ -31,13 +31,16 @@ use crate::platform::Board;
 use crate::platform::SESSIONS;
 use crate::resolver::Resolver;
 use crate::start;
-use crate::state::{BUFFER_LEN, MTU_MAX, SocketBuffers};
+use crate::state::{BUFFER_LEN, MTU_MAX};
 use crate::store::{Remembered, Store};
 #[cfg(feature = "tls")]
 use crate::tls::{Credentials, EmbeddedTlsSession, Memory, Room};
 
 /// Packets that one direction may move before the other, and other tasks, get their turn.
 const BURST: usize = 4;
+
+/// Datagrams whose addresses the socket remembers: many are shorter than the longest.
+const DATAGRAMS: usize = 8;
 
 /// How often it is looked whether the board has moved. The stack wakes one task only, which may be the application's.
 const PATH_INTERVAL: Duration = Duration::from_millis(500);
@@ -60,7 +63,8 @@ pub struct Runner<R, S> {
     pub(crate) config: &'static LinkConfig<'static>,
     pub(crate) host: Host<R, S>,
     pub(crate) channel: channel::Runner<'static, MTU_MAX>,
-    pub(crate) socket: SocketBuffers,
+    pub(crate) received: &'static mut [u8],
+    pub(crate) sent: &'static mut [u8],
     pub(crate) buffer: &'static mut [u8; BUFFER_LEN],
     #[cfg(feature = "tls")]
     pub(crate) sessions: &'static [Memory; SESSIONS],
@@ -92,7 +96,7 @@ impl<R: Rng, S: Store> Runner<R, S> {
         let [first, second] = &rooms;
         #[cfg(feature = "tls")]
         let (first_engine, second_engine) = (core::pin::pin!(first.engine()), core::pin::pin!(second.engine()));
-        let SocketBuffers { received, received_from, sent, sent_to } = self.socket;
+        let (mut received_from, mut sent_to) = ([PacketMetadata::EMPTY; DATAGRAMS], [PacketMetadata::EMPTY; DATAGRAMS]);
         let resolver = Resolver::new();
         let mut path = None;
         // Nothing can succeed before.
@@ -120,7 +124,7 @@ impl<R: Rng, S: Store> Runner<R, S> {
             config: self.config,
             gateway,
             stack,
-            socket: UdpSocket::new(stack, received_from, received, sent_to, sent),
+            socket: UdpSocket::new(stack, &mut received_from, self.received, &mut sent_to, self.sent),
             channel: self.channel,
             buffer: self.buffer,
             resolver: &resolver,

@@ -12,7 +12,7 @@ impl<'a> Directive<'a> {
     /// It is missing.
     pub fn required(&self, index: usize) -> Result<Word<'a>, ConfigError<'a>> {
         self.arg(index).ok_or_else(|| {
-            let usage = self.name.as_str().and_then(lookup).map_or("...", |option| option.usage);
+            let usage = self.name.as_str().and_then(lookup).map_or("...", |option| option.usage_or_unknown());
             ConfigError::new(self.name, 0, Problem::WrongArgumentCount { given: self.args.len(), usage })
         })
     }

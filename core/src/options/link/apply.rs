@@ -1,6 +1,7 @@
 //! One option at a time.
 
 mod connection;
+#[cfg(feature = "tls")]
 mod tls;
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -32,6 +33,7 @@ impl<'a> LinkConfig<'a> {
             Self::apply_routes,
             Self::apply_remotes,
             Self::apply_crypto,
+            #[cfg(feature = "tls")]
             Self::apply_tls,
             Self::apply_timers,
         ] {
