@@ -16,7 +16,7 @@ use longcable_core::options::{Checker, ConfigError, Directive, KeySource, Lexer,
 use longcable_core::tls::Role;
 
 use crate::addresses::net_config;
-use crate::log::{note, warning};
+use crate::log::{LOGS, note, warning};
 use crate::platform::REPLAY_WINDOW_MAX;
 use crate::state::MTU_MAX;
 
@@ -193,8 +193,8 @@ fn check(config: &LinkConfig<'_>) -> Result<(), StartError> {
     if let Some((option, _, why)) = problems.into_iter().find(|(_, applies, _)| *applies) {
         return Err(impossible(option, why));
     }
-    for one in config.warnings() {
-        warning!("{}", one);
+    if LOGS {
+        config.warnings().for_each(|one| warning!("{}", one));
     }
     Ok(())
 }
@@ -218,6 +218,7 @@ pub(crate) const fn impossible(option: &'static str, why: &'static str) -> Start
 }
 
 /// The key of a static-key link, if it is good and the firmware has its cipher and digest.
+#[inline(never)]
 pub(crate) fn static_key(config: &LinkConfig<'_>) -> Result<StaticKey, StartError> {
     if !cfg!(feature = "static-key") {
         return Err(impossible("secret", "this firmware is built without the feature 'static-key'"));
