@@ -402,6 +402,7 @@ impl Path {
 #[inline(never)]
 fn gateway<'a, R: Rng>(
     config: &'static LinkConfig<'static>,
+    #[cfg_attr(not(feature = "tls"), expect(unused_variables, reason = "there are none"))]
     sessions: <Board<'a, R> as Platform>::TlsSessions,
     rng: Shared<'a, R>,
     now: Instant,
@@ -410,10 +411,7 @@ fn gateway<'a, R: Rng>(
     let keys = match config.tls.role {
         #[cfg(feature = "tls")]
         Some(role) => Keys::Tls { protection: start::protection(config, role).ok()?, sessions },
-        _ => {
-            drop(sessions);
-            Keys::Static(start::static_key(config).ok()?)
-        }
+        _ => Keys::Static(start::static_key(config).ok()?),
     };
     Gateway::new(config, keys, rng, now, unix_now).ok()
 }
