@@ -12,6 +12,7 @@
 //!   tells whether the peer is there, while the tunnel is open. A restart takes it down unless `persist-tun` is set.
 //! - What a board cannot do is an error of [`new`] that names the option. Options that matter only to programs on Unix,
 //!   such as `user`, `daemon` or `log`, make no difference.
+//! - [`router`] makes the board a way to the tunnel for the network that it is in.
 //! - Memory is fixed: [`State`], the task of the runner, and the stack. Packets in the tunnel have up to 1500 bytes.
 //!
 //! ```no_run
@@ -53,6 +54,9 @@
 #[cfg(not(any(feature = "static-key", feature = "tls")))]
 compile_error!("a link has a static key or TLS: enable the feature 'static-key' or 'tls'");
 
+#[cfg(test)]
+extern crate std;
+
 mod addresses;
 #[cfg(feature = "tls")]
 mod certificates;
@@ -61,6 +65,7 @@ mod host;
 mod log;
 mod platform;
 mod resolver;
+pub mod router;
 mod runner;
 mod start;
 mod state;
