@@ -33,7 +33,7 @@ pub use output::{Lookup, Output};
 /// The longest pause after a name that does not resolve, in seconds.
 const RESOLVE_PAUSE_MAX: u32 = 5;
 
-/// A link that has stood before does not wait longer for its peer's name: the peer may still be where it was.
+/// A link does not wait longer for its peer's name if the peer may still be where it was, or may call.
 const RESOLVE_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub struct Gateway<'c, P: Platform> {
     addresses: Vec<SocketAddr, ADDRESSES_MAX>,
     /// Number of the last lookup.
     lookup: u32,
+    /// When it was asked for.
+    asked: Instant,
     /// Answers up to this number come too late: there is a later one, or they are for another remote.
     answered: u32,
     /// When a stranger last caused one, and from where.
@@ -97,6 +99,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
             remotes,
             addresses: Vec::new(),
             lookup: 0,
+            asked: now,
             answered: 0,
             stranger: None,
             socket_open: false,
@@ -207,7 +210,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
             }
             // What has failed may succeed now.
             State::Pausing if self.config.follow_link => self.timers.set(Timer::Restart, now),
-            State::Resolving(_) if self.config.follow_link => self.resolve(),
+            State::Resolving(_) if self.config.follow_link => self.resolve(now),
             _ => {}
         }
     }
@@ -236,8 +239,8 @@ impl<'c, P: Platform> Gateway<'c, P> {
         while let Some(timer) = self.timers.expire(now) {
             match timer {
                 Timer::Restart => self.start(now),
-                Timer::Resolve if matches!(self.state, State::Resolving(_)) && self.bind_to_known() => {}
-                Timer::Resolve => self.resolve(),
+                Timer::Resolve if matches!(self.state, State::Resolving(_)) && self.bind_without_answer() => {}
+                Timer::Resolve => self.resolve(now),
                 Timer::Follow => self.follow(now),
                 Timer::Connect if !self.peer.has_answered() && !self.peer.is_leaving() => {
                     self.ended(now, Reason::soft(Signal::Usr1, Cause::ServerPoll));
@@ -301,23 +304,27 @@ impl<'c, P: Platform> Gateway<'c, P> {
         }
         self.state = State::Resolving(now);
         self.answered = self.lookup;
-        self.resolve();
-        if self.known_address().is_some() {
+        self.resolve(now);
+        if self.known_address().is_some() || self.may_be_called() {
             self.timers.set(Timer::Resolve, now + RESOLVE_PATIENCE);
         }
     }
 
     fn run(&mut self, now: Instant) {
         self.state = State::Running;
-        let connection = self.connection();
-        self.peer.set_connection(connection);
-        self.peer.connect(now, &self.addresses);
-        // With a static key, and for somebody who waits to be called, silence is no failure.
-        if self.config.tls.role.is_some() && self.remote().is_some() && connection.connect_timeout > 0 {
-            self.timers.set(Timer::Connect, now + Duration::from_secs(connection.connect_timeout.into()));
-        }
+        self.peer.set_connection(self.connection());
+        self.connect(now);
         if let Some(at) = self.follow.start(now) {
             self.timers.set(Timer::Follow, at);
+        }
+    }
+
+    fn connect(&mut self, now: Instant) {
+        self.peer.connect(now, &self.addresses);
+        let timeout = self.connection().connect_timeout;
+        // With a static key, and for somebody who waits to be called, silence is no failure.
+        if self.config.tls.role.is_some() && !self.addresses.is_empty() && timeout > 0 {
+            self.timers.set(Timer::Connect, now + Duration::from_secs(timeout.into()));
         }
     }
 
@@ -399,7 +406,8 @@ impl<'c, P: Platform> Gateway<'c, P> {
         if pause > 0 && reason.cause != Some(Cause::Resolve) {
             self.push(Step::Pause(pause));
         }
-        self.timers.set(Timer::Restart, now + Duration::from_secs(pause.into()));
+        let since = if reason.cause == Some(Cause::Resolve) { self.asked } else { now };
+        self.timers.set(Timer::Restart, now.max(since + Duration::from_secs(pause.into())));
         self.state = State::Pausing;
     }
 

@@ -12,7 +12,7 @@ use crate::peer::ADDRESSES_MAX;
 use crate::platform::Platform;
 use crate::time::{Duration, Instant, Timer};
 
-/// Distance of the attempts to resolve a name with `resolv-retry n`.
+/// Distance of the attempts to resolve a name with `resolv-retry n`, however long a lookup takes to fail.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Strangers cause lookups at this distance.
@@ -29,24 +29,19 @@ impl<'c, P: Platform> Gateway<'c, P> {
         self.answered = lookup;
         let since = match self.state {
             State::Resolving(since) => since,
-            State::Running => return self.followed(addresses.unwrap_or_default()),
+            State::Running => return self.followed(now, addresses.unwrap_or_default()),
             _ => return,
         };
         match addresses {
             Ok(addresses) if !addresses.is_empty() => {
-                self.addresses = addresses.iter().copied().take(ADDRESSES_MAX).collect();
-                debug!("{} address(es) for remote {}", self.addresses.len(), self.remotes.index());
-                let known = self.addresses.iter().position(|address| Some(*address) == self.last_known());
-                self.addresses.rotate_left(known.unwrap_or(0));
-                let next = self.remotes.next_of(self.addresses.len());
-                self.addresses.rotate_left(next);
+                self.found(addresses);
                 self.bind();
             }
-            _ if self.bind_to_known() => {}
+            _ if self.bind_without_answer() => {}
             _ => match self.config.resolv_retry {
                 ResolvRetry::Seconds(0) => self.exit(Reason::soft(Signal::Term, Cause::Resolve)),
                 ResolvRetry::Seconds(n) if now.since(since) < Duration::from_secs(n.into()) => {
-                    self.timers.set(Timer::Resolve, now + RESOLVE_INTERVAL);
+                    self.timers.set(Timer::Resolve, now.max(self.asked + RESOLVE_INTERVAL));
                 }
                 _ => self.restart(now, Reason::soft(Signal::Usr1, Cause::Resolve)),
             },
@@ -74,15 +69,36 @@ impl<'c, P: Platform> Gateway<'c, P> {
         self.last_known().filter(|_| self.config.follow_name)
     }
 
-    pub(super) fn bind_to_known(&mut self) -> bool {
-        let Some(address) = self.known_address() else { return false };
-        self.addresses = [address].into_iter().collect();
-        self.bind();
-        true
+    /// Whether somebody whose name does not resolve can be waited for: what authenticates him is his key.
+    pub(super) fn may_be_called(&self) -> bool {
+        let asks_again = self.config.follow_name && self.config.probe_interval > 0;
+        asks_again && self.connection().float && self.config.resolv_retry != ResolvRetry::Seconds(0)
     }
 
-    pub(super) fn resolve(&mut self) {
+    /// Goes on although the remote's name does not resolve, if that makes sense.
+    pub(super) fn bind_without_answer(&mut self) -> bool {
+        let known = self.known_address();
+        let goes_on = known.is_some() || self.may_be_called();
+        if goes_on {
+            self.addresses = known.into_iter().collect();
+            self.bind();
+        }
+        goes_on
+    }
+
+    /// Where the present remote is; where it was heard last, or what has not been tried yet, comes first.
+    fn found(&mut self, addresses: &[SocketAddr]) {
+        self.addresses = addresses.iter().copied().take(ADDRESSES_MAX).collect();
+        debug!("{} address(es) for remote {}", self.addresses.len(), self.remotes.index());
+        let known = self.addresses.iter().position(|address| Some(*address) == self.last_known());
+        self.addresses.rotate_left(known.unwrap_or(0));
+        let next = self.remotes.next_of(self.addresses.len());
+        self.addresses.rotate_left(next);
+    }
+
+    pub(super) fn resolve(&mut self, now: Instant) {
         let Some(remote) = self.remote() else { return };
+        self.asked = now;
         let connection = self.connection();
         let label = self.config.remote_random_hostname.then(|| {
             let mut label = [0; 6];
@@ -109,23 +125,28 @@ impl<'c, P: Platform> Gateway<'c, P> {
         if let Some(round) = round {
             self.peer.probe(&self.addresses, round.greet);
             if round.look_up {
-                self.look_up();
+                self.look_up(now);
             }
         }
     }
 
     /// Looks up where the peer is now, while the link stands.
-    fn look_up(&mut self) {
+    fn look_up(&mut self, now: Instant) {
         let is_name = self.remote().is_some_and(|remote| literal(self.connection(), remote).is_none());
         if self.config.follow_name && is_name {
-            self.resolve();
+            self.resolve(now);
         }
     }
 
     /// Where the peer's name leads to now.
-    fn followed(&mut self, addresses: &[SocketAddr]) {
+    fn followed(&mut self, now: Instant, addresses: &[SocketAddr]) {
         if addresses.is_empty() {
             return;
+        }
+        if self.addresses.is_empty() && !self.peer.has_answered() {
+            // Nobody has called meanwhile.
+            self.found(addresses);
+            return self.connect(now);
         }
         let before = core::mem::take(&mut self.addresses);
         self.addresses = addresses.iter().copied().take(ADDRESSES_MAX).collect();
@@ -141,7 +162,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
     pub(super) fn stranger_came(&mut self, now: Instant, from: SocketAddr) {
         if self.state == State::Running && self.stranger.is_none_or(|(at, _)| now.since(at) >= STRANGER_INTERVAL) {
             self.stranger = Some((now, from));
-            self.look_up();
+            self.look_up(now);
         }
     }
 }
