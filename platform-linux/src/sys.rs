@@ -1,6 +1,6 @@
 //! The calls of this crate's networking that neither std nor nix nor socket2 offers.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_uint};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
@@ -13,6 +13,8 @@ mod ioctl {
     nix::ioctl_write_int_bad!(set_persist, libc::TUNSETPERSIST);
     nix::ioctl_write_int_bad!(set_owner, libc::TUNSETOWNER);
     nix::ioctl_write_int_bad!(set_group, libc::TUNSETGROUP);
+    nix::ioctl_write_int_bad!(set_offload, libc::TUNSETOFFLOAD);
+    nix::ioctl_write_ptr_bad!(set_header_size, libc::TUNSETVNETHDRSZ, libc::c_int);
 }
 
 /// Joins an open TUN node to the interface `name`, which is made when there is none, and returns the name that it
@@ -49,6 +51,18 @@ pub(crate) fn tun_set_owner(tun: BorrowedFd<'_>, user: libc::uid_t) -> Result<()
 pub(crate) fn tun_set_group(tun: BorrowedFd<'_>, group: libc::gid_t) -> Result<(), Errno> {
     // SAFETY: the descriptor is open, and the argument is a number.
     unsafe { ioctl::set_group(tun.as_raw_fd(), group as c_int) }.map(drop)
+}
+
+/// Sets which kinds of large packets the descriptor's reader takes (`TUN_F_...`). EINVAL for what the kernel lacks.
+pub(crate) fn tun_set_offload(tun: BorrowedFd<'_>, offloads: c_uint) -> Result<(), Errno> {
+    // SAFETY: the descriptor is open, and the argument is a number.
+    unsafe { ioctl::set_offload(tun.as_raw_fd(), offloads as c_int) }.map(drop)
+}
+
+/// Sets how many bytes of `struct virtio_net_hdr` precede each packet.
+pub(crate) fn tun_set_header_size(tun: BorrowedFd<'_>, size: c_int) -> Result<(), Errno> {
+    // SAFETY: the descriptor is open, and the kernel reads one number, which outlives the call.
+    unsafe { ioctl::set_header_size(tun.as_raw_fd(), &raw const size) }.map(drop)
 }
 
 /// Sets a socket option that takes a number.
