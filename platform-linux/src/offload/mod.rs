@@ -14,6 +14,8 @@ use std::fmt;
 
 mod checksum;
 pub mod coalesce;
+#[cfg(test)]
+mod device_tests;
 pub mod segment;
 #[cfg(test)]
 mod tests;

@@ -54,10 +54,6 @@ impl Packet {
         self.extra.len() + if self.ipv6 { 40 } else { 20 }
     }
 
-    fn headers(&self) -> usize {
-        self.transport() + if self.tcp { 20 + self.options.len() } else { 8 }
-    }
-
     fn addresses(&self) -> Vec<u8> {
         if self.ipv6 { [[0xfd; 16], [0x20; 16]].concat() } else { vec![10, 8, 0, 1, 10, 8, 0, 2] }
     }
