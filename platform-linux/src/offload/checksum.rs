@@ -7,9 +7,13 @@ pub(super) fn sum(bytes: &[u8]) -> u16 {
     let (blocks, rest) = bytes.as_chunks::<64>();
     // Byte order does not matter until the end: sums of swapped words are swapped sums.
     let mut sums = [0_u128; 2];
-    for [a, b, c, d, e, f, g, h] in blocks.iter().map(words) {
-        sums[0] += a + b + c + d;
-        sums[1] += e + f + g + h;
+    for b in blocks {
+        let word = |at: usize| {
+            let bytes = [b[at], b[at + 1], b[at + 2], b[at + 3], b[at + 4], b[at + 5], b[at + 6], b[at + 7]];
+            u128::from(u64::from_ne_bytes(bytes))
+        };
+        sums[0] += word(0) + word(8) + word(16) + word(24);
+        sums[1] += word(32) + word(40) + word(48) + word(56);
     }
     let mut sum = sums[0] + sums[1];
     let (words, rest) = rest.as_chunks::<8>();
@@ -34,11 +38,6 @@ pub(super) fn sum(bytes: &[u8]) -> u16 {
 pub(super) fn fold(sum: u32) -> u16 {
     let sum = (sum >> 16) + (sum & 0xffff);
     ((sum >> 16) + (sum & 0xffff)) as u16
-}
-
-fn words(block: &[u8; 64]) -> [u128; 8] {
-    let (words, _) = block.as_chunks::<8>();
-    std::array::from_fn(|at| words.get(at).map_or(0, |word| u128::from(u64::from_ne_bytes(*word))))
 }
 
 #[cfg(test)]
