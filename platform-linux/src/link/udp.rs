@@ -227,64 +227,69 @@ impl UdpLink {
     /// Sends one datagram.
     pub fn send(&self, datagram: &[u8], to: SocketAddr) -> SendOutcome {
         let to = in_family(to, self.ipv6);
-        self.sending(to, |socket| socket.send_to(datagram, to))
+        self.sending(to, |socket| socket.send_to(datagram, to)).map_or_else(|outcome| outcome, |_| SendOutcome::Sent)
     }
 
-    /// Sends datagrams in their order, as many of the same length with one call as the kernel takes; the last of them
-    /// may be shorter. Returns how many are dealt with: fewer than all when the buffer is full. Those that `report`
+    /// Sends datagrams in their order with few calls: those of the same length, but for a shorter last one, as one large
+    /// packet that the kernel or the interface cuts. Returns how many are dealt with: fewer than all when the buffer is full. Those that `report`
     /// says have failed are lost, like any on their way.
     pub fn send_batch(&self, datagrams: &[IoSlice<'_>], to: SocketAddr, mut report: impl FnMut(LinkError)) -> usize {
+        let to = in_family(to, self.ipv6);
+        let address = SockAddr::from(to);
         let mut left = datagrams;
+        // So many at the beginning were refused together.
+        let mut each = 0;
         while !left.is_empty() {
-            let (run, rest) = left.split_at(if self.segments.get() { run_len(left) } else { 1 });
-            let outcome = match run {
-                [datagram] => self.send(datagram, to),
-                _ => self.send_run(run, in_family(to, self.ipv6)),
+            let run = if each == 0 && self.segments.get() { run_len(left) } else { 1 };
+            let sent = if run > 1 {
+                self.send_run(&left[..run], to, &address).map(|_| run)
+            } else {
+                let count = if each > 0 {
+                    each
+                } else if self.segments.get() {
+                    1
+                } else {
+                    left.len()
+                };
+                self.sending(to, |socket| sys::send_each(socket.as_fd(), &left[..count], &address))
             };
-            match outcome {
-                SendOutcome::Sent => {}
-                SendOutcome::WouldBlock => break,
-                SendOutcome::Failed(LinkError { errno: Errno::EINVAL | Errno::EMSGSIZE | Errno::EIO, .. })
-                    if run.len() > 1 =>
+            let dealt_with = match sent {
+                Ok(count) => count,
+                Err(SendOutcome::Failed(LinkError { errno: Errno::EINVAL | Errno::EMSGSIZE | Errno::EIO, .. }))
+                    if run > 1 =>
                 {
-                    let dealt_with = run.iter().take_while(|datagram| {
-                        let outcome = self.send(datagram, to);
-                        if let SendOutcome::Failed(error) = outcome {
-                            report(error);
-                        }
-                        outcome != SendOutcome::WouldBlock
-                    });
-                    let dealt_with = dealt_with.count();
-                    if dealt_with < run.len() {
-                        left = left.get(dealt_with..).unwrap_or_default();
-                        break;
-                    }
+                    each = run;
+                    continue;
                 }
-                SendOutcome::Failed(error) => report(error),
-            }
-            left = rest;
+                Err(SendOutcome::Failed(error)) => {
+                    report(error);
+                    run
+                }
+                Err(_) => break,
+            };
+            each = each.saturating_sub(dealt_with);
+            left = &left[dealt_with..];
         }
         datagrams.len() - left.len()
     }
 
-    /// Whether one call sends many datagrams.
+    /// Whether the kernel cuts large packets into datagrams (UDP_SEGMENT, since 4.18).
     pub fn sends_batches(&self) -> bool {
         self.segments.get()
     }
 
-    /// Sends datagrams of the same length with one call.
-    fn send_run(&self, run: &[IoSlice<'_>], to: SocketAddr) -> SendOutcome {
-        let address = SockAddr::from(to);
+    /// Sends datagrams of the same length, which the kernel cuts apart.
+    fn send_run(&self, run: &[IoSlice<'_>], to: SocketAddr, address: &SockAddr) -> Result<usize, SendOutcome> {
         let control = segment_control(run.first().map_or(0, |datagram| datagram.len()));
-        let message = MsgHdr::new().with_addr(&address).with_buffers(run).with_control(&control);
-        let outcome = self.sending(to, |socket| SockRef::from(socket).sendmsg(&message, 0));
-        // An interface that cannot compute checksums. EINVAL and EMSGSIZE are about these datagrams: they are larger
-        // than the path's MTU, and must be fragmented one by one.
-        if let SendOutcome::Failed(LinkError { errno: Errno::EIO, .. }) = outcome {
+        let message = MsgHdr::new().with_addr(address).with_buffers(run).with_control(&control);
+        let result = self.sending(to, |socket| SockRef::from(socket).sendmsg(&message, 0));
+        // The interface cannot compute checksums, which older kernels demand. EINVAL and EMSGSIZE are about these
+        // datagrams: they are larger than the path's MTU, and can only be fragmented one by one.
+        if let Err(SendOutcome::Failed(LinkError { errno: Errno::EIO, .. })) = result {
             self.segments.set(false);
-            log::line(3, format_args!("UDP segmentation offload does not work here: sending one by one"));
+            log::line(3, format_args!("UDP segmentation offload does not work here: it is no longer used"));
         }
-        outcome
+        result
     }
 
     fn receiving(&self, mut receive: impl FnMut(&UdpSocket) -> io::Result<(usize, SocketAddr)>) -> Received {
@@ -313,12 +318,16 @@ impl UdpLink {
         }
     }
 
-    fn sending(&self, to: SocketAddr, send: impl Fn(&UdpSocket) -> io::Result<usize>) -> SendOutcome {
+    /// What `send` returns, or why not.
+    fn sending(&self, to: SocketAddr, send: impl Fn(&UdpSocket) -> io::Result<usize>) -> Result<usize, SendOutcome> {
         let mut again = true;
         loop {
-            let Err(error) = send(&self.socket) else { return SendOutcome::Sent };
+            let error = match send(&self.socket) {
+                Ok(sent) => return Ok(sent),
+                Err(error) => error,
+            };
             match errno(&error) {
-                Errno::EAGAIN => return SendOutcome::WouldBlock,
+                Errno::EAGAIN => return Err(SendOutcome::WouldBlock),
                 Errno::EINTR => {}
                 // What an earlier datagram met is said once, instead of sending this one.
                 Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::EPROTO if again => {
@@ -333,7 +342,7 @@ impl UdpLink {
                         self.queued.set(true);
                         failure.path_mtu = self.take_queued().and_then(|queued| queued.path_mtu);
                     }
-                    return SendOutcome::Failed(failure);
+                    return Err(SendOutcome::Failed(failure));
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::io::{IoSlice, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -33,7 +34,9 @@ struct Mirrored {
 fn mirror<T>(tun: &Tun, done: JoinHandle<T>) -> (T, Mirrored) {
     let mut seen = Mirrored::default();
     let mut packet = vec![0; SUPER_PACKET_MAX];
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !done.is_finished() {
+        assert!(Instant::now() < deadline, "nothing arrives: {seen:?}");
         poll(&mut [PollFd::new(tun.as_fd(), PollFlags::POLLIN)], PollTimeout::from(20_u8)).unwrap();
         let mut batch = Vec::new();
         while batch.len() < PACKETS_MAX

@@ -67,7 +67,7 @@ impl Packet {
         let [from, to] = self.ports.map(u16::to_be_bytes);
         let mut segment = [from, to].concat();
         if self.tcp {
-            let offset = (20 + self.options.len() as u16) / 4 << 12;
+            let offset = (5 + self.options.len() as u16 / 4) << 12;
             segment.extend(self.sequence.to_be_bytes());
             segment.extend(self.acknowledgement.to_be_bytes());
             segment.extend((offset | self.flags).to_be_bytes());
