@@ -8,7 +8,7 @@
 //! Own code, because no library does it in place. `tun-rs` wants to own the device, joins through hash tables, and
 //! brings a second netlink stack along. `quinn-udp`, the other side of the matter, keeps to itself the very errors
 //! that a link reports, sets path MTU discovery as QUIC needs it, and sends from one contiguous buffer only.
-//! `internet-checksum` takes twice the time of [`checksum`], which is most of the work here.
+//! `internet-checksum` takes twice the time of our own sums, which are most of the work here.
 
 use std::fmt;
 
