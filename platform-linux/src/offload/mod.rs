@@ -5,9 +5,9 @@
 //! how to cut it, and takes as much in one write. [`segment`] cuts and [`coalesce`] joins; both work on memory of their
 //! caller, allocate nothing and do no input or output.
 //!
-//! Own code, because no library does it in place. `tun-rs` wants to own the device, joins through hash tables, and
-//! brings a second netlink stack along. `quinn-udp`, the other side of the matter, keeps to itself the very errors
-//! that a link reports, sets path MTU discovery as QUIC needs it, and sends from one contiguous buffer only.
+//! Own code, because no library does it in place. `tun-rs` wants to own the device, joins by copying into buffers that
+//! grow, and brings a second netlink stack along. `quinn-udp`, the other side of the matter, keeps to itself the very
+//! errors that a link reports, sets path MTU discovery as QUIC needs it, and sends from one contiguous buffer only.
 //! `internet-checksum` takes twice the time of our own sums, which are most of the work here.
 
 use std::fmt;
