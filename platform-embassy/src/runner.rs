@@ -114,9 +114,8 @@ impl<R: Rng, S: Store> Runner<R, S> {
         };
         let unix = unix_now(unix_time, now);
         let gateway = keys.ok().and_then(|keys| Gateway::new(self.config, keys, Shared(&rng), now, unix).ok());
-        // `new` has tried all of this.
-        let Some(gateway) = gateway else { pending().await };
-        let mut link = Link {
+        // Where it stands it stays: moved out of the `Option`, it would take its room in the task twice.
+        let mut link = gateway.map(|gateway| Link {
             config: self.config,
             gateway,
             stack,
@@ -133,9 +132,13 @@ impl<R: Rng, S: Store> Runner<R, S> {
             path_due: now,
             log_due: now,
             exited: false,
-        };
-        match select(resolver.run(stack), link.run()).await {
-            Either::First(never) | Either::Second(never) => never,
+        });
+        match &mut link {
+            Some(link) => match select(resolver.run(stack), link.run()).await {
+                Either::First(never) | Either::Second(never) => never,
+            },
+            // `new` has tried all of this.
+            None => pending().await,
         }
     }
 }

@@ -22,13 +22,13 @@ pub(crate) const BUFFER_LEN: usize = if OUTPUT_MAX > DATAGRAM_MAX { OUTPUT_MAX }
 const DATAGRAMS: usize = 8;
 
 /// The memory of one link, with queues of `N` packets between the tunnel and each of the two network stacks. It is made
-/// for a [`ConstStaticCell`](https://docs.rs/static_cell), so that it never lies on the stack.
+/// for a [`ConstStaticCell`](https://docs.rs/static_cell), so that it never lies on the stack. All its bytes are zero at
+/// first, so that it takes no flash; what has no such value is in a vector that is empty.
 pub struct State<const N: usize = 2> {
     pub(crate) channel: channel::State<MTU_MAX, N, N>,
     pub(crate) socket: SocketMemory<N>,
     pub(crate) buffer: [u8; BUFFER_LEN],
-    /// Empty until the link is set up. A vector, because it is empty when all its bytes are zero: such a static takes no
-    /// flash.
+    /// Empty until the link is set up.
     pub(crate) config: Vec<LinkConfig<'static>, 1>,
     #[cfg(feature = "tls")]
     pub(crate) tls: crate::certificates::TlsMemory,
@@ -37,9 +37,9 @@ pub struct State<const N: usize = 2> {
 /// The queues of the socket.
 pub(crate) struct SocketMemory<const N: usize> {
     received: [[u8; DATAGRAM_MAX]; N],
-    received_from: [PacketMetadata; DATAGRAMS],
+    received_from: Vec<PacketMetadata, DATAGRAMS>,
     sent: [[u8; DATAGRAM_MAX]; N],
-    sent_to: [PacketMetadata; DATAGRAMS],
+    sent_to: Vec<PacketMetadata, DATAGRAMS>,
 }
 
 /// The same without their length.
@@ -57,9 +57,9 @@ impl<const N: usize> State<N> {
             channel: channel::State::new(),
             socket: SocketMemory {
                 received: [[0; DATAGRAM_MAX]; N],
-                received_from: [PacketMetadata::EMPTY; DATAGRAMS],
+                received_from: Vec::new(),
                 sent: [[0; DATAGRAM_MAX]; N],
-                sent_to: [PacketMetadata::EMPTY; DATAGRAMS],
+                sent_to: Vec::new(),
             },
             buffer: [0; BUFFER_LEN],
             config: Vec::new(),
@@ -83,6 +83,9 @@ impl<const N: usize> fmt::Debug for State<N> {
 
 impl<const N: usize> SocketMemory<N> {
     pub(crate) fn buffers(&'static mut self) -> SocketBuffers {
+        for metadata in [&mut self.received_from, &mut self.sent_to] {
+            while metadata.push(PacketMetadata::EMPTY).is_ok() {}
+        }
         SocketBuffers {
             received: self.received.as_flattened_mut(),
             received_from: &mut self.received_from,
