@@ -12,9 +12,9 @@ use crate::tls::TlsFailure;
 use crate::wire::control::SessionId;
 
 /// Longest description of a TLS session in bytes.
-pub const TLS_TEXT_MAX: usize = 200;
+pub const TLS_TEXT_MAX: usize = if cfg!(feature = "tls") { 200 } else { 0 };
 /// Longest name of a peer in bytes.
-pub const NAME_MAX: usize = 64;
+pub const NAME_MAX: usize = if cfg!(feature = "tls") { 64 } else { 0 };
 
 /// Something happened that an operator may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -33,10 +33,10 @@ pub use output::{Lookup, Output};
 /// The longest pause after a name that does not resolve, in seconds.
 const RESOLVE_PAUSE_MAX: u32 = 5;
 
-/// Distance of the attempts to resolve a name with `resolv-retry n`.
+/// Distance of the attempts to resolve a name with `resolv-retry n`, however long a lookup takes to fail.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A link that has stood before does not wait longer for its peer's name: the peer may still be where it was.
+/// A link does not wait longer for its peer's name if the peer may still be where it was, or may call.
 const RESOLVE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Strangers cause lookups at this distance.
@@ -63,6 +63,8 @@ pub struct Gateway<'c, P: Platform> {
     addresses: Vec<SocketAddr, ADDRESSES_MAX>,
     /// Number of the last lookup.
     lookup: u32,
+    /// When it was asked for.
+    asked: Instant,
     /// Answers up to this number come too late: there is a later one, or they are for another remote.
     answered: u32,
     /// When a stranger last caused one, and from where.
@@ -103,6 +105,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
             remotes,
             addresses: Vec::new(),
             lookup: 0,
+            asked: now,
             answered: 0,
             stranger: None,
             socket_open: false,
@@ -169,24 +172,19 @@ impl<'c, P: Platform> Gateway<'c, P> {
         self.answered = lookup;
         let since = match self.state {
             State::Resolving(since) => since,
-            State::Running => return self.followed(addresses.unwrap_or_default()),
+            State::Running => return self.followed(now, addresses.unwrap_or_default()),
             _ => return,
         };
         match addresses {
             Ok(addresses) if !addresses.is_empty() => {
-                self.addresses = addresses.iter().copied().take(ADDRESSES_MAX).collect();
-                debug!("{} address(es) for remote {}", self.addresses.len(), self.remotes.index());
-                let known = self.addresses.iter().position(|address| Some(*address) == self.last_known());
-                self.addresses.rotate_left(known.unwrap_or(0));
-                let next = self.remotes.next_of(self.addresses.len());
-                self.addresses.rotate_left(next);
+                self.found(addresses);
                 self.bind();
             }
-            _ if self.bind_to_known() => {}
+            _ if self.bind_without_answer() => {}
             _ => match self.config.resolv_retry {
                 ResolvRetry::Seconds(0) => self.exit(Reason::soft(Signal::Term, Cause::Resolve)),
                 ResolvRetry::Seconds(n) if now.since(since) < Duration::from_secs(n.into()) => {
-                    self.timers.set(Timer::Resolve, now + RESOLVE_INTERVAL);
+                    self.timers.set(Timer::Resolve, now.max(self.asked + RESOLVE_INTERVAL));
                 }
                 _ => self.restart(now, Reason::soft(Signal::Usr1, Cause::Resolve)),
             },
@@ -247,7 +245,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
             }
             // What has failed may succeed now.
             State::Pausing if self.config.follow_link => self.timers.set(Timer::Restart, now),
-            State::Resolving(_) if self.config.follow_link => self.resolve(),
+            State::Resolving(_) if self.config.follow_link => self.resolve(now),
             _ => {}
         }
     }
@@ -276,8 +274,8 @@ impl<'c, P: Platform> Gateway<'c, P> {
         while let Some(timer) = self.timers.expire(now) {
             match timer {
                 Timer::Restart => self.start(now),
-                Timer::Resolve if matches!(self.state, State::Resolving(_)) && self.bind_to_known() => {}
-                Timer::Resolve => self.resolve(),
+                Timer::Resolve if matches!(self.state, State::Resolving(_)) && self.bind_without_answer() => {}
+                Timer::Resolve => self.resolve(now),
                 Timer::Follow => self.follow(now),
                 Timer::Connect if !self.peer.has_answered() && !self.peer.is_leaving() => {
                     self.ended(now, Reason::soft(Signal::Usr1, Cause::ServerPoll));
@@ -341,8 +339,8 @@ impl<'c, P: Platform> Gateway<'c, P> {
         }
         self.state = State::Resolving(now);
         self.answered = self.lookup;
-        self.resolve();
-        if self.known_address().is_some() {
+        self.resolve(now);
+        if self.known_address().is_some() || self.may_be_called() {
             self.timers.set(Timer::Resolve, now + RESOLVE_PATIENCE);
         }
     }
@@ -368,15 +366,36 @@ impl<'c, P: Platform> Gateway<'c, P> {
         self.last_known().filter(|_| self.config.follow_name)
     }
 
-    fn bind_to_known(&mut self) -> bool {
-        let Some(address) = self.known_address() else { return false };
-        self.addresses = [address].into_iter().collect();
-        self.bind();
-        true
+    /// Whether somebody whose name does not resolve can be waited for: what authenticates him is his key.
+    fn may_be_called(&self) -> bool {
+        let asks_again = self.config.follow_name && self.config.probe_interval > 0;
+        asks_again && self.connection().float && self.config.resolv_retry != ResolvRetry::Seconds(0)
     }
 
-    fn resolve(&mut self) {
+    /// Goes on although the remote's name does not resolve, if that makes sense.
+    fn bind_without_answer(&mut self) -> bool {
+        let known = self.known_address();
+        let goes_on = known.is_some() || self.may_be_called();
+        if goes_on {
+            self.addresses = known.into_iter().collect();
+            self.bind();
+        }
+        goes_on
+    }
+
+    /// Where the present remote is; where it was heard last, or what has not been tried yet, comes first.
+    fn found(&mut self, addresses: &[SocketAddr]) {
+        self.addresses = addresses.iter().copied().take(ADDRESSES_MAX).collect();
+        debug!("{} address(es) for remote {}", self.addresses.len(), self.remotes.index());
+        let known = self.addresses.iter().position(|address| Some(*address) == self.last_known());
+        self.addresses.rotate_left(known.unwrap_or(0));
+        let next = self.remotes.next_of(self.addresses.len());
+        self.addresses.rotate_left(next);
+    }
+
+    fn resolve(&mut self, now: Instant) {
         let Some(remote) = self.remote() else { return };
+        self.asked = now;
         let connection = self.connection();
         let label = self.config.remote_random_hostname.then(|| {
             let mut label = [0; 6];
@@ -396,15 +415,19 @@ impl<'c, P: Platform> Gateway<'c, P> {
 
     fn run(&mut self, now: Instant) {
         self.state = State::Running;
-        let connection = self.connection();
-        self.peer.set_connection(connection);
-        self.peer.connect(now, &self.addresses);
-        // With a static key, and for somebody who waits to be called, silence is no failure.
-        if self.config.tls.role.is_some() && self.remote().is_some() && connection.connect_timeout > 0 {
-            self.timers.set(Timer::Connect, now + Duration::from_secs(connection.connect_timeout.into()));
-        }
+        self.peer.set_connection(self.connection());
+        self.connect(now);
         if let Some(at) = self.follow.start(now) {
             self.timers.set(Timer::Follow, at);
+        }
+    }
+
+    fn connect(&mut self, now: Instant) {
+        self.peer.connect(now, &self.addresses);
+        let timeout = self.connection().connect_timeout;
+        // With a static key, and for somebody who waits to be called, silence is no failure.
+        if self.config.tls.role.is_some() && !self.addresses.is_empty() && timeout > 0 {
+            self.timers.set(Timer::Connect, now + Duration::from_secs(timeout.into()));
         }
     }
 
@@ -417,23 +440,28 @@ impl<'c, P: Platform> Gateway<'c, P> {
         if let Some(round) = round {
             self.peer.probe(&self.addresses, round.greet);
             if round.look_up {
-                self.look_up();
+                self.look_up(now);
             }
         }
     }
 
     /// Looks up where the peer is now, while the link stands.
-    fn look_up(&mut self) {
+    fn look_up(&mut self, now: Instant) {
         let is_name = self.remote().is_some_and(|remote| literal(self.connection(), remote).is_none());
         if self.config.follow_name && is_name {
-            self.resolve();
+            self.resolve(now);
         }
     }
 
     /// Where the peer's name leads to now.
-    fn followed(&mut self, addresses: &[SocketAddr]) {
+    fn followed(&mut self, now: Instant, addresses: &[SocketAddr]) {
         if addresses.is_empty() {
             return;
+        }
+        if self.addresses.is_empty() && !self.peer.has_answered() {
+            // Nobody has called meanwhile.
+            self.found(addresses);
+            return self.connect(now);
         }
         let before = core::mem::take(&mut self.addresses);
         self.addresses = addresses.iter().copied().take(ADDRESSES_MAX).collect();
@@ -449,7 +477,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
     fn stranger_came(&mut self, now: Instant, from: SocketAddr) {
         if self.state == State::Running && self.stranger.is_none_or(|(at, _)| now.since(at) >= STRANGER_INTERVAL) {
             self.stranger = Some((now, from));
-            self.look_up();
+            self.look_up(now);
         }
     }
 
@@ -531,7 +559,8 @@ impl<'c, P: Platform> Gateway<'c, P> {
         if pause > 0 && reason.cause != Some(Cause::Resolve) {
             self.push(Step::Pause(pause));
         }
-        self.timers.set(Timer::Restart, now + Duration::from_secs(pause.into()));
+        let since = if reason.cause == Some(Cause::Resolve) { self.asked } else { now };
+        self.timers.set(Timer::Restart, now.max(since + Duration::from_secs(pause.into())));
         self.state = State::Pausing;
     }
 

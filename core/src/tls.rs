@@ -100,7 +100,7 @@ pub trait TlsSession {
 pub struct ExportUnsupported;
 
 /// Longest text of a TLS failure in bytes.
-pub const FAILURE_TEXT_MAX: usize = 240;
+pub const FAILURE_TEXT_MAX: usize = if cfg!(feature = "tls") { 240 } else { 0 };
 
 /// Why a TLS session failed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,30 +2,32 @@
 //!
 //! One turn: do what the engine asks, sleep until something is ready, move a burst of packets each way.
 
+mod packets;
+mod sleep;
+mod socket;
+
 use std::marker::PhantomData;
-use std::mem::{Discriminant, discriminant};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::mem::Discriminant;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant as Clock, SystemTime, UNIX_EPOCH};
 
 use longcable_core::control::CELL;
 use longcable_core::error::{Discard, NotReady};
-use longcable_core::event::{Address, Event, Reason, Signal};
+use longcable_core::event::{Cause, Event, Reason, Signal};
 use longcable_core::gateway::{Gateway, Output};
 use longcable_core::options::{Connection, Family, LinkConfig, ReceiveTimeout};
-use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
-use longcable_core::peer::{Keys, OUTPUT_MAX, Sealed};
+use longcable_core::packet::{HEADROOM, TAILROOM};
+use longcable_core::peer::{Keys, OUTPUT_MAX};
 use longcable_core::platform::Platform;
 use longcable_core::time::Instant;
 use longcable_core::tls::TlsSession;
 use longcable_core::wire::compress::Framing;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::config::HostConfig;
 use crate::crypto::{Fast, FastRng};
 use crate::failure::Fatal;
-use crate::link::udp::{self, Received, SendOutcome, UdpLink, UdpOptions};
+use crate::link::udp::UdpLink;
 use crate::log::{self, Burst, Omitted};
 use crate::memory::OnDemand;
 use crate::net::PathWatch;
@@ -35,9 +37,6 @@ use crate::signals::{Request, Signals};
 use crate::status::{Compression, Counters, Statistics, StatusFile};
 use crate::tls::{SESSIONS, TlsStack};
 use crate::tunnel::Tunnel;
-
-/// Packets that one direction may move before the other gets its turn.
-const BURST: usize = 64;
 
 /// The largest datagram or packet, in bytes.
 const PACKET_MAX: usize = 65_535;
@@ -226,7 +225,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     }
 
     fn turn(&mut self, signals: &mut Signals, check: &Check<'_>) -> Result<(), Stop> {
-        self.drain()?;
+        self.drain(check)?;
         let ready = self.sleep(signals);
         if ready.signal {
             for request in signals.by_ref() {
@@ -250,7 +249,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             self.receive();
             // A key is known to the peer when its last message is acknowledged: that goes before data under this key.
             if self.gateway.has_output(self.now()) {
-                self.drain()?;
+                self.drain(check)?;
             }
         }
         if ready.device {
@@ -271,30 +270,36 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     }
 
     fn signal(&mut self, signal: Signal, check: &Check<'_>) {
-        let meant = self.config.remap_usr1.filter(|_| signal == Signal::Usr1).unwrap_or(signal);
-        let problem = if meant == Signal::Hup { check().err() } else { None };
-        match problem {
-            Some(fatal) => {
-                for line in fatal.to_string().lines() {
-                    log::error(format_args!("{line}"));
-                }
-                log::error(format_args!("The new configuration cannot be used: the link goes on with the old one"));
-            }
-            None => self.gateway.signal(self.now(), signal),
+        let signal = if signal == Signal::Usr1 && self.host.restart_reads_anew { Signal::Hup } else { signal };
+        if signal != Signal::Hup || usable(check) {
+            self.gateway.signal(self.now(), signal);
         }
     }
 
     /// Does what the engine asks for until it only waits.
-    fn drain(&mut self) -> Result<(), Stop> {
+    fn drain(&mut self, check: &Check<'_>) -> Result<(), Stop> {
         let mut out = [0; OUTPUT_MAX];
         let mut settled = false;
+        let mut anew = None;
         loop {
             let now = self.now();
+            self.save_sent_sequence(now);
             match self.gateway.poll_output(now, &mut out) {
                 Output::Transmit(sealed) => {
                     if let Some(socket) = &self.socket {
-                        send(socket, &sealed, now, &mut self.complaints);
+                        packets::send(socket, &sealed, now, &mut self.complaints);
                     }
+                }
+                Output::CloseTunnel(reason)
+                | Output::RestartDown(reason)
+                | Output::Event(Event::Restarting(reason))
+                    if self.host.restart_reads_anew
+                        && is_restart(&reason)
+                        && *anew.get_or_insert_with(|| usable(check)) =>
+                {
+                    let reason = Reason { signal: Signal::Hup, ..reason };
+                    self.tunnel.close(&reason);
+                    return Err(Stop::Exit(reason));
                 }
                 Output::Event(event) => {
                     // What a peer can say without end.
@@ -366,117 +371,6 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         Ok(())
     }
 
-    fn bind(&mut self, remote: Option<SocketAddr>) -> Result<(), Stop> {
-        self.remote = remote;
-        match self.open_socket(remote) {
-            Ok(socket) => {
-                self.announce(&socket, remote);
-                self.tunnel.restore_routes();
-                if let Some(remote) = remote {
-                    self.tunnel.keep_path_to(remote);
-                }
-                self.socket = Some(socket);
-                self.bound_before = true;
-                if let Some(watch) = &mut self.watch {
-                    watch.remember(remote.map(|remote| remote.ip()));
-                }
-                self.gateway.bound(self.now(), unix_now(), Ok(()));
-            }
-            Err(error) if self.bound_before => {
-                log::error(format_args!("{error}"));
-                self.gateway.bound(self.now(), unix_now(), Err(()));
-            }
-            Err(error) => return Err(Stop::Failed(error)),
-        }
-        Ok(())
-    }
-
-    /// This end has moved. A socket that is bound to no address follows by itself.
-    fn rebind(&mut self) {
-        log::line(1, format_args!("The local address or route has changed: telling the peer"));
-        self.tunnel.restore_routes();
-        if let Some(remote) = self.remote {
-            self.tunnel.keep_path_to(remote);
-        }
-        if self.gateway.connection().local.is_none() && self.host.bind_dev.is_none() {
-            return;
-        }
-        // It has to go first: the port is the same.
-        self.socket = None;
-        match self.open_socket(self.remote) {
-            Ok(socket) => {
-                self.announce(&socket, self.remote);
-                self.socket = Some(socket);
-            }
-            Err(error) => {
-                log::error(format_args!("{error}"));
-                self.gateway.signal(self.now(), Signal::Usr1);
-            }
-        }
-    }
-
-    fn open_socket(&mut self, remote: Option<SocketAddr>) -> Result<UdpLink, Fatal> {
-        let options = self.udp_options(remote)?;
-        self.local = options.local.map(|local| (self.gateway.connection(), local));
-        UdpLink::open(&options).map_err(Fatal::new)
-    }
-
-    /// Addresses or routes have changed.
-    fn look_at_path(&mut self) {
-        let peer = self.gateway.peer().address().or(self.remote).map(|address| address.ip());
-        self.tunnel.restore_lost_routes();
-        if self.watch.as_mut().is_some_and(|watch| watch.has_moved(peer)) {
-            self.gateway.local_changed(self.now());
-        }
-    }
-
-    /// What the configuration says about the socket towards `remote`.
-    fn udp_options(&self, remote: Option<SocketAddr>) -> Result<UdpOptions, Fatal> {
-        let (connection, host) = (self.gateway.connection(), self.host);
-        let only = connection.ipv6_only;
-        let family = match (connection.family, remote) {
-            (Family::V4, _) | (Family::Any, Some(SocketAddr::V4(_))) => udp::Family::V4,
-            (Family::V6, _) | (Family::Any, Some(SocketAddr::V6(_))) => udp::Family::V6 { only },
-            (Family::Any, None) => udp::Family::Any,
-        };
-        let unspecified = match family {
-            udp::Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            udp::Family::V6 { .. } | udp::Family::Any => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        let kept = self.local.filter(|(owner, _)| self.config.persist_local_ip && std::ptr::eq(*owner, connection));
-        let local = match (connection.local, kept) {
-            (Some(_), Some((_, kept))) => Some(kept),
-            (Some(word), None) => Some(local_address(&word.to_string(), connection.local_port, family)?),
-            (None, _) => connection.bind.then(|| SocketAddr::new(unspecified, connection.local_port)),
-        };
-        Ok(UdpOptions {
-            family,
-            local,
-            sndbuf: host.sndbuf,
-            rcvbuf: host.rcvbuf,
-            mark: host.mark,
-            bind_device: host.bind_dev.clone(),
-            mtu_discovery: host.mtu_disc,
-        })
-    }
-
-    fn announce(&self, socket: &UdpLink, remote: Option<SocketAddr>) {
-        let protocol = socket.protocol();
-        log::line(3, format_args!("{}", socket.buffers()));
-        let connection = self.gateway.connection();
-        match (socket.local_addr(), connection.bind || connection.local.is_some()) {
-            (Ok(local), true) => log::line(1, format_args!("{protocol} link local (bound): {}", Address(local))),
-            _ => log::line(1, format_args!("{protocol} link local: (not bound)")),
-        }
-        match remote {
-            Some(remote) => log::line(1, format_args!("{protocol} link remote: {}", Address(remote))),
-            None => log::line(1, format_args!("{protocol} link remote: [AF_UNSPEC]")),
-        }
-        if self.config.remotes.is_empty() {
-            log::line(1, format_args!("NOTE: no 'remote' is configured: this end waits for the peer to call"));
-        }
-    }
-
     fn resolved(&mut self, answer: resolver::Answer) {
         let (now, lookup) = (self.now(), answer.id as u32);
         match answer.result {
@@ -493,124 +387,6 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         }
     }
 
-    /// Waits for a descriptor or the next deadline.
-    fn sleep(&self, signals: &Signals) -> Ready {
-        let save = self.replay_file.is_some().then_some(self.replay_due);
-        let status = self.status.as_ref().and_then(StatusFile::due);
-        let deadline = [self.wake, self.settled, status, save].into_iter().flatten().min();
-        let timeout = match deadline {
-            // One more, so that the deadline has really come.
-            Some(at) => PollTimeout::try_from(at.since(self.now()) + Duration::from_millis(1)),
-            None => Ok(PollTimeout::NONE),
-        };
-        fn entry(fd: BorrowedFd<'_>) -> PollFd<'_> {
-            PollFd::new(fd, PollFlags::POLLIN)
-        }
-        // Asks for nothing: it keeps the place of a descriptor that is not there.
-        let absent = PollFd::new(signals.as_fd(), PollFlags::empty());
-        let socket = self.socket.as_ref().map(AsFd::as_fd);
-        let device = self.tunnel.tun().map(AsFd::as_fd);
-        let watch = self.watch.as_ref().map(AsFd::as_fd);
-        let mut entries = [
-            entry(signals.as_fd()),
-            entry(self.resolver.as_fd()),
-            watch.map_or(absent.clone(), entry),
-            socket.map_or(absent.clone(), entry),
-            device.map_or(absent, entry),
-        ];
-        // Interrupted or out of memory: as if nothing were ready.
-        let _ = poll(&mut entries, timeout.unwrap_or(PollTimeout::MAX));
-        let [signal, resolver, network, socket, device] = entries.map(|entry| entry.any().unwrap_or(false));
-        Ready { signal, resolver, network, socket, device }
-    }
-
-    /// Network to tunnel.
-    fn receive(&mut self) {
-        let Some(socket) = &self.socket else { return };
-        let now = self.now();
-        for _ in 0..BURST {
-            let (length, from) = match socket.receive(&mut self.buffer) {
-                Received::Datagram { length, from } => (length, from),
-                Received::WouldBlock => break,
-                Received::Failed(error) => {
-                    complain(&mut self.complaints, now, Complaint::Socket(error.errno), |omitted| {
-                        log::error(format_args!("{error}{omitted}"));
-                        if error.errno == Errno::ECONNREFUSED {
-                            say_refused(error.destination);
-                        }
-                    });
-                    continue;
-                }
-            };
-            log::traffic('R');
-            let Some(datagram) = self.buffer.get_mut(..length) else { break };
-            let first_byte = datagram.first().copied();
-            match self.gateway.handle_datagram(now, from, datagram) {
-                Ok(Some(packet)) => {
-                    let Some(tun) = self.tunnel.tun() else { continue };
-                    log::traffic('w');
-                    if let Err(error) = tun.write(packet) {
-                        self.device_gone |= error.is_gone();
-                        complain(&mut self.complaints, now, Complaint::Device, |omitted| {
-                            log::warning(format_args!("{error}{omitted}"));
-                        });
-                    }
-                }
-                Ok(None) => {}
-                Err(Discard::Replay { .. }) if self.config.mute_replay_warnings => {}
-                Err(discard) => {
-                    complain(&mut self.complaints, now, Complaint::Discarded(discriminant(&discard)), |more| {
-                        say_discarded(discard, from, self.gateway.peer().address(), more);
-                        if let Some(hint) = discard.hint(self.config, first_byte) {
-                            log::error(format_args!("{hint} (datagram from {})", Address(from)));
-                        }
-                    })
-                }
-            }
-        }
-    }
-
-    /// Tunnel to network.
-    fn transmit(&mut self) {
-        let Some(tun) = self.tunnel.tun() else { return };
-        let now = self.now();
-        for _ in 0..BURST {
-            let Some(room) = self.buffer.get_mut(HEADROOM..HEADROOM + PACKET_MAX) else { return };
-            let len = match tun.read(room) {
-                Ok(Some(len)) => len,
-                Ok(None) => return,
-                Err(error) => {
-                    self.device_gone |= error.is_gone();
-                    complain(&mut self.complaints, now, Complaint::Device, |omitted| {
-                        log::warning(format_args!("{error}{omitted}"));
-                    });
-                    return;
-                }
-            };
-            log::traffic('r');
-            let Some(packet) = PacketBuf::new(&mut self.buffer, HEADROOM, len) else { return };
-            let tos = if self.host.passtos { type_of_service(packet.as_slice()) } else { None };
-            match self.gateway.seal(now, packet) {
-                Ok(sealed) => {
-                    let Some(socket) = &self.socket else { continue };
-                    // A kernel that refuses the type of service still sends the packet.
-                    let _ = tos.map(|tos| socket.set_tos(tos));
-                    send(socket, &sealed, now, &mut self.complaints);
-                }
-                // Before the peer is known there is nothing to say about each packet.
-                Err(NotReady::NoPeer | NotReady::Down) => {}
-                Err(reason @ NotReady::Negotiating) => {
-                    complain(&mut self.complaints, now, Complaint::NotSealed(reason), |omitted| {
-                        log::line(4, format_args!("{reason}{omitted}"));
-                    });
-                }
-                Err(reason) => complain(&mut self.complaints, now, Complaint::NotSealed(reason), |omitted| {
-                    log::warning(format_args!("{reason}{omitted}"));
-                }),
-            }
-        }
-    }
-
     /// What is due besides packets.
     fn housekeeping(&mut self) {
         let now = self.now();
@@ -623,16 +399,19 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         if self.settled.take_if(|at| *at <= now).is_some() {
             self.look_at_path();
         }
-        // Before the first packet of a sequence is sent: after a power cut it would be missed.
+        if now >= self.replay_due {
+            self.replay_due = now + REPLAY_INTERVAL;
+            self.save_replay_state();
+        }
+    }
+
+    /// Before the first packet of a sequence is sent: whenever the power goes then, no other packet gets its number.
+    fn save_sent_sequence(&mut self, now: Instant) {
         let sent = self.replay_file.as_mut().zip(self.gateway.peer().sent_sequence());
         if let Some(Err(error)) = sent.map(|(file, time)| file.save_sent(time)) {
             complain(&mut self.complaints, now, Complaint::ReplayFile, |omitted| {
                 log::warning(format_args!("Cannot write the replay-persist file: {error}{omitted}"));
             });
-        }
-        if now >= self.replay_due {
-            self.replay_due = now + REPLAY_INTERVAL;
-            self.save_replay_state();
         }
     }
 
@@ -656,6 +435,21 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             compression: (self.config.framing != Framing::None).then(Compression::default),
         }
     }
+}
+
+/// Whether the configuration, read anew, would do. If not, the log says why.
+fn usable(check: &Check<'_>) -> bool {
+    let Err(fatal) = check() else { return true };
+    for line in fatal.to_string().lines() {
+        log::error(format_args!("{line}"));
+    }
+    log::error(format_args!("The new configuration cannot be used: the link goes on with the old one"));
+    false
+}
+
+/// Whether a link that stood restarts: what failed to start is tried again with the same configuration.
+fn is_restart(reason: &Reason) -> bool {
+    reason.signal == Signal::Usr1 && !matches!(reason.cause, Some(Cause::Resolve | Cause::Socket))
 }
 
 /// On the heap: it is large.
@@ -697,76 +491,9 @@ fn announce_settings(config: &LinkConfig<'_>) {
     log::line(3, format_args!("Timers: ping {}{timeout}", config.ping));
 }
 
-/// The type of service of an IPv4 packet, the traffic class of an IPv6 packet.
-fn type_of_service(packet: &[u8]) -> Option<u8> {
-    match packet {
-        [first, second, ..] if first >> 4 == 6 => Some(first << 4 | second >> 4),
-        [_, second, ..] => Some(*second),
-        _ => None,
-    }
-}
-
 /// Seconds since 1970.
 fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-/// The address of `local`, which may be a name: looked up at the start and after restarts, mostly in `/etc/hosts`.
-fn local_address(host: &str, port: u16, family: udp::Family) -> Result<SocketAddr, Fatal> {
-    let found = (host, port)
-        .to_socket_addrs()
-        .map_err(|error| Fatal::new(format!("RESOLVE: Cannot resolve host address: {host} ({error}), from 'local'")))?;
-    let fits = |address: &SocketAddr| match family {
-        udp::Family::V4 => address.is_ipv4(),
-        udp::Family::V6 { .. } => address.is_ipv6(),
-        udp::Family::Any => true,
-    };
-    let mut found = found.into_iter().filter(fits);
-    found.next().ok_or_else(|| Fatal::new(format!("Options error: 'local {host}' has no address of the right family")))
-}
-
-/// What descriptors have something for us.
-struct Ready {
-    signal: bool,
-    resolver: bool,
-    network: bool,
-    socket: bool,
-    device: bool,
-}
-
-fn say_discarded(discard: Discard, from: SocketAddr, expected: Option<SocketAddr>, omitted: Omitted) {
-    match (discard, expected) {
-        (Discard::Source, Some(expected)) => log::error(format_args!(
-            "TCP/UDP: Incoming packet rejected from {}[{}], expected peer address: {} (allow this incoming source \
-             address/port by removing --remote or adding --float){omitted}",
-            Address(from),
-            if from.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 },
-            Address(expected)
-        )),
-        _ => log::error(format_args!("{discard}{omitted}")),
-    }
-}
-
-fn say_refused(destination: Option<SocketAddr>) {
-    let hint = "nothing listens there: is the peer running, and is its 'port' the one in 'remote' here?";
-    match destination {
-        Some(to) => log::error(format_args!("Hint: datagrams to {} are refused, {hint}", Address(to))),
-        None => log::error(format_args!("Hint: datagrams to the peer are refused, {hint}")),
-    }
-}
-
-/// Sends a datagram; if that fails it is lost, like any on its way.
-fn send(socket: &UdpLink, sealed: &Sealed<'_>, now: Instant, complaints: &mut Burst<Complaint>) {
-    log::traffic('W');
-    match socket.send(sealed.datagram, sealed.to) {
-        SendOutcome::Sent => {}
-        SendOutcome::Failed(error) => complain(complaints, now, Complaint::Socket(error.errno), |omitted| {
-            log::error(format_args!("{error}{omitted}"));
-        }),
-        SendOutcome::WouldBlock => complain(complaints, now, Complaint::Socket(Errno::EAGAIN), |omitted| {
-            log::warning(format_args!("write: the send buffer is full, packets are dropped{omitted}"));
-        }),
-    }
 }
 
 fn complain<C: PartialEq>(complaints: &mut Burst<C>, now: Instant, cause: C, write: impl FnOnce(Omitted)) {

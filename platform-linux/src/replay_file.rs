@@ -52,13 +52,14 @@ impl ReplayFile {
         self.sent
     }
 
-    /// Saves that time if it is news, which it is once a start.
+    /// Saves that time if it is news, which it is once a start; it is on the disk afterwards, whatever happens.
     ///
     /// # Errors
     /// Those of the system.
     pub fn save_sent(&mut self, time: u32) -> io::Result<()> {
         if self.sent.is_none_or(|sent| sent < time) {
             self.file.write_all_at(&u64::from(time).to_ne_bytes(), IMAGE_LEN as u64)?;
+            self.file.sync_data()?;
             self.sent = Some(time);
         }
         Ok(())

@@ -10,7 +10,7 @@ use longcable::failure::Fatal;
 use longcable::scripts::Hook;
 use longcable::tls::{SESSIONS, TlsStack};
 use longcable_core::options::{KeySource, LinkConfig, RevocationList};
-use longcable_embassy::tls::{Credentials, EmbeddedTlsSession, Identity, PrivateKey, Room, check, decode_pem};
+use longcable_embassy::tls::{Credentials, EmbeddedTlsSession, Identity, Memory, PrivateKey, Room, check, decode_pem};
 
 /// Authorities and lists that there is room for, and their bytes.
 const FILES_MAX: usize = 8;
@@ -36,7 +36,8 @@ impl TlsStack for Board {
         }
         let credentials = credentials(link)?;
         let session = |_| {
-            let room: &'c Room<'c, FastRng> = Box::leak(Box::new(Room::new(credentials, FastRng::new())));
+            let memory = Box::leak(Box::new(Memory::new()));
+            let room: &'c Room<'c, FastRng> = Box::leak(Box::new(Room::new(memory, credentials, FastRng::new())));
             let engine = Box::leak(Box::new(Box::pin(room.engine())));
             EmbeddedTlsSession::new(room, engine.as_mut())
         };

@@ -59,6 +59,7 @@ mod tls_samples;
 mod tls_wrapping;
 mod tunnel;
 mod volatile;
+mod volatile_day;
 mod volatile_faq;
 mod volatile_lines;
 mod volatile_names;

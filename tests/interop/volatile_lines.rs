@@ -1,5 +1,6 @@
 //! Lines that go down, interfaces that are set down, addresses that strangers get, clocks that go back.
 
+use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::Command;
@@ -185,4 +186,23 @@ fn faketime() -> std::path::PathBuf {
     let machines = std::fs::read_dir("/usr/lib").expect("/usr/lib");
     let places = machines.flatten().map(|machine| machine.path().join("faketime/libfaketime.so.1"));
     places.into_iter().find(|file| file.is_file()).expect("no libfaketime: apt-get install faketime")
+}
+
+/// Packets after a power cut are none that were sent before, however early it comes and whatever the clock says.
+#[test]
+fn the_power_goes_as_the_first_packet_is_sent() {
+    let lab = Lab::new();
+    let library = lab.library("power_cut", include_str!("../support/power_cut.c"));
+    lab.write("left.conf", &end(&lab.left, &lab.right, "ping 1\nreplay-persist replays"));
+    let mut before = 0;
+    for _ in 0..3 {
+        let mut command = Command::new(Program::Longcable.path());
+        command.args(["--config", "left.conf"]).env("LD_PRELOAD", &library);
+        let mut left = Daemon::with_command(&lab, &lab.left, "power-cut", &mut command);
+        assert_eq!(left.wait().code(), Some(42), "the sequence is on the disk before a packet of it is sent");
+        let stored = fs::read(lab.directory().join("replays")).expect("the file");
+        let stored = u64::from_ne_bytes(stored[16..24].try_into().expect("8 bytes"));
+        assert!(stored > before, "{stored} after {before}");
+        before = stored;
+    }
 }

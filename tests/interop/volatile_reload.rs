@@ -92,3 +92,28 @@ fn files_that_can_no_longer_be_read_are_broken() {
         link.stop();
     }
 }
+
+/// `remap-usr1 SIGHUP`: whatever restarts the link reads the configuration anew, and that is no different.
+#[test]
+fn a_broken_configuration_is_not_used_after_silence_either() {
+    for proof in [Proof::StaticKey, Proof::Tls(Role::Client)] {
+        let lab = Lab::new();
+        let (mut link, good) = start(&lab, proof, "remap-usr1 SIGHUP\nping 1\nping-restart 3\nconnect-retry 1\nfloat");
+        lab.write("left.conf", &format!("{good}no-such-option\n"));
+        link.left.signal(Signal::SIGUSR1);
+        link.left.wait_for(KEPT);
+        assert_eq!(link.restarts(), 0, "the link goes on");
+        link.right.signal(Signal::SIGSTOP);
+        link.left.wait_for_count(KEPT, 2);
+        link.left.wait_for("SIGUSR1[soft,ping-restart] received, process restarting");
+        link.right.signal(Signal::SIGCONT);
+        link.pinger().back_within(Duration::from_secs(10));
+        lab.write("left.conf", &good.replace("ping-restart 3", "ping-restart 4"));
+        link.right.signal(Signal::SIGSTOP);
+        link.left.wait_for("SIGHUP[soft,ping-restart] received, process restarting");
+        link.right.signal(Signal::SIGCONT);
+        link.left.wait_for("Timers: ping 1, ping-restart 4");
+        link.pinger().back_within(Duration::from_secs(10));
+        link.stop();
+    }
+}

@@ -11,7 +11,7 @@ use longcable::tls::TlsContext;
 use longcable_core::crypto::tls_crypt_v2::{Metadata, ServerKey};
 use longcable_core::options::{CertProfile, LinkConfig, PeerRules};
 use longcable_core::tls::Role;
-use longcable_embassy::tls::{Credentials, EmbeddedTlsSession, Engine, Identity, PrivateKey, Room, decode_pem};
+use longcable_embassy::tls::{Credentials, EmbeddedTlsSession, Engine, Identity, Memory, PrivateKey, Room, decode_pem};
 use longcable_tests::support::pki;
 
 use crate::engine::{Start, with_little_tls, with_tls};
@@ -110,7 +110,8 @@ pub fn with_ends<T>(
         )
     });
     let configs = texts.each_ref().map(|text| LinkConfig::parse(text).expect("the configuration is valid"));
-    let rooms: [_; 8] = std::array::from_fn(|_| Room::new(*BOARD, dice.split()));
+    let memories: [_; 8] = std::array::from_fn(|_| Memory::new());
+    let rooms = memories.each_ref().map(|memory| Room::new(memory, *BOARD, dice.split()));
     let mut engines: Vec<Pin<Box<dyn Engine + '_>>> = rooms.iter().map(|room| Box::pin(room.engine()) as _).collect();
     let sessions = rooms.iter().zip(&mut engines).map(|(room, engine)| EmbeddedTlsSession::new(room, engine.as_mut()));
     let sessions = RefCell::new(sessions.collect::<Vec<_>>());

@@ -110,6 +110,16 @@ impl Site {
         self.ip(&[&format!("addr add {address}/24 dev eth0"), &format!("route add default via {gateway}")]);
     }
 
+    /// It gets another address while its line stays up.
+    pub fn renumber(&self, last: u8) {
+        let (address, gateway) = (self.address(last), self.gateway());
+        self.ip(&[
+            "addr flush dev eth0",
+            &format!("addr add {address}/24 dev eth0"),
+            &format!("route add default via {gateway}"),
+        ]);
+    }
+
     /// An address of its line, which ends in this figure.
     pub fn address(&self, last: u8) -> Ipv4Addr {
         let [a, b, c, _] = self.outside.octets();

@@ -1,5 +1,29 @@
-//! What every firmware of this board shares: how it ends, and how much stack it took.
+//! What every firmware of this board shares.
+//!
+//! All of them: how they end, and how much stack they took ([`stack_used`]). Those with a network: the [`executor`] on
+//! the board's [`clock`], its [`ethernet`], the [`settings`] that QEMU passes and the link's [`config`] in flash.
 #![no_std]
+
+#[cfg(feature = "network")]
+pub mod clock;
+#[cfg(feature = "network")]
+pub mod config;
+#[cfg(feature = "network")]
+pub mod ethernet;
+#[cfg(feature = "network")]
+pub mod executor;
+#[cfg(feature = "network")]
+pub mod host;
+#[cfg(any(feature = "static-key", feature = "tls"))]
+pub mod link;
+#[cfg(feature = "network")]
+mod mmio;
+#[cfg(feature = "network")]
+pub mod services;
+#[cfg(feature = "network")]
+pub mod settings;
+#[cfg(feature = "network")]
+pub mod watch;
 
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -45,4 +69,16 @@ fn panic(info: &PanicInfo) -> ! {
 unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
     defmt::error!("hard fault at {=u32:#010x}", frame.pc());
     exit(102)
+}
+
+/// Every interrupt of the board comes here.
+#[cfg(feature = "network")]
+#[exception]
+unsafe fn DefaultHandler(number: i16) {
+    match number {
+        clock::ALARM_INTERRUPT => clock::on_alarm(),
+        clock::WRAP_INTERRUPT => clock::on_wrap(),
+        ethernet::INTERRUPT => ethernet::on_interrupt(),
+        other => panic!("nobody serves interrupt {other}"),
+    }
 }

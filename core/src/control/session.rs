@@ -143,11 +143,20 @@ impl<P: Platform> Session<P> {
         self.peer.is_some() && !self.displaced && self.next.as_ref().is_some_and(is_recent)
     }
 
-    /// Sends its greeting there, now.
+    /// Sends its greeting there, now. Who has answered it and nothing more is forgotten: the greeting would be for him
+    /// alone, and he may be a recording.
     pub(super) fn greet(&mut self, to: SocketAddr) {
         self.address = to;
+        let is_news = self.peer.take().is_some();
         if let Some(key) = &mut self.next {
+            if is_news {
+                key.reliability.forget_received();
+                key.stage = Stage::Reset { answered: false };
+            }
             key.reliability.resend_now();
+        }
+        if is_news {
+            (self.displaced, self.own_protection) = (false, None);
         }
     }
 

@@ -45,32 +45,37 @@ impl StaticKey {
     /// # Errors
     /// What is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, StaticKeyError> {
-        let mut lines = (1..).zip(text.split('\n'));
-        if !lines.any(|(_, content)| content.starts_with(HEADER)) {
-            return Err(StaticKeyError::NoHeader);
-        }
         let mut key = Self { keys: [[0; KEY_LEN]; 2] };
         let mut nibbles = 0_usize;
-        for (line, content) in lines.by_ref() {
-            if content.starts_with('-') {
-                let footer = content.starts_with(FOOTER) || lines.any(|(_, content)| content.starts_with(FOOTER));
+        let mut line = 0_usize;
+        let (mut within, mut ended) = (false, false);
+        for content in text.as_bytes().split(|byte| *byte == b'\n') {
+            line = line.saturating_add(1);
+            if !within {
+                within = content.starts_with(HEADER.as_bytes());
+                continue;
+            }
+            if content.starts_with(FOOTER.as_bytes()) {
                 return match nibbles / 2 {
-                    _ if !footer => Err(StaticKeyError::NoFooter),
                     STATIC_KEY_LEN => Ok(key),
                     bytes => Err(StaticKeyError::TooShort { bytes }),
                 };
             }
-            for character in content.chars() {
+            ended |= content.starts_with(b"-");
+            let mut rest = if ended { &[] } else { content };
+            while let Some((character, others)) = rest.split_first() {
                 let Some(byte) = key.keys.as_flattened_mut().get_mut(nibbles / 2) else { break };
-                if let Some(Ok(digit)) = character.to_digit(16).map(u8::try_from) {
+                if let Some(Ok(digit)) = char::from(*character).to_digit(16).map(u8::try_from) {
                     *byte = *byte << 4 | digit;
                     nibbles = nibbles.saturating_add(1);
-                } else if !is_c_space(character) {
+                } else if !is_c_space(char::from(*character)) {
+                    let character = str::from_utf8(rest).ok().and_then(|rest| rest.chars().next()).unwrap_or_default();
                     return Err(StaticKeyError::BadCharacter { line, character });
                 }
+                rest = others;
             }
         }
-        Err(StaticKeyError::NoFooter)
+        Err(if within { StaticKeyError::NoFooter } else { StaticKeyError::NoHeader })
     }
 
     /// Makes a new key.

@@ -10,14 +10,21 @@
 //! ```
 //! The two directions share nothing, so a host may run them on two threads.
 
+#[cfg(feature = "tls")]
 mod aead;
 mod encrypt_then_mac;
+#[cfg(feature = "tls")]
 mod epoch;
 mod key;
 mod open;
 mod seal;
 #[cfg(test)]
 mod tests;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use key::{Budget, DataKey};
 pub use open::Opener;

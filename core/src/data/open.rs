@@ -3,9 +3,8 @@
 use crate::crypto::replay::{ReplayBits, ReplayWindow};
 use crate::crypto::static_key::KeyHalf;
 use crate::crypto::{Mode, Provider, Suite, Unsupported};
-use crate::data::aead::AeadOpener;
 use crate::data::encrypt_then_mac::MacOpener;
-use crate::data::epoch::EpochOpener;
+use crate::data::tls::TlsOpener;
 use crate::data::{LONG_ID_LEN, SHORT_ID_LEN, header_len};
 use crate::error::Discard;
 use crate::time::Instant;
@@ -20,8 +19,7 @@ pub struct Opener<C: Provider, B> {
 
 enum Opening<C: Provider, B> {
     Mac(MacOpener<C>),
-    Aead(AeadOpener<C>),
-    Epoch(EpochOpener<C, B>),
+    Tls(TlsOpener<C, B>),
 }
 
 impl<C: Provider, B: ReplayBits> Opener<C, B> {
@@ -54,8 +52,8 @@ impl<C: Provider, B: ReplayBits> Opener<C, B> {
             (Mode::Cfb | Mode::Ofb, false) if window.is_some() => {
                 Opening::Mac(MacOpener::new(suite, key, LONG_ID_LEN)?)
             }
-            (Mode::Aead, false) if window.is_some() => Opening::Aead(AeadOpener::new(suite, key)?),
-            (Mode::Aead, true) if window.is_some() => Opening::Epoch(EpochOpener::new(suite, key)?),
+            (Mode::Aead, false) if window.is_some() => Opening::Tls(TlsOpener::new(suite, key, false)?),
+            (Mode::Aead, true) if window.is_some() => Opening::Tls(TlsOpener::new(suite, key, true)?),
             _ => return Err(Unsupported),
         };
         Ok(Self { opening, has_header: true, window })
@@ -75,8 +73,8 @@ impl<C: Provider, B: ReplayBits> Opener<C, B> {
     /// formats.
     pub fn epoch(&self) -> Option<u16> {
         match &self.opening {
-            Opening::Epoch(opener) => Some(opener.epoch()),
-            Opening::Mac(_) | Opening::Aead(_) => None,
+            Opening::Tls(opener) => opener.epoch(),
+            Opening::Mac(_) => None,
         }
     }
 
@@ -84,8 +82,8 @@ impl<C: Provider, B: ReplayBits> Opener<C, B> {
     /// count itself has asked for one before.
     pub fn is_worn_out(&self) -> bool {
         match &self.opening {
-            Opening::Aead(opener) => opener.is_worn_out(),
-            Opening::Mac(_) | Opening::Epoch(_) => false,
+            Opening::Tls(opener) => opener.is_worn_out(),
+            Opening::Mac(_) => false,
         }
     }
 
@@ -105,15 +103,14 @@ impl<C: Provider, B: ReplayBits> Opener<C, B> {
         let window = self.window.as_mut();
         match &mut self.opening {
             Opening::Mac(opener) => opener.open(window, now, datagram.get_mut(header_len..).ok_or(Discard::TooShort)?),
-            Opening::Aead(opener) => opener.open(header_len, window, now, datagram),
-            Opening::Epoch(opener) => opener.open(header_len, window, now, datagram),
+            Opening::Tls(opener) => opener.open(header_len, window, now, datagram),
         }
     }
 
     /// Leaves so many blocks and packets of AES-GCM.
     #[cfg(test)]
     pub(crate) fn wear(&mut self, left: u64) {
-        if let Opening::Aead(opener) = &mut self.opening {
+        if let Opening::Tls(opener) = &mut self.opening {
             opener.wear(left);
         }
     }

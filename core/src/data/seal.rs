@@ -2,9 +2,8 @@
 
 use crate::crypto::static_key::KeyHalf;
 use crate::crypto::{Mode, Provider, Rng, Suite, Unsupported};
-use crate::data::aead::AeadSealer;
 use crate::data::encrypt_then_mac::{Ids, MacSealer};
-use crate::data::epoch::EpochSealer;
+use crate::data::tls::TlsSealer;
 use crate::data::{Format, Header};
 use crate::error::NotReady;
 use crate::packet::PacketBuf;
@@ -17,8 +16,7 @@ pub struct Sealer<C: Provider> {
 
 enum Sealing<C: Provider> {
     Mac(MacSealer<C>),
-    Aead(AeadSealer<C>),
-    Epoch(EpochSealer<C>),
+    Tls(TlsSealer<C>),
 }
 
 impl<C: Provider> Sealer<C> {
@@ -44,9 +42,9 @@ impl<C: Provider> Sealer<C> {
     pub fn for_tls(suite: Suite, key: KeyHalf<'_>, format: Format, packet_ids: bool) -> Result<Self, Unsupported> {
         let sealing = match (suite.cipher.mode(), format) {
             (_, Format::Static) => return Err(Unsupported),
-            (Mode::Aead, Format::Epoch { .. }) if packet_ids => Sealing::Epoch(EpochSealer::new(suite, key)?),
+            (Mode::Aead, Format::Epoch { .. }) if packet_ids => Sealing::Tls(TlsSealer::new(suite, key, true)?),
             (_, Format::Epoch { .. }) => return Err(Unsupported),
-            (Mode::Aead, _) if packet_ids => Sealing::Aead(AeadSealer::new(suite, key)?),
+            (Mode::Aead, _) if packet_ids => Sealing::Tls(TlsSealer::new(suite, key, false)?),
             (Mode::Cfb | Mode::Ofb, _) if packet_ids => Sealing::Mac(MacSealer::new(suite, key, Ids::Long(None))?),
             (Mode::Cbc | Mode::None, _) => Sealing::Mac(MacSealer::new(suite, key, Ids::short(packet_ids))?),
             (Mode::Aead | Mode::Cfb | Mode::Ofb, _) => return Err(Unsupported),
@@ -58,7 +56,7 @@ impl<C: Provider> Sealer<C> {
     pub fn sequence_time(&self) -> Option<u32> {
         match &self.sealing {
             Sealing::Mac(sealer) => sealer.sequence_time(),
-            Sealing::Aead(_) | Sealing::Epoch(_) => None,
+            Sealing::Tls(_) => None,
         }
     }
 
@@ -67,15 +65,14 @@ impl<C: Provider> Sealer<C> {
     pub fn is_worn_out(&self) -> bool {
         match &self.sealing {
             Sealing::Mac(sealer) => sealer.is_worn_out(),
-            Sealing::Aead(sealer) => sealer.is_worn_out(),
-            Sealing::Epoch(sealer) => sealer.is_worn_out(),
+            Sealing::Tls(sealer) => sealer.is_worn_out(),
         }
     }
 
     /// Follows the peer to `epoch`, if that is later than ours; does nothing with other formats.
     pub fn raise_epoch(&mut self, epoch: u16) {
-        if let Sealing::Epoch(sealer) = &mut self.sealing {
-            sealer.raise(epoch);
+        if let Sealing::Tls(sealer) = &mut self.sealing {
+            sealer.raise_epoch(epoch);
         }
     }
 
@@ -90,8 +87,7 @@ impl<C: Provider> Sealer<C> {
         }
         match &mut self.sealing {
             Sealing::Mac(sealer) => sealer.seal(&self.header, unix_now, rng, packet),
-            Sealing::Aead(sealer) => sealer.seal(&self.header, packet),
-            Sealing::Epoch(sealer) => sealer.seal(&self.header, packet),
+            Sealing::Tls(sealer) => sealer.seal(&self.header, packet),
         }
     }
 
@@ -100,15 +96,14 @@ impl<C: Provider> Sealer<C> {
     pub(crate) fn continue_after(&mut self, id: u32) {
         match &mut self.sealing {
             Sealing::Mac(sealer) => sealer.continue_after(id),
-            Sealing::Aead(sealer) => sealer.continue_after(id),
-            Sealing::Epoch(_) => {}
+            Sealing::Tls(sealer) => sealer.continue_after(id),
         }
     }
 
     /// Leaves so many blocks and packets of AES-GCM.
     #[cfg(test)]
     pub(crate) fn wear(&mut self, left: u64) {
-        if let Sealing::Aead(sealer) = &mut self.sealing {
+        if let Sealing::Tls(sealer) = &mut self.sealing {
             sealer.wear(left);
         }
     }

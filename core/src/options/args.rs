@@ -11,10 +11,7 @@ impl<'a> Directive<'a> {
     /// # Errors
     /// It is missing.
     pub fn required(&self, index: usize) -> Result<Word<'a>, ConfigError<'a>> {
-        self.arg(index).ok_or_else(|| {
-            let usage = self.name.as_str().and_then(lookup).map_or("...", |option| option.usage);
-            ConfigError::new(self.name, 0, Problem::WrongArgumentCount { given: self.args.len(), usage })
-        })
+        self.arg(index).ok_or_else(|| self.too_few())
     }
 
     /// Argument `index` as a number; `valid` says what is valid, as in "a time in seconds".
@@ -34,7 +31,7 @@ impl<'a> Directive<'a> {
         index: usize,
         valid: &'static str,
     ) -> Result<Option<T>, ConfigError<'a>> {
-        self.arg(index).map(|_| self.number(index, valid)).transpose()
+        self.parsed_if_any(index, valid, |word| T::try_from(word.parse_number()?).ok())
     }
 
     /// Argument `index` as one of these words; `valid` names them.
@@ -47,7 +44,7 @@ impl<'a> Directive<'a> {
         choices: &[(&str, T)],
         valid: &'static str,
     ) -> Result<T, ConfigError<'a>> {
-        self.parsed(index, valid, |word| choices.iter().find(|(name, _)| word == *name).map(|(_, value)| *value))
+        self.parsed(index, valid, |word| chosen(word, choices))
     }
 
     /// Argument `index` as whatever `parse` makes of it; `valid` says what is valid.
@@ -60,11 +57,53 @@ impl<'a> Directive<'a> {
         valid: &'static str,
         parse: impl FnOnce(Word<'a>) -> Option<T>,
     ) -> Result<T, ConfigError<'a>> {
-        let word = self.required(index)?;
-        parse(word).ok_or_else(|| self.bad_value(index, valid))
+        self.arg(index).and_then(parse).ok_or_else(|| self.missing_or_bad(index, valid))
+    }
+
+    /// Argument `index` as whatever `parse` makes of it, if it is there.
+    ///
+    /// # Errors
+    /// It is there, and `parse` makes nothing of it.
+    pub fn parsed_if_any<T>(
+        &self,
+        index: usize,
+        valid: &'static str,
+        parse: impl FnOnce(Word<'a>) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError<'a>> {
+        let Some(word) = self.arg(index) else { return Ok(None) };
+        let parsed = parse(word);
+        if parsed.is_some() { Ok(parsed) } else { Err(self.bad_value(index, valid)) }
+    }
+
+    /// Argument `index` as one of these words, if it is there; `valid` names them.
+    ///
+    /// # Errors
+    /// It is there and none of them.
+    pub fn choice_if_any<T: Copy>(
+        &self,
+        index: usize,
+        choices: &[(&str, T)],
+        valid: &'static str,
+    ) -> Result<Option<T>, ConfigError<'a>> {
+        self.parsed_if_any(index, valid, |word| chosen(word, choices))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn too_few(&self) -> ConfigError<'a> {
+        let usage = self.name.as_str().and_then(lookup).map_or("...", |option| option.usage_or_unknown());
+        ConfigError::new(self.name, 0, Problem::WrongArgumentCount { given: self.args.len(), usage })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn missing_or_bad(&self, index: usize, valid: &'static str) -> ConfigError<'a> {
+        if self.arg(index).is_none() { self.too_few() } else { self.bad_value(index, valid) }
     }
 
     /// The error that argument `index` is not valid.
+    #[cold]
+    #[inline(never)]
     pub fn bad_value(&self, index: usize, valid: &'static str) -> ConfigError<'a> {
         match self.arg(index) {
             Some(value) => self.problem_at(index, Problem::BadValue { value, valid }),
@@ -83,4 +122,8 @@ impl<'a> Directive<'a> {
     fn problem_at(&self, index: usize, problem: Problem<'a>) -> ConfigError<'a> {
         ConfigError::new(self.name, index.saturating_add(1), problem)
     }
+}
+
+fn chosen<T: Copy>(word: Word<'_>, choices: &[(&str, T)]) -> Option<T> {
+    choices.iter().find(|(name, _)| word == *name).map(|(_, value)| *value)
 }

@@ -8,7 +8,7 @@ use super::table::{OptionInfo, State, lookup, nearest};
 use super::word::Word;
 
 /// The most names that all `ignore-unknown-option` lines together can list.
-const IGNORED_MAX: usize = 64;
+const IGNORED_MAX: usize = if cfg!(feature = "host") { 64 } else { 8 };
 
 /// What to do with a directive.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,11 +110,12 @@ fn check<'a>(directive: &Directive<'a>, in_connection: bool) -> Result<&'static 
         return if option.context.inline { Ok(option) } else { error(0, Problem::NoInline) };
     }
     let given = directive.args.len();
-    if (option.min_args..=option.max_args).contains(&given) {
+    let (min, max) = (usize::from(option.min_args), usize::from(option.max_args));
+    if (min..=max).contains(&given) {
         return Ok(option);
     }
-    let first_too_many = if given > option.max_args { option.max_args.saturating_add(1) } else { 0 };
-    error(first_too_many, Problem::WrongArgumentCount { given, usage: option.usage })
+    let first_too_many = if given > max { max.saturating_add(1) } else { 0 };
+    error(first_too_many, Problem::WrongArgumentCount { given, usage: option.usage_or_unknown() })
 }
 
 #[cfg(test)]

@@ -239,17 +239,19 @@ enum Malformed {
 
 /// Length of the word at the start of `body`, from which an opening quote has been taken.
 fn end_of_word(body: &[u8], quoting: Quoting) -> Result<usize, Malformed> {
-    let mut bytes = body.iter().enumerate();
-    while let Some((at, byte)) = bytes.next() {
+    let mut rest = body;
+    while let Some((byte, mut after)) = rest.split_first() {
+        let at = body.len().saturating_sub(rest.len());
         match (quoting, byte) {
             (Quoting::Double, b'"') | (Quoting::Single, b'\'') => return Ok(at),
             (Quoting::Bare, byte) if is_space(*byte) => return Ok(at),
-            (Quoting::Bare | Quoting::Double, b'\\') => match bytes.next() {
-                Some((_, b'\\' | b'"' | b' ' | b'\t')) => {}
+            (Quoting::Bare | Quoting::Double, b'\\') => match after {
+                [b'\\' | b'"' | b' ' | b'\t', others @ ..] => after = others,
                 _ => return Err(Malformed::Backslash(at)),
             },
             _ => {}
         }
+        rest = after;
     }
     match quoting {
         Quoting::Double => Err(Malformed::Unclosed('"')),
@@ -261,9 +263,9 @@ fn end_of_word(body: &[u8], quoting: Quoting) -> Result<usize, Malformed> {
 fn block_text(block: &[u8], line_before: u32) -> Result<&str, SyntaxError> {
     let at = |offset: usize, problem| {
         let before = block.get(..offset).unwrap_or_default();
-        let lines = before.iter().filter(|byte| **byte == b'\n').count();
+        let newlines = before.iter().filter(|byte| **byte == b'\n');
         let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline.saturating_add(1));
-        let line = line_before.saturating_add(1).saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
+        let line = newlines.fold(line_before.saturating_add(1), |line, _| line.saturating_add(1));
         let column = u16::try_from(offset.saturating_sub(line_start)).unwrap_or(u16::MAX).saturating_add(1);
         error(line, column, problem)
     };

@@ -160,7 +160,7 @@ impl<'a> Iterator for Mismatches<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         if self.expected.get(..2) != self.received.get(..2) && self.expected != self.received {
             self.ours.by_ref().for_each(drop);
-            return self.theirs.by_ref().count().gt(&0).then_some(Mismatch::Version { remote: self.received });
+            return self.theirs.by_ref().last().map(|_| Mismatch::Version { remote: self.received });
         }
         let (expected, received) = (self.expected, self.received);
         let differs = |local| match item(received, name(local)) {

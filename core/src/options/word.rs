@@ -115,8 +115,12 @@ impl fmt::Debug for Word<'_> {
 
 /// Words are equal if they mean the same, wherever and however they are written.
 impl PartialEq for Word<'_> {
+    #[inline(never)]
     fn eq(&self, other: &Self) -> bool {
-        self.chars().eq(other.chars())
+        match (self.as_str(), other.as_str()) {
+            (Some(text), Some(other)) => text == other,
+            _ => self.chars().eq(other.chars()),
+        }
     }
 }
 
@@ -124,7 +128,7 @@ impl Eq for Word<'_> {}
 
 impl PartialEq<str> for Word<'_> {
     fn eq(&self, other: &str) -> bool {
-        self.chars().eq(other.chars())
+        *self == Word::literal(other)
     }
 }
 

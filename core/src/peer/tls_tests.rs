@@ -7,6 +7,7 @@ mod half_a_renegotiation;
 mod late_client;
 mod lifetimes;
 mod old_keys;
+mod recorded_greeting;
 mod relayed_packet;
 mod replay_persist;
 mod two_lifetimes;

@@ -15,7 +15,7 @@ use embedded_tls::{
 };
 use longcable_core::crypto::Rng;
 use pin_project_lite::pin_project;
-use rand_core::{CryptoRng, RngCore};
+use rand_core_06::{CryptoRng, RngCore};
 use signature::SignerMut;
 
 use super::credentials::{Signature, Signer};
@@ -80,8 +80,8 @@ async fn run<R: Rng>(room: &Room<'_, R>) -> Failed {
 /// A session from its start to its failure.
 #[expect(clippy::await_holding_refcell_ref, reason = "the buffers are the session's while it runs")]
 async fn converse<R: Rng>(room: &Room<'_, R>) -> Result<Infallible, TlsError> {
-    let Shared { wire, verdict, .. } = &room.shared;
-    let mut records = room.records.try_borrow_mut().map_err(|_| TlsError::OutOfMemory)?;
+    let Shared { wire, verdict, .. } = &room.memory.shared;
+    let mut records = room.memory.records.try_borrow_mut().map_err(|_| TlsError::OutOfMemory)?;
     let Records { read, write } = &mut *records;
     let mut connection = TlsConnection::<_, Suite>::new(Transport(wire), read, write);
     let config = TlsConfig::new().with_max_fragment_length(MaxFragmentLength::Bits12);
@@ -92,7 +92,7 @@ async fn converse<R: Rng>(room: &Room<'_, R>) -> Result<Infallible, TlsError> {
     wire.borrow_mut().phase = Phase::Established;
 
     let (reader, writer) = connection.split();
-    match select(receive(reader, &room.shared), send(writer, &room.shared)).await {
+    match select(receive(reader, &room.memory.shared), send(writer, &room.memory.shared)).await {
         Either::First(ended) | Either::Second(ended) => ended,
     }
 }
@@ -174,18 +174,18 @@ struct Random<'a, R>(&'a RefCell<R>);
 
 impl<R: Rng> RngCore for Random<'_, R> {
     fn next_u32(&mut self) -> u32 {
-        rand_core::impls::next_u32_via_fill(self)
+        rand_core_06::impls::next_u32_via_fill(self)
     }
 
     fn next_u64(&mut self) -> u64 {
-        rand_core::impls::next_u64_via_fill(self)
+        rand_core_06::impls::next_u64_via_fill(self)
     }
 
     fn fill_bytes(&mut self, bytes: &mut [u8]) {
         self.0.borrow_mut().fill(bytes);
     }
 
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core::Error> {
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core_06::Error> {
         self.fill_bytes(bytes);
         Ok(())
     }

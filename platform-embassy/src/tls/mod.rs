@@ -4,7 +4,7 @@
 //! use core::pin::pin;
 //! use longcable_core::options::{CertProfile, PeerRules};
 //! use longcable_core::tls::{Role, TlsSession};
-//! use longcable_embassy::tls::{Credentials, EmbeddedTlsSession, Room};
+//! use longcable_embassy::tls::{Credentials, EmbeddedTlsSession, Memory, Room};
 //!
 //! # struct Trng;
 //! # impl longcable_core::crypto::Rng for Trng {
@@ -15,7 +15,8 @@
 //! let rules = PeerRules::default();
 //! let credentials =
 //!     Credentials { roots: &[], crls: &[], identity: None, rules: &rules, profile: CertProfile::Legacy };
-//! let room = Room::new(credentials, Trng); // buffers and queues, 15 KB
+//! let memory = Memory::new(); // buffers and queues, 15 KB
+//! let room = Room::new(&memory, credentials, Trng);
 //! let engine = pin!(room.engine()); // the running session, under 3 KB
 //! let mut session = EmbeddedTlsSession::new(&room, engine);
 //! session.start(Role::Client, 0)?;
@@ -87,15 +88,23 @@ const READ_RECORD: usize = 4096 + 256;
 /// Buffer of a record for the peer: of application data, or of our certificate.
 const WRITE_RECORD: usize = PLAIN_MAX + 256;
 
+/// A time of day before this, in the year 2001, is the uptime of a board without a clock.
+const UPTIME_MAX: u64 = 1_000_000_000;
+
 const CLIENT_ONLY: &str = "this stack is TLS client only: configure tls-client here and tls-server at the peer";
 const PEER_NEEDS: &str = "it must have TLS 1.3, prime256v1 and a certificate of P-256 or Ed25519";
 
 /// The memory of one session at a time.
-pub struct Room<'c, R> {
-    credentials: Credentials<'c>,
-    rng: RefCell<R>,
+pub struct Memory {
     records: RefCell<Records>,
     shared: Shared,
+}
+
+/// Where sessions run, one at a time.
+pub struct Room<'c, R> {
+    memory: &'c Memory,
+    credentials: Credentials<'c>,
+    rng: RefCell<R>,
 }
 
 /// What a session and its engine share.
@@ -113,12 +122,10 @@ struct Records {
     write: [u8; WRITE_RECORD],
 }
 
-impl<'c, R: Rng> Room<'c, R> {
-    /// An empty room.
-    pub const fn new(credentials: Credentials<'c>, rng: R) -> Self {
+impl Memory {
+    /// Empty memory.
+    pub const fn new() -> Self {
         Self {
-            credentials,
-            rng: RefCell::new(rng),
             records: RefCell::new(Records { read: [0; READ_RECORD], write: [0; WRITE_RECORD] }),
             shared: Shared {
                 wire: RefCell::new(Wire::new()),
@@ -129,6 +136,19 @@ impl<'c, R: Rng> Room<'c, R> {
             },
         }
     }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'c, R: Rng> Room<'c, R> {
+    /// A room in this memory, which no other room may have.
+    pub const fn new(memory: &'c Memory, credentials: Credentials<'c>, rng: R) -> Self {
+        Self { memory, credentials, rng: RefCell::new(rng) }
+    }
 
     /// The place in which sessions run. A room serves one at a time.
     pub fn engine(&self) -> impl Engine {
@@ -136,8 +156,14 @@ impl<'c, R: Rng> Room<'c, R> {
     }
 
     fn verifier(&self) -> PeerVerifier<'_> {
-        let Shared { verdict, wire, unix_now, .. } = &self.shared;
+        let Shared { verdict, wire, unix_now, .. } = &self.memory.shared;
         PeerVerifier { credentials: &self.credentials, unix_now: unix_now.get(), verdict, wire }
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
     }
 }
 
@@ -178,7 +204,7 @@ enum Outcome {
 impl<'a> EmbeddedTlsSession<'a> {
     /// A session in a room; `engine` is [`Room::engine`] of the same.
     pub fn new<R: Rng>(room: &'a Room<'_, R>, engine: Pin<&'a mut (dyn Engine + 'a)>) -> Self {
-        Self { shared: &room.shared, records: &room.records, engine, outcome: Outcome::Pending }
+        Self { shared: &room.memory.shared, records: &room.memory.records, engine, outcome: Outcome::Pending }
     }
 
     /// Runs the engine until it waits.
@@ -208,14 +234,14 @@ impl<'a> EmbeddedTlsSession<'a> {
 impl TlsSession for EmbeddedTlsSession<'_> {
     type Place<T> = Inside<T>;
 
-    /// Starts a handshake. A board without a clock gives 0 as the time, and the validity of certificates is not
-    /// checked.
+    /// Starts a handshake. A board without a clock gives 0 or its uptime as the time, and the validity of certificates
+    /// is not checked.
     fn start(&mut self, role: Role, unix_now: u64) -> Result<(), TlsFailure> {
         self.stop();
         if role == Role::Server {
             return Err(TlsFailure::new(CLIENT_ONLY, false));
         }
-        self.shared.unix_now.set((unix_now > 0).then_some(unix_now));
+        self.shared.unix_now.set((unix_now >= UPTIME_MAX).then_some(unix_now));
         self.engine.as_mut().start();
         self.run();
         Ok(())

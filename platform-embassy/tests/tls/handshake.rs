@@ -2,7 +2,7 @@
 
 use longcable_core::options::LinkConfig;
 use longcable_core::tls::{Role, TlsFailure, TlsSession};
-use longcable_embassy::tls::{EmbeddedTlsSession, PLAIN_MAX, Room, check};
+use longcable_embassy::tls::{EmbeddedTlsSession, Memory, PLAIN_MAX, Room, check};
 use rustls::{AlertDescription, Error};
 
 use crate::pair::{Rustls, TestRng, connect, exchange, pump, with_session};
@@ -151,7 +151,8 @@ fn the_role_of_a_server_is_refused() {
 fn memory() {
     let pki = Pki::new(P256);
     pki.with_credentials(|credentials| {
-        let room = Room::new(credentials, TestRng(1));
+        let memory = Memory::new();
+        let room = Room::new(&memory, credentials, TestRng(1));
         let engine = room.engine();
         let session = size_of::<EmbeddedTlsSession<'_>>();
         let sizes = [size_of_val(&room), size_of_val(&engine), session];

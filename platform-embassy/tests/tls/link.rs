@@ -13,7 +13,7 @@ use longcable_core::peer::{Keys, OUTPUT_MAX, Output, Peer};
 use longcable_core::platform::Platform;
 use longcable_core::time::{Duration, Instant};
 use longcable_core::tls::Role;
-use longcable_embassy::tls::{self, Credentials, EmbeddedTlsSession, PrivateKey, Room, check, decode_pem};
+use longcable_embassy::tls::{self, Credentials, EmbeddedTlsSession, Memory, PrivateKey, Room, check, decode_pem};
 use rcgen::SignatureAlgorithm;
 
 use crate::pair::TestRng;
@@ -176,7 +176,7 @@ fn board(config: &'static LinkConfig<'static>) -> Engine<Board> {
         profile: CertProfile::Legacy,
     };
     let session = |seed| {
-        let room = Box::leak(Box::new(Room::new(credentials, TestRng(seed))));
+        let room = Box::leak(Box::new(Room::new(Box::leak(Box::new(Memory::new())), credentials, TestRng(seed))));
         let engine = Box::leak(Box::new(room.engine()));
         EmbeddedTlsSession::new(room, Pin::static_mut(engine))
     };

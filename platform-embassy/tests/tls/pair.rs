@@ -7,7 +7,7 @@ use std::sync::Arc;
 use longcable_core::crypto::Rng;
 use longcable_core::tls::{Role, TlsFailure, TlsProgress, TlsSession};
 use longcable_core::x509::PeerVerified;
-use longcable_embassy::tls::{EmbeddedTlsSession, Room};
+use longcable_embassy::tls::{EmbeddedTlsSession, Memory, Room};
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -42,7 +42,8 @@ impl Rng for TestRng {
 /// Calls `use_it` with a session of this client that has not been started.
 pub(crate) fn with_session<T>(pki: &Pki, use_it: impl FnOnce(&mut EmbeddedTlsSession<'_>) -> T) -> T {
     pki.with_credentials(|credentials| {
-        let room = Room::new(credentials, TestRng(1));
+        let memory = Memory::new();
+        let room = Room::new(&memory, credentials, TestRng(1));
         let engine = pin!(room.engine());
         use_it(&mut EmbeddedTlsSession::new(&room, engine))
     })

@@ -9,7 +9,7 @@ use p256::ecdh::EphemeralSecret;
 use p256::ecdsa::signature::Signer as _;
 use p256::elliptic_curve::sec1::ToEncodedPoint as _;
 use p256::pkcs8::DecodePrivateKey as _;
-use rand_core::{CryptoRng, RngCore};
+use rand_core_06::{CryptoRng, RngCore};
 use sha2::{Digest as _, Sha256};
 
 use crate::pair::Peer;
@@ -321,7 +321,7 @@ impl RngCore for Fixed {
         bytes.fill(7);
     }
 
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core::Error> {
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core_06::Error> {
         self.fill_bytes(bytes);
         Ok(())
     }

@@ -64,6 +64,8 @@ pub struct HostConfig {
     pub dev_node: PathBuf,
     /// `replay-persist`.
     pub replay_persist: Option<PathBuf>,
+    /// `remap-usr1 SIGHUP`: what restarts the link reads the configuration anew instead.
+    pub restart_reads_anew: bool,
     /// The file that `secret` names, if it does.
     pub secret_file: Option<PathBuf>,
     /// The file that `tls-auth`, `tls-crypt` or `tls-crypt-v2` names, if it does.
@@ -155,6 +157,7 @@ impl Default for HostConfig {
             txqueuelen: None,
             dev_node: PathBuf::from(tun::DEFAULT_NODE),
             replay_persist: None,
+            restart_reads_anew: false,
             secret_file: None,
             wrapping_file: None,
             askpass: None,

@@ -15,6 +15,7 @@ mod sources;
 
 use std::path::PathBuf;
 
+use longcable_core::event::Signal;
 use longcable_core::options::{
     Applied, Checker, ConfigError, ControlKey, Directive, KeySource, LinkConfig, Problem, Verdict, Warning, Word,
 };
@@ -134,6 +135,8 @@ impl<'s> Loaded<'s> {
         self.host.cd.clone_from(&sources.directory);
         self.host.config_file.clone_from(&sources.config_file);
         self.host.replay_persist = self.link.replay_persist.map(|file| PathBuf::from(file.to_string()));
+        // The link only restarts: the host looks at the new configuration before it gives the old one up.
+        self.host.restart_reads_anew = self.link.remap_usr1.take_if(|signal| *signal == Signal::Hup).is_some();
         let inline = |option, key: &mut KeySource<'s>| {
             let KeySource::File(file) = *key else { return None };
             if let Some(text) = sources.key(option) {

@@ -421,7 +421,8 @@ fn a_daemon_logs_to_syslog_unless_there_is_a_file() {
 #[test]
 fn every_option_that_works_is_taken_once() {
     for option in options().filter(|option| option.state == State::Works && option.name != "ignore-unknown-option") {
-        let args = std::iter::repeat_n(Word::literal("1"), option.min_args.max(usize::from(option.max_args > 0)));
+        let args =
+            std::iter::repeat_n(Word::literal("1"), usize::from(option.min_args.max(u8::from(option.max_args > 0))));
         let directive = Directive { line: 1, name: Word::literal(option.name), args: args.collect(), inline: None };
         let takers = [
             LinkConfig::default().apply(&directive) != Ok(Applied::NotMine),

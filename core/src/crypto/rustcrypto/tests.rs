@@ -1,5 +1,6 @@
 use super::*;
 use crate::crypto::Mode;
+use crate::crypto::{Aead, KeyStream};
 use std::vec::Vec;
 
 fn bytes(text: &str) -> Vec<u8> {

@@ -249,3 +249,32 @@ fn each_part_can_be_switched_off() {
     scene.noise(C);
     assert_eq!(scene.lookups_since(1001), [30_000], "a stranger is no silence");
 }
+
+#[test]
+fn a_peer_whose_name_does_not_resolve_may_call() {
+    for names in [Names::Hang, Names::Fail] {
+        for lines in ["float", "float\ntls-server", "float\ntls-client"] {
+            let mut scene =
+                Scene::new(&format!("remote office.example\nping 2\nping-restart 60\n{lines}"), names.clone());
+            scene.until(10_000);
+            assert!(scene.did.iter().any(|(_, did)| *did == Did::Bound(None)), "{lines}: {:?}", scene.did);
+            assert!(scene.sent_since(0, A).is_empty());
+            scene.names = lead(&[A]);
+            if lines == "float" {
+                let mut called = Scene::new("remote office.example\nping 2\nfloat", names.clone());
+                called.until(5000);
+                assert_eq!(called.hear(B), Ok(()));
+                called.until(8000);
+                assert!(!called.sent_since(5000, B).is_empty(), "it has an address now");
+            }
+            scene.until(25_000);
+            let found =
+                scene.did.iter().any(|(_, did)| matches!(did, Did::Sent(to) | Did::Greeted(to) if *to == address(A)));
+            assert!(found, "{lines}: the name is asked for again: {:?}", scene.did);
+            assert!(scene.said("").iter().all(|said| !said.contains("restarting")), "{lines}");
+        }
+    }
+    let mut strict = Scene::new("remote office.example", Names::Fail);
+    strict.until(10_000);
+    assert!(strict.did.iter().all(|(_, did)| !matches!(did, Did::Bound(_))), "nobody else is listened to");
+}

@@ -1,6 +1,7 @@
 //! One option at a time.
 
 mod connection;
+#[cfg(feature = "tls")]
 mod tls;
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -32,6 +33,7 @@ impl<'a> LinkConfig<'a> {
             Self::apply_routes,
             Self::apply_remotes,
             Self::apply_crypto,
+            #[cfg(feature = "tls")]
             Self::apply_tls,
             Self::apply_timers,
         ] {
@@ -48,7 +50,8 @@ impl<'a> LinkConfig<'a> {
                 let valid = "tun, tunN, null or a name of at most 15 characters";
                 let usable = |name: &Word<'_>| {
                     let mut chars = name.chars();
-                    (1..=DEVICE_NAME_MAX).contains(&chars.by_ref().count())
+                    chars.next().is_some()
+                        && chars.nth(DEVICE_NAME_MAX.saturating_sub(1)).is_none()
                         && !name.chars().any(|c| c == '/' || c <= ' ')
                 };
                 self.dev = Some(d.parsed(0, valid, |name| Some(name).filter(usable))?);
@@ -65,10 +68,7 @@ impl<'a> LinkConfig<'a> {
             "ifconfig-ipv6" => {
                 let valid = "an IPv6 address and prefix length, as in fd00::1/64";
                 let (local, prefix) = d.parsed(0, valid, network_ipv6)?;
-                let remote = match d.arg(1) {
-                    Some(_) => Some(d.parsed(1, "an IPv6 address", |word| word.parse())?),
-                    None => None,
-                };
+                let remote = d.parsed_if_any(1, "an IPv6 address", |word| word.parse())?;
                 self.ifconfig_ipv6 = Some(IfconfigIpv6 { local, prefix, remote });
             }
             "ifconfig-noexec" => self.ifconfig_noexec = true,
@@ -81,12 +81,12 @@ impl<'a> LinkConfig<'a> {
                 let valid = "a number of bytes from 100 to 65535";
                 let mtu = |word: Word<'_>| u16::try_from(word.parse_number()?).ok().filter(|mtu| *mtu >= 100);
                 self.tun_mtu = d.parsed(0, valid, mtu)?;
-                self.occ_mtu = d.arg(1).map(|_| d.parsed(1, valid, mtu)).transpose()?;
+                self.occ_mtu = d.parsed_if_any(1, valid, mtu)?;
             }
             "mssfix" => {
                 let size = d.number_if_any(0, "a number of bytes up to 65535")?;
-                let kind = d.arg(1).map(|_| d.choice(1, &[("mtu", false), ("fixed", true)], "mtu or fixed"));
-                self.mssfix = match (size, kind.transpose()?) {
+                let kind = d.choice_if_any(1, &[("mtu", false), ("fixed", true)], "mtu or fixed")?;
+                self.mssfix = match (size, kind) {
                     (None, _) => Mssfix::Default,
                     (Some(0), _) => Mssfix::Off,
                     (Some(size), None) => Mssfix::Plain(size),
@@ -197,7 +197,7 @@ impl<'a> LinkConfig<'a> {
                     |limit: u32| move |word: Word<'_>| u32::try_from(word.parse_number()?).ok().filter(|n| *n <= limit);
                 let size = d.parsed(0, "a number of packets from 0 to 65536", upto(65_536))?;
                 let valid = "a time in seconds from 0 to 600";
-                let seconds = d.arg(1).map(|_| d.parsed(1, valid, upto(600))).transpose()?;
+                let seconds = d.parsed_if_any(1, valid, upto(600))?;
                 self.replay_window = (size, seconds.unwrap_or(15));
             }
             "replay-persist" => self.replay_persist = Some(d.required(0)?),
@@ -206,7 +206,7 @@ impl<'a> LinkConfig<'a> {
             "opt-verify" => self.opt_verify = true,
             "comp-lzo" => {
                 let choices = [("no", Framing::LzoStub), ("yes", Framing::Lzo), ("adaptive", Framing::Lzo)];
-                let framing = d.arg(0).map(|_| d.choice(0, &choices, "yes, no or adaptive")).transpose()?;
+                let framing = d.choice_if_any(0, &choices, "yes, no or adaptive")?;
                 self.framing = framing.unwrap_or(Framing::Lzo);
             }
             "compress" if d.arg(0).is_some_and(|algorithm| algorithm == "migrate") => {
@@ -221,7 +221,7 @@ impl<'a> LinkConfig<'a> {
                     ("lz4-v2", Framing::Lz4V2),
                 ];
                 let valid = "stub, stub-v2, lzo, lz4 or lz4-v2";
-                let framing = d.arg(0).map(|_| d.choice(0, &choices, valid)).transpose()?;
+                let framing = d.choice_if_any(0, &choices, valid)?;
                 self.framing = framing.unwrap_or(Framing::Stub);
             }
             "allow-compression" => {
@@ -304,12 +304,14 @@ fn remote<'a>(d: &Directive<'a>) -> Result<Remote<'a>, ConfigError<'a>> {
         |word| {
             let has_port = |word: &Word<'_>| {
                 // An IPv6 address has more colons.
-                word.parse::<SocketAddr>().is_some() || word.chars().filter(|c| *c == ':').count() == 1
+                let mut colons = word.chars().filter(|c| *c == ':');
+                let one = colons.next().is_some() && colons.next().is_none();
+                one || word.parse::<SocketAddr>().is_some()
             };
             Some(word).filter(|word| *word != "" && !has_port(word))
         },
     )?;
-    let port = d.arg(1).map(|_| d.parsed(1, PORT, port)).transpose()?;
+    let port = d.parsed_if_any(1, PORT, port)?;
     let family = d.arg(2).map(|_| family(d, 2)).transpose()?;
     Ok(Remote { host, port, family, block: None })
 }
@@ -340,8 +342,9 @@ fn port(word: Word<'_>) -> Option<u16> {
 
 /// Whether this may be a name, or is a well-formed address: nothing but digits and dots is a name.
 fn is_ipv4_or_name(word: &Word<'_>) -> bool {
-    let numeric = word.chars().all(|c| c.is_ascii_digit() || c == '.');
-    let name = word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    let Some(text) = word.as_str() else { return false };
+    let numeric = text.bytes().all(|c| c.is_ascii_digit() || c == b'.');
+    let name = text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_'));
     if numeric { word.parse::<Ipv4Addr>().is_some() } else { name }
 }
 

@@ -10,11 +10,11 @@ use crate::tls::Role;
 /// The most entries of `data-ciphers`.
 pub const DATA_CIPHERS_MAX: usize = 20;
 /// The most `peer-fingerprint` and `verify-hash` values.
-pub const FINGERPRINTS_MAX: usize = 32;
+pub const FINGERPRINTS_MAX: usize = if cfg!(feature = "host") { 32 } else { 2 };
 /// The most values of `remote-cert-ku`: as many as fit on a line.
 pub const KEY_USAGES_MAX: usize = WORDS_MAX.saturating_sub(1);
 /// The most fields of `x509-username-field`.
-pub const USER_NAME_FIELDS_MAX: usize = WORDS_MAX.saturating_sub(1);
+pub const USER_NAME_FIELDS_MAX: usize = if cfg!(feature = "host") { WORDS_MAX.saturating_sub(1) } else { 2 };
 
 /// `data-ciphers` if it is not configured (protocol section 3.14).
 pub(super) const DEFAULT_DATA_CIPHERS: [Cipher; 3] = [Cipher::Aes256Gcm, Cipher::Aes128Gcm, Cipher::ChaCha20Poly1305];

@@ -1,6 +1,7 @@
 //! What is legal and yet worth a word.
 
 use core::fmt;
+use core::net::Ipv4Addr;
 
 use super::apply::is_netmask;
 use super::*;

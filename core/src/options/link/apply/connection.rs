@@ -22,8 +22,7 @@ impl<'a> Connection<'a> {
             "local" => self.local = Some(d.required(0)?),
             "bind" => {
                 self.bind = true;
-                self.ipv6_only =
-                    d.arg(0).map(|_| d.choice(0, &[("ipv6only", true)], "ipv6only")).transpose()?.is_some();
+                self.ipv6_only = d.choice_if_any(0, &[("ipv6only", true)], "ipv6only")?.is_some();
             }
             "nobind" => self.bind = false,
             "float" => self.float = true,

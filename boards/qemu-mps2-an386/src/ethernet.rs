@@ -1,0 +1,77 @@
+//! The board's Ethernet and the network stack on it.
+
+use cortex_m::peripheral::CPUID;
+use embassy_executor::Spawner;
+use embassy_net::{Config, DhcpConfig, Runner, Stack, StackResources, StaticConfigV4};
+use lan9118::{Counters, Doorbell, Lan9118, Mapped};
+use static_cell::StaticCell;
+
+use crate::settings::Settings;
+use crate::{host, mmio};
+
+/// The interrupt of the Ethernet controller.
+pub const INTERRUPT: i16 = 13;
+
+/// Sockets of this stack: for DHCP, DNS and the link, and one of the application.
+const SOCKETS: usize = 4;
+
+static DOORBELL: Doorbell = Doorbell::new();
+
+/// Starts the network: with the settings' address, or by DHCP.
+pub fn start(spawner: Spawner, settings: &Settings) -> Stack<'static> {
+    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+    let ethernet = match Lan9118::start(registers(), &DOORBELL, None) {
+        Ok(ethernet) => ethernet,
+        Err(error) => panic!("{error}"),
+    };
+    mmio::unmask(INTERRUPT);
+    let config = match settings.address {
+        Some(address) => Config::ipv4_static(StaticConfigV4 {
+            address,
+            gateway: settings.gateway,
+            dns_servers: settings.dns.clone(),
+        }),
+        None => Config::dhcpv4(DhcpConfig::default()),
+    };
+    let resources = RESOURCES.init(StackResources::new());
+    let (stack, runner) = embassy_net::new(ethernet, config, resources, host::seed());
+    spawner.spawn(network(runner).expect("it is started once"));
+    spawner.spawn(addresses(stack).expect("it is started once"));
+    stack
+}
+
+/// Frames that did not reach the stack.
+pub fn counters() -> Counters {
+    DOORBELL.counters()
+}
+
+pub(crate) fn on_interrupt() {
+    DOORBELL.on_interrupt(&registers());
+}
+
+fn registers() -> Mapped {
+    const CORTEX_M7: u32 = 0xc27;
+    // SAFETY: reading it changes nothing.
+    let processor = unsafe { (*CPUID::PTR).base.read() } >> 4 & 0xfff;
+    let base = if processor == CORTEX_M7 { 0xa000_0000 } else { 0x4020_0000 };
+    // SAFETY: that is where the AN500, which has a Cortex-M7, and the AN385 and AN386 have it.
+    unsafe { Mapped::new(base) }
+}
+
+#[embassy_executor::task]
+async fn network(mut runner: Runner<'static, Lan9118<Mapped>>) -> ! {
+    runner.run().await
+}
+
+/// Says which address the board has.
+#[embassy_executor::task]
+async fn addresses(stack: Stack<'static>) -> ! {
+    loop {
+        stack.wait_config_up().await;
+        if let Some(config) = stack.config_v4() {
+            defmt::info!("ethernet: address {}", defmt::Display2Format(&config.address));
+        }
+        stack.wait_config_down().await;
+        defmt::info!("ethernet: no address");
+    }
+}

@@ -1,0 +1,93 @@
+//! Names to addresses, beside the tunnel: nothing waits for an answer.
+
+use core::fmt::Write as _;
+use core::net::SocketAddr;
+
+use embassy_futures::select::{Either, select};
+use embassy_net::Stack;
+use embassy_net::dns::DnsQueryType;
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::signal::Signal;
+use heapless::{String, Vec};
+use longcable_core::gateway::Lookup;
+use longcable_core::options::Family;
+use longcable_core::peer::ADDRESSES_MAX;
+
+/// Longest name in bytes: of DNS, and a random label before it.
+const NAME_MAX: usize = 255 + 13;
+
+/// A name that is wanted.
+struct Question {
+    number: u32,
+    name: String<NAME_MAX>,
+    port: u16,
+    family: Family,
+}
+
+/// What is known about it.
+pub(crate) struct Answer {
+    pub(crate) number: u32,
+    pub(crate) addresses: Vec<SocketAddr, ADDRESSES_MAX>,
+}
+
+/// One question at a time: a later one takes the place of an earlier one.
+pub(crate) struct Resolver {
+    question: Signal<NoopRawMutex, Question>,
+    answer: Signal<NoopRawMutex, Answer>,
+}
+
+impl Resolver {
+    pub(crate) const fn new() -> Self {
+        Self { question: Signal::new(), answer: Signal::new() }
+    }
+
+    /// Asks for the addresses of a name.
+    pub(crate) fn ask(&self, number: u32, lookup: &Lookup<'_>) {
+        let mut name = String::new();
+        if write!(name, "{lookup}").is_err() {
+            return self.answer.signal(Answer { number, addresses: Vec::new() });
+        }
+        self.question.signal(Question { number, name, port: lookup.port, family: lookup.family });
+    }
+
+    /// Waits until there is an answer.
+    pub(crate) async fn answered(&self) {
+        self.answer.signal(self.answer.wait().await);
+    }
+
+    /// The answer, once. Without addresses, the name does not resolve.
+    pub(crate) fn take(&self) -> Option<Answer> {
+        self.answer.try_take()
+    }
+
+    /// Looks names up for ever.
+    pub(crate) async fn run(&self, stack: Stack<'_>) -> ! {
+        let mut question = self.question.wait().await;
+        loop {
+            question = match select(self.question.wait(), look_up(stack, &question)).await {
+                Either::First(later) => later,
+                Either::Second(addresses) => {
+                    self.answer.signal(Answer { number: question.number, addresses });
+                    self.question.wait().await
+                }
+            };
+        }
+    }
+}
+
+async fn look_up(stack: Stack<'_>, question: &Question) -> Vec<SocketAddr, ADDRESSES_MAX> {
+    let kinds: &[DnsQueryType] = match question.family {
+        Family::V6 => &[DnsQueryType::Aaaa],
+        Family::Any if stack.config_v4().is_none() => &[DnsQueryType::Aaaa],
+        Family::Any if stack.config_v6().is_some() => &[DnsQueryType::A, DnsQueryType::Aaaa],
+        _ => &[DnsQueryType::A],
+    };
+    let mut addresses = Vec::new();
+    for kind in kinds {
+        // A name without addresses of one kind may have some of the other.
+        let found = stack.dns_query(&question.name, *kind).await.unwrap_or_default();
+        let room = addresses.capacity().saturating_sub(addresses.len());
+        addresses.extend(found.iter().take(room).map(|ip| SocketAddr::new((*ip).into(), question.port)));
+    }
+    addresses
+}

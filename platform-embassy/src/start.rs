@@ -1,0 +1,219 @@
+//! From the text of a configuration to a link that can be started, or the option that a board cannot do.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use heapless::Vec;
+#[cfg(feature = "tls")]
+use longcable_core::control::{Protection, ProtectionError};
+use longcable_core::crypto::static_key::StaticKeyError;
+use longcable_core::crypto::{Cipher, RustCrypto, StaticKey};
+use longcable_core::data::Sealer;
+#[cfg(feature = "tls")]
+use longcable_core::options::ControlKey;
+use longcable_core::options::{Checker, ConfigError, Directive, KeySource, Lexer, LinkConfig, ParseError, Verdict};
+#[cfg(feature = "tls")]
+use longcable_core::tls::Role;
+
+use crate::addresses::net_config;
+use crate::log::{note, warning};
+use crate::platform::REPLAY_WINDOW_MAX;
+use crate::state::MTU_MAX;
+
+/// Options that a board cannot do and that matter.
+const IMPOSSIBLE: [(&[&str], &str); 2] = [
+    (
+        &["up", "down", "route-up", "route-pre-down", "ipchange", "tls-verify"],
+        "a board runs no programs; leave it out (the application is told what happens by 'Host::with_events')",
+    ),
+    (&["config"], "a board has no files; put all options into one text"),
+];
+
+/// Why a link cannot be started. `Display` names the option and the remedy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartError {
+    /// The configuration is wrong, or not supported yet.
+    Config(ParseError<'static>),
+    /// A board, or this firmware, cannot do what this option wants.
+    Impossible {
+        /// The option.
+        option: &'static str,
+        /// Why not, and what to do.
+        why: &'static str,
+    },
+    /// The option names a file; a board has none.
+    NotInline(&'static str),
+    /// The key of `secret` cannot be used.
+    Secret(StaticKeyError),
+    /// What the TLS stack of boards cannot do; the text names the option.
+    #[cfg(feature = "tls")]
+    Tls(&'static str),
+    /// The certificate or key of this option cannot be used.
+    #[cfg(feature = "tls")]
+    Credential(&'static str, crate::tls::CredentialError),
+    /// The key of the control channel cannot be used.
+    #[cfg(feature = "tls")]
+    ControlKey(ProtectionError),
+}
+
+/// Reads and checks a whole configuration; it lies in `place`, which is empty.
+pub(crate) fn configure(
+    place: &'static mut Vec<LinkConfig<'static>, 1>,
+    text: &'static str,
+) -> Result<&'static LinkConfig<'static>, StartError> {
+    place.clear();
+    // There is room for one.
+    let _ = place.push(LinkConfig::default());
+    for config in place.iter_mut() {
+        read(config, text)?;
+    }
+    match place.first() {
+        Some(config) => check(config).map(|()| config),
+        None => Err(impossible("config", "it has no place")),
+    }
+}
+
+fn read(config: &mut LinkConfig<'static>, text: &'static str) -> Result<(), StartError> {
+    let mut checker = Checker::new();
+    for directive in Lexer::new(text.as_bytes()) {
+        let directive = directive.map_err(|error| StartError::Config(ParseError::Syntax(error)))?;
+        let line = directive.line;
+        let at_line = |error: ConfigError<'static>| StartError::Config(ParseError::Option(line, error));
+        match checker.check(directive).map_err(at_line)? {
+            Verdict::Apply(directive) => {
+                possible(&directive)?;
+                config.apply(&directive).map_err(at_line)?;
+            }
+            Verdict::Harmless(..) | Verdict::Done => {}
+            Verdict::Tolerated(error) => note!("{}", error),
+        }
+    }
+    config.validate().map_err(|error| StartError::Config(ParseError::Whole(error)))
+}
+
+fn possible(directive: &Directive<'_>) -> Result<(), StartError> {
+    for (options, why) in IMPOSSIBLE {
+        if let Some(option) = options.iter().find(|option| directive.name == **option) {
+            return Err(impossible(option, why));
+        }
+    }
+    Ok(())
+}
+
+fn check(config: &LinkConfig<'_>) -> Result<(), StartError> {
+    let connections = || config.blocks.iter().chain([&config.connection]);
+    let problems = [
+        ("tun-mtu", usize::from(config.tun_mtu) > MTU_MAX, "it is longer than the buffers of this firmware (1500)"),
+        (
+            "replay-window",
+            config.replay_window.0 > REPLAY_WINDOW_MAX,
+            "it is larger than that of this firmware (512 packets)",
+        ),
+        (
+            "local",
+            connections().any(|one| one.local.is_some_and(|local| local.parse::<IpAddr>().is_none())),
+            "a board needs an address here, not a name; or leave it out",
+        ),
+        (
+            "ifconfig",
+            net_config(config).is_none(),
+            "a board needs two addresses here, or an address and a netmask with 'topology subnet'",
+        ),
+        (
+            "tls-client",
+            !cfg!(feature = "tls") && config.tls.role.is_some(),
+            "this firmware is built without the feature 'tls'",
+        ),
+        (
+            "data-ciphers",
+            config.tls.role.is_some() && !config.tls.data_ciphers.iter().copied().all(is_built_in),
+            "this firmware is built without the feature 'legacy', which has some of these",
+        ),
+    ];
+    if let Some((option, _, why)) = problems.into_iter().find(|(_, applies, _)| *applies) {
+        return Err(impossible(option, why));
+    }
+    for one in config.warnings() {
+        warning!("{}", one);
+    }
+    Ok(())
+}
+
+/// Whether the cipher is part of this firmware.
+fn is_built_in(cipher: Cipher) -> bool {
+    cfg!(feature = "legacy")
+        || !matches!(
+            cipher,
+            Cipher::BfCbc
+                | Cipher::DesEdeCbc
+                | Cipher::DesEde3Cbc
+                | Cipher::Camellia128Cbc
+                | Cipher::Camellia192Cbc
+                | Cipher::Camellia256Cbc
+        )
+}
+
+pub(crate) const fn impossible(option: &'static str, why: &'static str) -> StartError {
+    StartError::Impossible { option, why }
+}
+
+/// The key of a static-key link, if it is good and the firmware has its cipher and digest.
+pub(crate) fn static_key(config: &LinkConfig<'_>) -> Result<StaticKey, StartError> {
+    if !cfg!(feature = "static-key") {
+        return Err(impossible("secret", "this firmware is built without the feature 'static-key'"));
+    }
+    let key = match config.secret {
+        Some(KeySource::Inline(text)) => StaticKey::parse(text).map_err(StartError::Secret)?,
+        _ => return Err(StartError::NotInline("secret")),
+    };
+    let suite = config.suite();
+    key.check(suite).map_err(StartError::Secret)?;
+    Sealer::<RustCrypto>::new(suite, key.keys(config.direction()).send, None).map_err(|_| {
+        impossible("cipher", "this firmware is built without the feature 'legacy', which has this one or the digest")
+    })?;
+    Ok(key)
+}
+
+/// What protects the control channel.
+#[cfg(feature = "tls")]
+pub(crate) fn protection(config: &LinkConfig<'static>, role: Role) -> Result<Protection<RustCrypto>, StartError> {
+    let source = match config.tls.wrapping {
+        ControlKey::None => None,
+        ControlKey::Auth(source) => Some(("tls-auth", source)),
+        ControlKey::Crypt(source) => Some(("tls-crypt", source)),
+        ControlKey::CryptV2(source) => Some(("tls-crypt-v2", source)),
+    };
+    if let Some((option, KeySource::File(_))) = source {
+        return Err(StartError::NotInline(option));
+    }
+    Protection::new(config, role).map_err(StartError::ControlKey)
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Impossible { option, why } => write!(f, "option '{option}': {why}"),
+            Self::NotInline(option) => write!(
+                f,
+                "option '{option}': a board has no files; put the text of the file between <{option}> and </{option}>"
+            ),
+            Self::Secret(error) => write!(f, "option 'secret': {error}"),
+            #[cfg(feature = "tls")]
+            Self::Tls(text) => f.write_str(text),
+            #[cfg(feature = "tls")]
+            Self::Credential(option, error) => write!(f, "option '{option}': {error}"),
+            #[cfg(feature = "tls")]
+            Self::ControlKey(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for StartError {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{}", defmt::Display2Format(self));
+    }
+}

@@ -1,0 +1,53 @@
+//! What wakes the loop.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::EventLoop;
+use crate::signals::Signals;
+use crate::status::StatusFile;
+use crate::tls::TlsStack;
+
+/// What descriptors have something for us.
+pub(super) struct Ready {
+    pub(super) signal: bool,
+    pub(super) resolver: bool,
+    pub(super) network: bool,
+    pub(super) socket: bool,
+    pub(super) device: bool,
+}
+
+impl<S: TlsStack> EventLoop<'_, S> {
+    /// Waits for a descriptor or the next deadline.
+    pub(super) fn sleep(&self, signals: &Signals) -> Ready {
+        let save = self.replay_file.is_some().then_some(self.replay_due);
+        let status = self.status.as_ref().and_then(StatusFile::due);
+        let deadline = [self.wake, self.settled, status, save].into_iter().flatten().min();
+        let timeout = match deadline {
+            // One more, so that the deadline has really come.
+            Some(at) => PollTimeout::try_from(at.since(self.now()) + Duration::from_millis(1)),
+            None => Ok(PollTimeout::NONE),
+        };
+        fn entry(fd: BorrowedFd<'_>) -> PollFd<'_> {
+            PollFd::new(fd, PollFlags::POLLIN)
+        }
+        // Asks for nothing: it keeps the place of a descriptor that is not there.
+        let absent = PollFd::new(signals.as_fd(), PollFlags::empty());
+        let socket = self.socket.as_ref().map(AsFd::as_fd);
+        let device = self.tunnel.tun().map(AsFd::as_fd);
+        let watch = self.watch.as_ref().map(AsFd::as_fd);
+        let mut entries = [
+            entry(signals.as_fd()),
+            entry(self.resolver.as_fd()),
+            watch.map_or(absent.clone(), entry),
+            socket.map_or(absent.clone(), entry),
+            device.map_or(absent, entry),
+        ];
+        // Interrupted or out of memory: as if nothing were ready.
+        let _ = poll(&mut entries, timeout.unwrap_or(PollTimeout::MAX));
+        let [signal, resolver, network, socket, device] = entries.map(|entry| entry.any().unwrap_or(false));
+        Ready { signal, resolver, network, socket, device }
+    }
+}
