@@ -2,10 +2,17 @@
 #![no_std]
 
 use defmt_rtt as _;
+use embassy_embedded_hal::adapter::BlockingAsync;
+use embassy_executor::Spawner;
+use embassy_futures::join::join3;
+use embassy_net::{Config as NetConfig, DhcpConfig};
 use embassy_stm32::eth::{Ethernet, GenericPhy, PacketQueue, Sma};
+use embassy_stm32::flash::{Blocking, Flash};
 use embassy_stm32::peripherals::{ETH, ETH_SMA, RNG};
 use embassy_stm32::rng::Rng;
 use embassy_stm32::{Config, bind_interrupts, eth, rcc, rng, uid};
+use longcable_embassy::{Flash as Memory, Host, Random};
+use longcable_examples::{link, network, router};
 use panic_probe as _;
 use static_cell::StaticCell;
 
@@ -23,7 +30,12 @@ pub struct Board {
     pub ethernet: Driver,
     /// True random numbers.
     pub rng: Rng<'static, RNG>,
+    /// The chip's own flash.
+    pub flash: Flash<'static, Blocking>,
 }
+
+/// The last two sectors of the flash keep what must outlive a reset.
+const MEMORY: core::ops::Range<u32> = 0x1c_0000..0x20_0000;
 
 impl Board {
     /// Starts the board: 400 MHz, Ethernet by RMII, random numbers.
@@ -47,8 +59,32 @@ impl Board {
             p.PA2,
             p.PC1,
         );
-        Self { ethernet, rng: Rng::new(p.RNG, Irqs) }
+        Self { ethernet, rng: Rng::new(p.RNG, Irqs), flash: Flash::new_blocking(p.FLASH) }
     }
+
+    /// Runs the link that `config` describes; the board's own address comes by DHCP.
+    pub async fn run_link(mut self, spawner: Spawner, config: &'static str) {
+        let seed = self.rng.next_u64();
+        let (stack, mut runner) = network::start(self.ethernet, seed);
+        let link = link::run(spawner, stack, config, host(self.rng, self.flash), seed);
+        join3(runner.run(), network::tell_addresses(stack), link).await;
+    }
+
+    /// Runs a router between the board's network and those behind the peer.
+    pub async fn run_router(mut self, spawner: Spawner, config: &'static str) {
+        let seed = self.rng.next_u64();
+        let lan = NetConfig::dhcpv4(DhcpConfig::default());
+        router::run(spawner, self.ethernet, lan, config, host(self.rng, self.flash), seed).await;
+    }
+}
+
+/// What the link gets of the board.
+fn host(
+    rng: Rng<'static, RNG>,
+    flash: Flash<'static, Blocking>,
+) -> Host<Random<Rng<'static, RNG>>, Memory<BlockingAsync<Flash<'static, Blocking>>>> {
+    let memory = Memory::new(BlockingAsync::new(flash), MEMORY).expect("these are two sectors");
+    Host::new(Random(rng)).with_store(memory)
 }
 
 /// A locally administered address, of the chip's serial number.

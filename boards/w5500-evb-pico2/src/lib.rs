@@ -2,17 +2,23 @@
 #![no_std]
 
 use defmt_rtt as _;
+use embassy_embedded_hal::adapter::BlockingAsync;
 use embassy_embedded_hal::shared_bus::asynch::spi::SpiDevice;
 use embassy_executor::{SpawnError, Spawner};
+use embassy_futures::join::join3;
+use embassy_net::{Config as NetConfig, DhcpConfig};
 use embassy_net_wiznet::chip::W5500;
 use embassy_net_wiznet::{Device, Runner, State};
+use embassy_rp::flash::{Blocking, Flash};
 use embassy_rp::gpio::{Input, Level, Output, Pull};
-use embassy_rp::peripherals::{DMA_CH0, DMA_CH1, SPI0, TRNG};
+use embassy_rp::peripherals::{DMA_CH0, DMA_CH1, FLASH, SPI0, TRNG};
 use embassy_rp::spi::{Async, Spi};
 use embassy_rp::trng::Trng;
 use embassy_rp::{bind_interrupts, dma, otp, spi, trng};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::mutex::Mutex;
+use longcable_embassy::{Flash as Memory, Host, Random};
+use longcable_examples::{link, network, router};
 use panic_probe as _;
 use static_cell::StaticCell;
 
@@ -37,7 +43,18 @@ pub struct Board {
     pub ethernet: Driver,
     /// True random numbers.
     pub rng: Trng<'static, TRNG>,
+    /// The flash beside the chip.
+    pub flash: BoardFlash,
 }
+
+/// The flash beside the chip, all of it.
+pub type BoardFlash = Flash<'static, FLASH, Blocking, FLASH_LEN>;
+
+/// Bytes of it.
+const FLASH_LEN: usize = 2 << 20;
+
+/// Its last sectors keep what must outlive a reset.
+const MEMORY: core::ops::Range<u32> = 0x1f_c000..0x20_0000;
 
 impl Board {
     /// Starts the board: Ethernet by SPI and DMA, random numbers.
@@ -60,13 +77,38 @@ impl Board {
             defmt::panic!("the W5500 does not answer: SPI0 on GPIO 16-19, reset on 20, interrupt on 21")
         };
         drive(runner).map(|task| spawner.spawn(task)).unwrap_or_else(|_: SpawnError| defmt::unreachable!());
-        Self { ethernet, rng: Trng::new(p.TRNG, Irqs, trng::Config::default()) }
+        let rng = Trng::new(p.TRNG, Irqs, trng::Config::default());
+        Self { ethernet, rng, flash: Flash::new_blocking(p.FLASH) }
+    }
+
+    /// Runs the link that `config` describes; the board's own address comes by DHCP.
+    pub async fn run_link(mut self, spawner: Spawner, config: &'static str) {
+        let seed = self.rng.blocking_next_u64();
+        let (stack, mut runner) = network::start(self.ethernet, seed);
+        let link = link::run(spawner, stack, config, host(self.rng, self.flash), seed);
+        join3(runner.run(), network::tell_addresses(stack), link).await;
+    }
+
+    /// Runs a router between the board's network and those behind the peer.
+    pub async fn run_router(mut self, spawner: Spawner, config: &'static str) {
+        let seed = self.rng.blocking_next_u64();
+        let lan = NetConfig::dhcpv4(DhcpConfig::default());
+        router::run(spawner, self.ethernet, lan, config, host(self.rng, self.flash), seed).await;
     }
 }
 
 #[embassy_executor::task]
 async fn drive(runner: Runner<'static, W5500, Chip, Input<'static>, Output<'static>>) -> ! {
     runner.run().await
+}
+
+/// What the link gets of the board.
+fn host(
+    rng: Trng<'static, TRNG>,
+    flash: BoardFlash,
+) -> Host<Random<Trng<'static, TRNG>>, Memory<BlockingAsync<BoardFlash>>> {
+    let memory = Memory::new(BlockingAsync::new(flash), MEMORY).expect("these are whole sectors");
+    Host::new(Random(rng)).with_store(memory)
 }
 
 /// A locally administered address, of the chip's serial number.

@@ -1,4 +1,4 @@
-//! Starts the board.
+//! A link with certificates, as the client.
 #![no_std]
 #![no_main]
 
@@ -7,6 +7,5 @@ use w5500_evb_pico2::Board;
 
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
-    let _board = Board::start(spawner).await;
-    core::future::pending::<()>().await;
+    Board::start(spawner).await.run_link(spawner, longcable_examples::TLS_LINK).await;
 }

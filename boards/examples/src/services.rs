@@ -126,6 +126,12 @@ impl Flow {
 
     fn report(&self, protocol: &'static str) {
         let millis = (self.last - self.started).as_millis();
-        defmt::info!("sink: {=str}: {=u64} bytes in {=u32} pieces, {=u64} ms", protocol, self.bytes, self.pieces, millis);
+        defmt::info!(
+            "sink: {=str}: {=u64} bytes in {=u32} pieces, {=u64} ms",
+            protocol,
+            self.bytes,
+            self.pieces,
+            millis
+        );
     }
 }
