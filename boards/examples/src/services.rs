@@ -55,9 +55,8 @@ async fn tcp_echo(stack: Stack<'static>) -> ! {
             continue;
         }
         while let Ok(length @ 1..) = socket.read(&mut chunk).await {
-            let mut rest = &chunk[..length];
-            while let Ok(written @ 1..) = socket.write(rest).await {
-                rest = &rest[written..];
+            if write_all(&mut socket, &chunk[..length]).await.is_err() {
+                break;
             }
         }
         end(&mut socket).await;
@@ -97,6 +96,14 @@ async fn udp_sink(stack: Stack<'static>) -> ! {
         }
         flow.report("udp");
     }
+}
+
+async fn write_all(socket: &mut TcpSocket<'_>, mut bytes: &[u8]) -> Result<(), embassy_net::tcp::Error> {
+    while !bytes.is_empty() {
+        let written = socket.write(bytes).await?;
+        bytes = &bytes[written..];
+    }
+    Ok(())
 }
 
 async fn end(socket: &mut TcpSocket<'_>) {
