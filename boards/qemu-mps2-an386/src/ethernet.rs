@@ -2,9 +2,9 @@
 
 use cortex_m::peripheral::CPUID;
 use embassy_executor::Spawner;
-use embassy_net::{Config, DhcpConfig, Runner, Stack, StackResources, StaticConfigV4};
+use embassy_net::{Config, DhcpConfig, Runner, Stack, StaticConfigV4};
 use lan9118::{Counters, Doorbell, Lan9118, Mapped};
-use static_cell::StaticCell;
+use longcable_examples::network;
 
 use crate::settings::Settings;
 use crate::{host, mmio};
@@ -12,30 +12,37 @@ use crate::{host, mmio};
 /// The interrupt of the Ethernet controller.
 pub const INTERRUPT: i16 = 13;
 
-/// Sockets of this stack: for DHCP, DNS and the link, and one of the application.
-const SOCKETS: usize = 4;
-
 static DOORBELL: Doorbell = Doorbell::new();
 
-/// Starts the network: with the settings' address, or by DHCP.
-pub fn start(spawner: Spawner, settings: &Settings) -> Stack<'static> {
-    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+/// The driver of the Ethernet controller.
+pub type Driver = Lan9118<Mapped>;
+
+/// Starts the Ethernet controller.
+pub fn driver() -> Driver {
     let ethernet = match Lan9118::start(registers(), &DOORBELL, None) {
         Ok(ethernet) => ethernet,
         Err(error) => panic!("{error}"),
     };
     mmio::unmask(INTERRUPT);
-    let config = match settings.address {
+    ethernet
+}
+
+/// The settings' address, or one by DHCP.
+pub fn config(settings: &Settings) -> Config {
+    match settings.address {
         Some(address) => Config::ipv4_static(StaticConfigV4 {
             address,
             gateway: settings.gateway,
             dns_servers: settings.dns.clone(),
         }),
         None => Config::dhcpv4(DhcpConfig::default()),
-    };
-    let resources = RESOURCES.init(StackResources::new());
-    let (stack, runner) = embassy_net::new(ethernet, config, resources, host::seed());
-    spawner.spawn(network(runner).expect("it is started once"));
+    }
+}
+
+/// Starts the network.
+pub fn start(spawner: Spawner, settings: &Settings) -> Stack<'static> {
+    let (stack, runner) = network::with_config(driver(), config(settings), host::seed());
+    spawner.spawn(run(runner).expect("it is started once"));
     spawner.spawn(addresses(stack).expect("it is started once"));
     stack
 }
@@ -59,19 +66,11 @@ fn registers() -> Mapped {
 }
 
 #[embassy_executor::task]
-async fn network(mut runner: Runner<'static, Lan9118<Mapped>>) -> ! {
+async fn run(mut runner: Runner<'static, Driver>) -> ! {
     runner.run().await
 }
 
-/// Says which address the board has.
 #[embassy_executor::task]
 async fn addresses(stack: Stack<'static>) -> ! {
-    loop {
-        stack.wait_config_up().await;
-        if let Some(config) = stack.config_v4() {
-            defmt::info!("ethernet: address {}", defmt::Display2Format(&config.address));
-        }
-        stack.wait_config_down().await;
-        defmt::info!("ethernet: no address");
-    }
+    network::tell_addresses(stack).await
 }

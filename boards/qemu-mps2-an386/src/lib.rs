@@ -8,7 +8,7 @@
 pub mod clock;
 #[cfg(feature = "network")]
 pub mod config;
-#[cfg(feature = "network")]
+#[cfg(any(feature = "static-key", feature = "tls"))]
 pub mod ethernet;
 #[cfg(feature = "network")]
 pub mod executor;
@@ -19,10 +19,8 @@ pub mod link;
 #[cfg(feature = "network")]
 mod mmio;
 #[cfg(feature = "network")]
-pub mod services;
-#[cfg(feature = "network")]
 pub mod settings;
-#[cfg(feature = "network")]
+#[cfg(any(feature = "static-key", feature = "tls"))]
 pub mod watch;
 
 use core::panic::PanicInfo;

@@ -5,15 +5,14 @@
 #![no_main]
 
 use qemu_mps2_an386::settings::Settings;
-use qemu_mps2_an386::{ethernet, executor, link, services, watch};
+use qemu_mps2_an386::{ethernet, executor, link, watch};
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
     executor::run(|spawner| {
         let settings = Settings::read();
         let ethernet = ethernet::start(spawner, &settings);
-        let tunnel = link::start(spawner, ethernet, include_str!("dynamic-link.ovpn"));
-        services::start(spawner, tunnel);
+        link::start(spawner, ethernet, longcable_examples::DYNAMIC_LINK);
         watch::start(spawner, &settings);
     })
 }
