@@ -1,5 +1,8 @@
 //! Lines for the operator: to defmt, or nowhere. Without defmt their text is no part of the firmware.
 
+/// Whether lines go anywhere.
+pub(crate) const LOGS: bool = cfg!(feature = "defmt");
+
 macro_rules! line {
     ($level:ident, $text:literal $(, $argument:expr)*) => {{
         #[cfg(feature = "defmt")]

@@ -16,7 +16,7 @@ use longcable_core::options::{Checker, ConfigError, Directive, KeySource, Lexer,
 use longcable_core::tls::Role;
 
 use crate::addresses::net_config;
-use crate::log::{note, warning};
+use crate::log::{LOGS, note, warning};
 use crate::platform::REPLAY_WINDOW_MAX;
 use crate::state::MTU_MAX;
 
@@ -27,6 +27,56 @@ const IMPOSSIBLE: [(&[&str], &str); 2] = [
         "a board runs no programs; leave it out (the application is told what happens by 'Host::with_events')",
     ),
     (&["config"], "a board has no files; put all options into one text"),
+];
+
+/// Options of programs, which concern no board.
+const ELSEWHERE: [&str; 46] = [
+    "allow-nonadmin",
+    "askpass",
+    "auth-nocache",
+    "bind-dev",
+    "block-outside-dns",
+    "cd",
+    "chroot",
+    "daemon",
+    "dev-node",
+    "dhcp-pre-release",
+    "dhcp-release",
+    "dhcp-renew",
+    "echo",
+    "errors-to-stderr",
+    "group",
+    "ip-win32",
+    "log",
+    "log-append",
+    "machine-readable-output",
+    "mark",
+    "mlock",
+    "mtu-disc",
+    "mute",
+    "nice",
+    "parameter",
+    "passtos",
+    "pause-exit",
+    "persist-key",
+    "rcvbuf",
+    "register-dns",
+    "route-method",
+    "script-security",
+    "service",
+    "setenv",
+    "setenv-safe",
+    "sndbuf",
+    "status",
+    "status-version",
+    "suppress-timestamps",
+    "syslog",
+    "tap-sleep",
+    "tmp-dir",
+    "txqueuelen",
+    "user",
+    "verb",
+    "writepid",
 ];
 
 /// Why a link cannot be started. `Display` names the option and the remedy.
@@ -77,11 +127,14 @@ fn read(config: &mut LinkConfig<'static>, text: &'static str) -> Result<(), Star
     let mut checker = Checker::new();
     for directive in Lexer::new(text.as_bytes()) {
         let directive = directive.map_err(|error| StartError::Config(ParseError::Syntax(error)))?;
+        possible(&directive)?;
+        if concerns_no_board(&directive) {
+            continue;
+        }
         let line = directive.line;
         let at_line = |error: ConfigError<'static>| StartError::Config(ParseError::Option(line, error));
         match checker.check(directive).map_err(at_line)? {
             Verdict::Apply(directive) => {
-                possible(&directive)?;
                 config.apply(&directive).map_err(at_line)?;
             }
             Verdict::Harmless(..) | Verdict::Done => {}
@@ -98,6 +151,13 @@ fn possible(directive: &Directive<'_>) -> Result<(), StartError> {
         }
     }
     Ok(())
+}
+
+fn concerns_no_board(directive: &Directive<'_>) -> bool {
+    // What `setenv opt` and `setenv FORWARD_COMPATIBLE` say is about the configuration itself.
+    let is_variable = |name| directive.arg(0).is_none_or(|variable| variable != name);
+    let is_about_itself = directive.name == "setenv" && !(is_variable("opt") && is_variable("FORWARD_COMPATIBLE"));
+    !is_about_itself && ELSEWHERE.iter().any(|option| directive.name == *option)
 }
 
 fn check(config: &LinkConfig<'_>) -> Result<(), StartError> {
@@ -133,8 +193,8 @@ fn check(config: &LinkConfig<'_>) -> Result<(), StartError> {
     if let Some((option, _, why)) = problems.into_iter().find(|(_, applies, _)| *applies) {
         return Err(impossible(option, why));
     }
-    for one in config.warnings() {
-        warning!("{}", one);
+    if LOGS {
+        config.warnings().for_each(|one| warning!("{}", one));
     }
     Ok(())
 }
@@ -158,6 +218,7 @@ pub(crate) const fn impossible(option: &'static str, why: &'static str) -> Start
 }
 
 /// The key of a static-key link, if it is good and the firmware has its cipher and digest.
+#[inline(never)]
 pub(crate) fn static_key(config: &LinkConfig<'_>) -> Result<StaticKey, StartError> {
     if !cfg!(feature = "static-key") {
         return Err(impossible("secret", "this firmware is built without the feature 'static-key'"));

@@ -24,8 +24,10 @@ use std::{format, vec};
 use super::*;
 use crate::control::Protection;
 use crate::crypto::{Rng, RustCrypto};
+use crate::error::{Discard, NotReady};
+use crate::packet::PacketBuf;
 use crate::tls::{ExportUnsupported, Inside, Role, TlsFailure, TlsProgress, TlsSession};
-use crate::wire::opcode::Opcode;
+use crate::wire::opcode::{Head, Opcode};
 use crate::x509::PeerVerified;
 
 const UNIX: u64 = 1_800_000_000;

@@ -1,0 +1,87 @@
+//! Which key opens a data packet, and which one seals it (protocol section 3.13).
+
+use super::TlsLink;
+use crate::control::session::{Key, seconds};
+use crate::error::{Discard, NotReady};
+use crate::options::LinkConfig;
+use crate::packet::PacketBuf;
+use crate::platform::Platform;
+use crate::time::{Duration, Instant};
+use crate::wire::opcode::{Head, Opcode};
+
+/// A long header without a peer id.
+const NO_PEER_ID: u32 = 0x00ff_ffff;
+
+impl<P: Platform> TlsLink<P> {
+    /// Opens a data packet in place. Also says whether it is of the live session, and not of the one before.
+    ///
+    /// # Errors
+    /// Why it was dropped.
+    pub(crate) fn open<'b>(&mut self, now: Instant, datagram: &'b mut [u8]) -> Result<(&'b mut [u8], bool), Discard> {
+        let head = datagram.first().copied().and_then(Head::parse).ok_or(Discard::TooShort)?;
+        let key_id = head.key_id.get();
+        let peer_id = match (head.opcode, &*datagram) {
+            (Opcode::DataV2, [_, a, b, c, ..]) => Some(u32::from_be_bytes([0, *a, *b, *c])),
+            _ => None,
+        };
+        let peer_id = peer_id.filter(|id| *id != NO_PEER_ID);
+        let (mut current, lame_duck) = match &mut self.active {
+            Some(active) => (active.current.as_mut(), active.lame_duck.as_mut()),
+            None => (None, None),
+        };
+        let newest = current.as_mut().map(|current| &mut current.data);
+        let (key, is_live) = newest
+            .into_iter()
+            .chain(lame_duck)
+            .map(|key| (key, true))
+            .chain(self.old.iter_mut().map(|key| (key, false)))
+            .find(|(key, _)| key.matches(key_id, peer_id))
+            .ok_or(Discard::UnknownKey(key_id))?;
+        let payload = key.opener.open(now, datagram)?;
+        key.in_use = true;
+        if let Some(epoch) = key.opener.epoch() {
+            key.sealer.raise_epoch(epoch);
+        }
+        key.budget.spend(payload.len());
+        if let Some(current) = current {
+            current.confirm(now);
+        }
+        Ok((payload, is_live))
+    }
+
+    /// Seals a payload in place with the key that the peer expects (protocol section 3.13).
+    ///
+    /// # Errors
+    /// There is no key yet, or it cannot be used.
+    pub(crate) fn seal(
+        &mut self,
+        config: &LinkConfig<'_>,
+        now: Instant,
+        unix_now: u32,
+        rng: &mut P::Rng,
+        packet: &mut PacketBuf<'_>,
+    ) -> Result<(), NotReady> {
+        let active = self.active.as_mut().ok_or(NotReady::Negotiating)?;
+        let current = active.current.as_mut().ok_or(NotReady::Negotiating)?;
+        let (confirmed, in_use) = (current.data.confirmed, current.data.in_use);
+        let settled = |key: &Key<P>| now.since(key.since) > switch_after(config);
+        // Soon after a renegotiation the peer may not have the new key yet, but it has the old one. Once it uses the new
+        // one, it may forget the old one soon: it may renegotiate more often than this end would.
+        let key = match &mut active.lame_duck {
+            Some(old) if !confirmed || (!in_use && !settled(&current.data) && settled(old)) => old,
+            _ if confirmed => &mut current.data,
+            // A session has just taken over from another one.
+            _ => self.old.iter_mut().find(|key| key.confirmed).ok_or(NotReady::Negotiating)?,
+        };
+        let bytes = packet.len();
+        key.sealer.seal(unix_now, rng, packet)?;
+        key.budget.spend(bytes);
+        Ok(())
+    }
+}
+
+/// How long an established key goes on being used for sending beside its successor.
+fn switch_after(config: &LinkConfig<'_>) -> Duration {
+    let window = seconds(config.tls.hand_window);
+    if config.tls.reneg_sec == 0 { window } else { window.min(seconds(config.tls.reneg_sec / 2)) }
+}
