@@ -18,6 +18,7 @@ const SOCKETS: usize = 4;
 static DOORBELL: Doorbell = Doorbell::new();
 
 /// Starts the network: with the settings' address, or by DHCP.
+#[inline(never)] // so that its large values lie on the stack one after the other
 pub fn start(spawner: Spawner, settings: &Settings) -> Stack<'static> {
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
     let ethernet = match Lan9118::start(registers(), &DOORBELL, None) {

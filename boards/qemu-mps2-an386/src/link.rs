@@ -13,6 +13,7 @@ const SOCKETS: usize = services::SOCKETS + 1;
 
 /// Starts the link that the configuration in flash describes, or if there is none, `default`. Sockets on the stack that
 /// this gives go through the tunnel.
+#[inline(never)] // so that its large values lie on the stack one after the other
 pub fn start(spawner: Spawner, ethernet: Stack<'static>, default: &'static str) -> Stack<'static> {
     static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
