@@ -28,8 +28,11 @@ use crate::tls::{Role, TlsSession};
 use crate::wire::control::{Message, SessionId};
 use crate::wire::opcode::{Head, KeyId, Opcode};
 
-/// A live session is replaced this often at most: a forged greeting is enough to make two ends begin another one.
-const SESSION_INTERVAL: Duration = Duration::from_secs(2);
+pub(crate) use data_keys::Sign;
+
+/// A live session is replaced this often at most: a forged greeting is enough to make two ends begin another one. The
+/// first repetition of a refused greeting comes later than that, also from openvpn, which counts whole seconds.
+const SESSION_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The control channel of one link.
 pub struct TlsLink<P: Platform> {
@@ -78,14 +81,41 @@ impl<P: Platform> TlsLink<P> {
     pub(crate) fn greet(&mut self, cx: &mut Context<'_, P>, to: SocketAddr) {
         match &mut self.pending {
             _ if self.active.is_some() && cx.config.tls.single_session => {}
+            _ if self.protection.is_v2_server() => {}
             // Its peer has come by itself; greetings may go to an address that it has left.
             Some(pending) if pending.is_in_talk(cx.now) => {}
             Some(pending) if pending.ours && pending.awaits_answer() => pending.greet(to),
+            // There is nothing else, and an end to it.
+            Some(pending) if pending.ours && self.active.is_none() => {}
             // That one is moved on, perhaps by the peer.
-            Some(pending) if pending.ours || pending.patience_ends().is_some_and(|at| cx.now < at) => {}
+            Some(pending) if pending.goes_on_until().is_some_and(|at| cx.now < at) => {}
             // The end of the last negotiation may still be under way, and another one would take its place.
-            None if self.active.as_ref().is_some_and(|active| active.is_settling(cx)) => {}
-            _ => self.begin(cx, to),
+            None if self.active.as_ref().is_some_and(|active| active.is_settling(cx.now)) => {}
+            _ => {
+                self.make_room(cx.now);
+                if let Some(session) = self.pend(cx, to, true) {
+                    session.is_greeting = true;
+                }
+            }
+        }
+    }
+
+    /// Gives up a renegotiation that the silent peer does not answer if there is no other TLS session to greet it with.
+    fn make_room(&mut self, now: Instant) {
+        let is_full = self.pending.is_none() && self.free_tls().is_none();
+        let Some(active) = self.active.as_mut().filter(|_| is_full) else { return };
+        if let Some(next) = active.next.take_if(|next| next.is_stuck(now))
+            && next.is_open()
+        {
+            // The peer may be in the midst of it, and would not begin it again.
+            self.retry = Some(now);
+        }
+    }
+
+    /// The peer still uses the live session, so it has no need of another one, as long as it has not answered to that.
+    fn withdraw_greeting(&mut self) {
+        if self.pending.as_ref().is_some_and(|pending| pending.is_greeting && pending.awaits_answer()) {
+            self.and_wipe(|link| link.pending = None);
         }
     }
 
@@ -187,6 +217,9 @@ impl<P: Platform> TlsLink<P> {
             let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare };
             session.handle(cx, stack, from, head, datagram)?;
             self.clear_displaced();
+            if cx.outcome.heard {
+                self.withdraw_greeting();
+            }
             if was_renegotiating && !self.is_renegotiating() {
                 // A new key is as good as a new session.
                 self.retry = None;
@@ -299,7 +332,7 @@ impl<P: Platform> TlsLink<P> {
                 (None, true) => cx.outcome.failed = true,
                 (None, false) if !config.remotes.is_empty() || config.tls.tls_exit => cx.outcome.failed = true,
                 // Whatever refused it will refuse it again for a while.
-                (Some(_), true) => self.retry = Some(now + window),
+                (Some(_), true) if !pending.is_greeting => self.retry = Some(now + window),
                 _ => {}
             }
         }
@@ -355,7 +388,7 @@ impl<P: Platform> TlsLink<P> {
         let not_before = match &self.pending {
             _ if self.retry.is_some() => return None,
             Some(pending) if pending.ours => return None,
-            Some(pending) => pending.patience_ends(),
+            Some(pending) => pending.goes_on_until(),
             None => None,
         };
         let active = self.active.as_ref().filter(|active| active.next.is_none())?;

@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 
 use super::{Link, Peer, Phase};
+use crate::control::Sign;
 use crate::error::Discard;
 use crate::event::{Cause, Reason, Signal};
 use crate::log::debug;
@@ -55,8 +56,8 @@ impl<P: Platform> Peer<'_, P> {
         if !self.addresses.accepts(from) {
             return Err(Discard::Source);
         }
-        let (payload, is_live) = match &mut self.link {
-            Link::Static(link) => (link.opener.open(now, datagram)?, true),
+        let (payload, sign) = match &mut self.link {
+            Link::Static(link) => (link.opener.open(now, datagram)?, Sign::Live),
             Link::Tls(link) => {
                 let head = datagram.first().copied().and_then(Head::parse).ok_or(Discard::ControlMalformed)?;
                 if !head.opcode.is_data() {
@@ -69,12 +70,14 @@ impl<P: Platform> Peer<'_, P> {
         self.counters.authentic_read = self.counters.authentic_read.saturating_add(payload.len() as u64);
         let first = self.timers.get(Timer::Silence).is_some();
         let unframed = self.config.framing.open(payload);
-        if (first || !is_live) && matches!(unframed.as_deref().map(Payload::parse), Ok(Payload::OccExit)) {
+        if (first || sign != Sign::Live) && matches!(unframed.as_deref().map(Payload::parse), Ok(Payload::OccExit)) {
             // The rest of the farewell that caused this restart, or a recorded one.
             return Ok(None);
         }
-        if is_live {
-            self.heard(now, from, first);
+        match sign {
+            Sign::Live => self.heard(now, from, first),
+            Sign::Life => self.keepalive.received(now),
+            Sign::None => {}
         }
         let payload = unframed?;
         match Payload::parse(payload) {

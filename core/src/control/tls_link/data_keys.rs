@@ -12,12 +12,23 @@ use crate::wire::opcode::{Head, Opcode};
 /// A long header without a peer id.
 const NO_PEER_ID: u32 = 0x00ff_ffff;
 
+/// What a data packet tells of the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// It is there and uses the live session.
+    Live,
+    /// It is there. It still uses the session before, and is not known to have got all of the live one.
+    Life,
+    /// Nothing: the packet was under way when the live session took over.
+    None,
+}
+
 impl<P: Platform> TlsLink<P> {
-    /// Opens a data packet in place. Also says whether it is of the live session, and not of the one before.
+    /// Opens a data packet in place. Also says what it tells of the peer.
     ///
     /// # Errors
     /// Why it was dropped.
-    pub(crate) fn open<'b>(&mut self, now: Instant, datagram: &'b mut [u8]) -> Result<(&'b mut [u8], bool), Discard> {
+    pub(crate) fn open<'b>(&mut self, now: Instant, datagram: &'b mut [u8]) -> Result<(&'b mut [u8], Sign), Discard> {
         let head = datagram.first().copied().and_then(Head::parse).ok_or(Discard::TooShort)?;
         let key_id = head.key_id.get();
         let peer_id = match (head.opcode, &*datagram) {
@@ -29,12 +40,14 @@ impl<P: Platform> TlsLink<P> {
             Some(active) => (active.current.as_mut(), active.lame_duck.as_mut()),
             None => (None, None),
         };
+        let has_taken_over = current.as_ref().is_none_or(|current| current.data.confirmed);
+        let before = if has_taken_over { Sign::None } else { Sign::Life };
         let newest = current.as_mut().map(|current| &mut current.data);
-        let (key, is_live) = newest
+        let (key, sign) = newest
             .into_iter()
             .chain(lame_duck)
-            .map(|key| (key, true))
-            .chain(self.old.iter_mut().map(|key| (key, false)))
+            .map(|key| (key, Sign::Live))
+            .chain(self.old.iter_mut().map(|key| (key, before)))
             .find(|(key, _)| key.matches(key_id, peer_id))
             .ok_or(Discard::UnknownKey(key_id))?;
         let payload = key.opener.open(now, datagram)?;
@@ -46,7 +59,10 @@ impl<P: Platform> TlsLink<P> {
         if let Some(current) = current {
             current.confirm(now);
         }
-        Ok((payload, is_live))
+        if sign == Sign::Live {
+            self.withdraw_greeting();
+        }
+        Ok((payload, sign))
     }
 
     /// Seals a payload in place with the key that the peer expects (protocol section 3.13).
