@@ -2,8 +2,10 @@
 //! what an application makes of them.
 #![no_std]
 
+#[cfg(any(feature = "static-key", feature = "tls"))]
 pub mod link;
 pub mod network;
+#[cfg(any(feature = "static-key", feature = "tls"))]
 pub mod router;
 pub mod services;
 

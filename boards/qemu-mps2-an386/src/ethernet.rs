@@ -2,9 +2,9 @@
 
 use cortex_m::peripheral::CPUID;
 use embassy_executor::Spawner;
-use embassy_net::{Config, DhcpConfig, Runner, Stack, StaticConfigV4};
+use embassy_net::{Config, DhcpConfig, Runner, Stack, StackResources, StaticConfigV4};
 use lan9118::{Counters, Doorbell, Lan9118, Mapped};
-use longcable_examples::network;
+use static_cell::StaticCell;
 
 use crate::settings::Settings;
 use crate::{host, mmio};
@@ -12,12 +12,29 @@ use crate::{host, mmio};
 /// The interrupt of the Ethernet controller.
 pub const INTERRUPT: i16 = 13;
 
+/// Sockets of this stack: for DHCP, DNS and the link, and one of the application.
+const SOCKETS: usize = 4;
+
 static DOORBELL: Doorbell = Doorbell::new();
 
-/// The driver of the Ethernet controller.
+/// The driver of the board's Ethernet.
 pub type Driver = Lan9118<Mapped>;
 
-/// Starts the Ethernet controller.
+/// Memory of the network stack on it.
+pub type Resources = StackResources<SOCKETS>;
+
+/// Starts the network: with the settings' address, or by DHCP.
+#[inline(never)] // so that its large values lie on the stack one after the other
+pub fn start(spawner: Spawner, settings: &Settings) -> Stack<'static> {
+    static RESOURCES: StaticCell<Resources> = StaticCell::new();
+    let resources = RESOURCES.init(StackResources::new());
+    let (stack, runner) = embassy_net::new(driver(), config(settings), resources, host::seed());
+    spawner.spawn(network(runner).expect("it is started once"));
+    spawner.spawn(addresses(stack).expect("it is started once"));
+    stack
+}
+
+/// Starts the Ethernet controller, once.
 pub fn driver() -> Driver {
     let ethernet = match Lan9118::start(registers(), &DOORBELL, None) {
         Ok(ethernet) => ethernet,
@@ -27,7 +44,7 @@ pub fn driver() -> Driver {
     ethernet
 }
 
-/// The settings' address, or one by DHCP.
+/// The address that the settings give to the board, or DHCP.
 pub fn config(settings: &Settings) -> Config {
     match settings.address {
         Some(address) => Config::ipv4_static(StaticConfigV4 {
@@ -37,14 +54,6 @@ pub fn config(settings: &Settings) -> Config {
         }),
         None => Config::dhcpv4(DhcpConfig::default()),
     }
-}
-
-/// Starts the network.
-pub fn start(spawner: Spawner, settings: &Settings) -> Stack<'static> {
-    let (stack, runner) = network::with_config(driver(), config(settings), host::seed());
-    spawner.spawn(run(runner).expect("it is started once"));
-    spawner.spawn(addresses(stack).expect("it is started once"));
-    stack
 }
 
 /// Frames that did not reach the stack.
@@ -66,11 +75,19 @@ fn registers() -> Mapped {
 }
 
 #[embassy_executor::task]
-async fn run(mut runner: Runner<'static, Driver>) -> ! {
+async fn network(mut runner: Runner<'static, Driver>) -> ! {
     runner.run().await
 }
 
+/// Says which address the board has.
 #[embassy_executor::task]
 async fn addresses(stack: Stack<'static>) -> ! {
-    network::tell_addresses(stack).await
+    loop {
+        stack.wait_config_up().await;
+        if let Some(config) = stack.config_v4() {
+            defmt::info!("ethernet: address {}", defmt::Display2Format(&config.address));
+        }
+        stack.wait_config_down().await;
+        defmt::info!("ethernet: no address");
+    }
 }

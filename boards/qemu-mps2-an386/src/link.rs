@@ -1,22 +1,39 @@
 //! The link: an OpenVPN tunnel over the board's Ethernet, with a network stack of its own.
 
 use embassy_executor::Spawner;
-use embassy_net::Stack;
+use embassy_net::{Stack, StackResources};
 use longcable_embassy::core::crypto::Rng;
-use longcable_embassy::{Forgetful, Host, Runner};
-use longcable_examples::{link, router};
+use longcable_embassy::{Device, Host, State};
+use longcable_examples::services;
+use static_cell::{ConstStaticCell, StaticCell};
 
-use crate::settings::Settings;
-use crate::{config, ethernet, exit, host};
+use crate::{config, exit, host};
+
+/// Runs a link of this board.
+pub type Runner = longcable_embassy::Runner<Random, longcable_embassy::Forgetful>;
+
+/// Memory of the network stack in the tunnel: for the services, and the resolver that each stack has.
+pub type Resources = StackResources<{ services::SOCKETS + 1 }>;
 
 /// Starts the link that the configuration in flash describes, or if there is none, `default`. Sockets on the stack that
 /// this gives go through the tunnel.
+#[inline(never)] // so that its large values lie on the stack one after the other
 pub fn start(spawner: Spawner, ethernet: Stack<'static>, default: &'static str) -> Stack<'static> {
-    match link::start(spawner, config::text(default), host(), host::seed()) {
-        Ok((tunnel, link)) => {
-            spawner.spawn(run_link(link, ethernet).expect("it is started once"));
-            tunnel
-        }
+    static RESOURCES: StaticCell<Resources> = StaticCell::new();
+    let (device, link) = open(default);
+    let resources = RESOURCES.init(StackResources::new());
+    let (stack, runner) = embassy_net::new(device, link.net_config(), resources, host::seed());
+    run(spawner, link, ethernet);
+    spawner.spawn(run_stack(runner).expect("it is started once"));
+    stack
+}
+
+/// The same link before it runs, and without a stack. A configuration that the board cannot do ends the firmware.
+pub fn open(default: &'static str) -> (Device, Runner) {
+    static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
+    let host = Host::new(Random(host::Random::new())).with_clock(host::unix_time);
+    match longcable_embassy::new(STATE.take(), config::text(default), host) {
+        Ok(link) => link,
         Err(error) => {
             defmt::error!("{}", defmt::Display2Format(&error));
             exit(1)
@@ -24,29 +41,23 @@ pub fn start(spawner: Spawner, ethernet: Stack<'static>, default: &'static str) 
     }
 }
 
-/// Starts a router between the board's network and those behind the peer of such a link.
-pub fn start_router(spawner: Spawner, settings: &Settings, default: &'static str) {
-    let lan = ethernet::config(settings);
-    spawner.spawn(run_router(spawner, lan, config::text(default)).expect("it is started once"));
-}
-
-fn host() -> Host<Random> {
-    Host::new(Random(host::Random::new())).with_clock(host::unix_time)
+/// Runs the link over this stack.
+pub fn run(spawner: Spawner, link: Runner, ethernet: Stack<'static>) {
+    spawner.spawn(run_link(link, ethernet).expect("it is started once"));
 }
 
 #[embassy_executor::task]
-async fn run_link(link: Runner<Random, Forgetful>, ethernet: Stack<'static>) -> ! {
+async fn run_link(link: Runner, ethernet: Stack<'static>) -> ! {
     link.run(ethernet).await
 }
 
 #[embassy_executor::task]
-async fn run_router(spawner: Spawner, lan: embassy_net::Config, config: &'static str) {
-    router::run(spawner, ethernet::driver(), lan, config, host(), host::seed()).await;
-    exit(1)
+async fn run_stack(mut runner: embassy_net::Runner<'static, Device>) -> ! {
+    runner.run().await
 }
 
 /// The board's randomness for the engine.
-struct Random(host::Random);
+pub struct Random(host::Random);
 
 impl Rng for Random {
     fn fill(&mut self, bytes: &mut [u8]) {

@@ -4,6 +4,7 @@
 #![no_std]
 #![no_main]
 
+use longcable_examples::{DYNAMIC_LINK, services};
 use qemu_mps2_an386::settings::Settings;
 use qemu_mps2_an386::{ethernet, executor, link, watch};
 
@@ -12,7 +13,8 @@ fn main() -> ! {
     executor::run(|spawner| {
         let settings = Settings::read();
         let ethernet = ethernet::start(spawner, &settings);
-        link::start(spawner, ethernet, longcable_examples::DYNAMIC_LINK);
+        let tunnel = link::start(spawner, ethernet, DYNAMIC_LINK);
+        services::start(spawner, tunnel);
         watch::start(spawner, &settings);
     })
 }

@@ -3,6 +3,7 @@
 #![no_std]
 #![no_main]
 
+use longcable_examples::{STATIC_LINK, services};
 use qemu_mps2_an386::settings::Settings;
 use qemu_mps2_an386::{ethernet, executor, link, watch};
 
@@ -11,7 +12,8 @@ fn main() -> ! {
     executor::run(|spawner| {
         let settings = Settings::read();
         let ethernet = ethernet::start(spawner, &settings);
-        link::start(spawner, ethernet, longcable_examples::STATIC_LINK);
+        let tunnel = link::start(spawner, ethernet, STATIC_LINK);
+        services::start(spawner, tunnel);
         watch::start(spawner, &settings);
     })
 }
