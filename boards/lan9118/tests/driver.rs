@@ -35,11 +35,18 @@ impl Bench {
         Self { chip, driver, doorbell, stack: Arc::default() }
     }
 
-    /// What the stack finds when it looks for a frame.
+    /// What the stack finds when it looks for a frame, in as many turns as it is asked to take.
     fn receive(&mut self) -> Option<Vec<u8>> {
         let waker = Waker::from(self.stack.clone());
-        let (frame, _) = self.driver.receive(&mut Context::from_waker(&waker))?;
-        Some(frame.consume(|bytes| bytes.to_vec()))
+        loop {
+            let woken = self.stack.0.load(Ordering::Relaxed);
+            if let Some((frame, _)) = self.driver.receive(&mut Context::from_waker(&waker)) {
+                return Some(frame.consume(|bytes| bytes.to_vec()));
+            }
+            if self.stack.0.load(Ordering::Relaxed) == woken {
+                return None;
+            }
+        }
     }
 
     /// Whether the stack could send this.
@@ -128,6 +135,21 @@ fn several_frames_wait_in_order() {
         assert_eq!(bench.receive(), Some(frame(length)));
     }
     assert_eq!(bench.receive(), None);
+}
+
+#[test]
+fn a_turn_has_one_frame() {
+    let mut bench = Bench::new();
+    let waker = Waker::from(bench.stack.clone());
+    bench.chip.arrives(&frame(60));
+    bench.chip.arrives(&frame(61));
+    for turn in 1..=2 {
+        assert!(bench.driver.receive(&mut Context::from_waker(&waker)).is_some());
+        assert!(bench.driver.receive(&mut Context::from_waker(&waker)).is_none());
+        assert_eq!(bench.stack.0.load(Ordering::Relaxed), turn, "the next turn comes by itself");
+    }
+    assert!(bench.driver.receive(&mut Context::from_waker(&waker)).is_none());
+    assert_eq!(bench.stack.0.load(Ordering::Relaxed), 2, "nothing is left");
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub const SOCKETS: usize = 4;
 const ECHO: u16 = 7;
 const SINK: u16 = 5001;
 /// Longest datagram, and size of a TCP socket's buffer, in bytes.
-const BUFFER: usize = 2048;
+const BUFFER: usize = 1536;
 /// A UDP flow that has been quiet for so long is over.
 const QUIET: Duration = Duration::from_secs(1);
 /// A TCP peer that has been silent for so long is given up.
@@ -133,6 +133,12 @@ impl Flow {
 
     fn report(&self, protocol: &'static str) {
         let millis = (self.last - self.started).as_millis();
-        defmt::info!("sink: {=str}: {=u64} bytes in {=u32} pieces, {=u64} ms", protocol, self.bytes, self.pieces, millis);
+        defmt::info!(
+            "sink: {=str}: {=u64} bytes in {=u32} pieces, {=u64} ms",
+            protocol,
+            self.bytes,
+            self.pieces,
+            millis
+        );
     }
 }
