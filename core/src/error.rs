@@ -7,6 +7,7 @@ use crate::wire::opcode::{Head, KeyId, Opcode};
 
 /// One datagram was dropped. Nothing changed but a counter: anybody can send a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Discard {
     /// The datagram is shorter than its fixed fields.
     TooShort,
@@ -164,6 +165,7 @@ impl fmt::Display for Discard {
 
 /// A packet could not be sealed; it is lost, as on any congested link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum NotReady {
     /// No peer address is known yet.
     NoPeer,

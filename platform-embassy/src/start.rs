@@ -31,6 +31,7 @@ const IMPOSSIBLE: [(&[&str], &str); 2] = [
 
 /// Why a link cannot be started. `Display` names the option and the remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StartError {
     /// The configuration is wrong, or not supported yet.
     Config(ParseError<'static>),
@@ -50,10 +51,10 @@ pub enum StartError {
     Tls(&'static str),
     /// The certificate or key of this option cannot be used.
     #[cfg(feature = "tls")]
-    Credential(&'static str, crate::tls::CredentialError),
+    Credential(&'static str, #[cfg_attr(feature = "defmt", defmt(Display2Format))] crate::tls::CredentialError),
     /// The key of the control channel cannot be used.
     #[cfg(feature = "tls")]
-    ControlKey(ProtectionError),
+    ControlKey(#[cfg_attr(feature = "defmt", defmt(Display2Format))] ProtectionError),
 }
 
 /// Reads and checks a whole configuration; it lies in `place`, which is empty.
@@ -210,10 +211,3 @@ impl fmt::Display for StartError {
 }
 
 impl core::error::Error for StartError {}
-
-#[cfg(feature = "defmt")]
-impl defmt::Format for StartError {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "{}", defmt::Display2Format(self));
-    }
-}

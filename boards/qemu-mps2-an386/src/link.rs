@@ -20,7 +20,7 @@ pub fn start(spawner: Spawner, ethernet: Stack<'static>, default: &'static str) 
     let (device, link) = match longcable_embassy::new(STATE.take(), config::text(default), host) {
         Ok(link) => link,
         Err(error) => {
-            defmt::error!("{}", defmt::Display2Format(&error));
+            defmt::error!("{}", error);
             exit(1)
         }
     };

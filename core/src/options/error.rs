@@ -6,6 +6,7 @@ use super::word::Word;
 
 /// An option that cannot be used as it stands. `Display` is one sentence with the remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ConfigError<'a> {
     /// The option's name.
     pub option: Word<'a>,
@@ -17,6 +18,7 @@ pub struct ConfigError<'a> {
 
 /// The ways in which an option can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Problem<'a> {
     /// No option has this name; perhaps this one was meant.
     UnknownOption {

@@ -316,6 +316,7 @@ impl<'a> LinkConfig<'a> {
 
 /// Why a text is no valid configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ParseError<'a> {
     /// It cannot be split into options.
     Syntax(SyntaxError),

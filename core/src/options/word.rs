@@ -113,6 +113,14 @@ impl fmt::Debug for Word<'_> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Word<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        // As it is written, escapes and all.
+        defmt::write!(f, "{=str}", self.raw);
+    }
+}
+
 /// Words are equal if they mean the same, wherever and however they are written.
 impl PartialEq for Word<'_> {
     #[inline(never)]

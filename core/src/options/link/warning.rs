@@ -9,6 +9,7 @@ use crate::crypto::Mode;
 
 /// Something that the operator should know about a valid configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Warning {
     /// No cipher is configured, so it is openvpn's old default.
     DefaultCipher,
