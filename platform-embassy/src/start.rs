@@ -11,7 +11,9 @@ use longcable_core::crypto::{Cipher, RustCrypto, StaticKey};
 use longcable_core::data::Sealer;
 #[cfg(feature = "tls")]
 use longcable_core::options::ControlKey;
-use longcable_core::options::{Checker, ConfigError, Directive, KeySource, Lexer, LinkConfig, ParseError, Verdict};
+use longcable_core::options::{
+    Applied, Checker, ConfigError, Directive, KeySource, Lexer, LinkConfig, ParseError, Verdict,
+};
 #[cfg(feature = "tls")]
 use longcable_core::tls::Role;
 
@@ -28,6 +30,14 @@ const IMPOSSIBLE: [(&[&str], &str); 2] = [
     ),
     (&["config"], "a board has no files; put all options into one text"),
 ];
+
+/// Options that matter to programs and kernels only, with spaces between them.
+const HARMLESS: &str = "allow-deprecated-insecure-static-crypto allow-nonadmin auth-nocache bind-dev block-outside-dns cd \
+    chroot comp-noadapt daemon dev-node \
+    disable-dco down-pre echo engine errors-to-stderr fast-io group ip-win32 iproute log log-append \
+    machine-readable-output mark max-routes mlock mtu-disc mute nice parameter passtos persist-key providers rcvbuf \
+    register-dns route-method script-security setenv setenv-safe sndbuf status status-version suppress-timestamps syslog \
+    tmp-dir tun-ipv6 tun-mtu-extra txqueuelen use-prediction-resistance user verb windows-driver writepid";
 
 /// Why a link cannot be started. `Display` names the option and the remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +93,11 @@ fn read(config: &mut LinkConfig<'static>, text: &'static str) -> Result<(), Star
         match checker.check(directive).map_err(at_line)? {
             Verdict::Apply(directive) => {
                 possible(&directive)?;
-                config.apply(&directive).map_err(at_line)?;
+                let applied = config.apply(&directive).map_err(at_line)?;
+                if applied == Applied::NotMine && !HARMLESS.split(' ').any(|name| directive.name == name) {
+                    let _error = checker.unknown(&directive).map_err(at_line)?;
+                    note!("{}", _error);
+                }
             }
             Verdict::Harmless(..) | Verdict::Done => {}
             Verdict::Tolerated(error) => note!("{}", error),

@@ -36,7 +36,7 @@ pub enum Problem<'a> {
     ValueNotYet {
         /// The value.
         value: Word<'a>,
-        /// What is supported.
+        /// What is supported; empty without the feature `host`.
         supported: &'static str,
     },
     /// Too few or too many arguments.
@@ -54,7 +54,7 @@ pub enum Problem<'a> {
     BadValue {
         /// The value.
         value: Word<'a>,
-        /// What is valid, as in "a time in seconds".
+        /// What is valid, as in "a time in seconds"; empty without the feature `host`.
         valid: &'static str,
     },
     /// The option does not go with others.
@@ -85,6 +85,11 @@ impl<'a> ConfigError<'a> {
     }
 }
 
+/// What is valid: a board has no room for these texts.
+pub(super) const fn on_a_host(valid: &'static str) -> &'static str {
+    if cfg!(feature = "host") { valid } else { "" }
+}
+
 impl fmt::Display for ConfigError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { option, word: _, problem } = self;
@@ -106,6 +111,7 @@ impl fmt::Display for ConfigError<'_> {
                 "option '{option}' is not supported yet; leave it out, or write 'ignore-unknown-option {option}' above \
                  it if the link works without it"
             ),
+            Problem::ValueNotYet { value, supported: "" } => write!(f, "'{option} {value}' is not supported yet"),
             Problem::ValueNotYet { value, supported } => {
                 write!(f, "'{option} {value}' is not supported yet; supported is {supported}")
             }
@@ -120,6 +126,7 @@ impl fmt::Display for ConfigError<'_> {
             Problem::NotInConnection => {
                 write!(f, "option '{option}' cannot stand in a <connection> block; write it outside of the block")
             }
+            Problem::BadValue { value, valid: "" } => write!(f, "'{value}' is no value for '{option}'"),
             Problem::BadValue { value, valid } => {
                 write!(f, "'{value}' is no value for '{option}', which takes {valid}")
             }

@@ -272,7 +272,11 @@ impl<'a> LinkConfig<'a> {
             let line = directive.line;
             let at_line = |error| ParseError::Option(line, error);
             if let Verdict::Apply(directive) = checker.check(directive).map_err(at_line)? {
-                config.apply(&directive).map_err(at_line)?;
+                let applied = config.apply(&directive).map_err(at_line)?;
+                // With the feature the checker knows all of them.
+                if applied == Applied::NotMine && !cfg!(feature = "host") {
+                    checker.unknown(&directive).map_err(at_line)?;
+                }
             }
         }
         config.validate().map_err(ParseError::Whole)?;

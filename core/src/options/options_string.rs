@@ -190,34 +190,37 @@ fn item<'a>(options: &'a str, wanted: &str) -> Option<&'a str> {
     options.split(',').find(|item| name(item) == wanted)
 }
 
+impl<'a> Mismatch<'a> {
+    /// The warning, in pieces.
+    pub fn pieces(&self) -> [&'a str; 7] {
+        match *self {
+            Self::Version { remote } => [
+                "NOTE: the peer's options string is of another version and is not compared: '",
+                remote,
+                "'",
+                "",
+                "",
+                "",
+                "",
+            ],
+            Self::Inconsistent { local, remote } => {
+                ["WARNING: '", name(local), "' is used inconsistently, local='", local, "', remote='", remote, "'"]
+            }
+            Self::MissingRemote { local } => {
+                let missing = "' is present in local config but missing in remote config, local='";
+                ["WARNING: '", name(local), missing, local, "'", "", ""]
+            }
+            Self::MissingLocal { remote } => {
+                let missing = "' is present in remote config but missing in local config, remote='";
+                ["WARNING: '", name(remote), missing, remote, "'", "", ""]
+            }
+        }
+    }
+}
+
 impl fmt::Display for Mismatch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Version { remote } => write!(
-                f,
-                "NOTE: the peer's options string is of another version and is not compared: '{}'",
-                printable(remote)
-            ),
-            Self::Inconsistent { local, remote } => write!(
-                f,
-                "WARNING: '{}' is used inconsistently, local='{}', remote='{}'",
-                printable(name(local)),
-                printable(local),
-                printable(remote)
-            ),
-            Self::MissingRemote { local } => write!(
-                f,
-                "WARNING: '{}' is present in local config but missing in remote config, local='{}'",
-                printable(name(local)),
-                printable(local)
-            ),
-            Self::MissingLocal { remote } => write!(
-                f,
-                "WARNING: '{}' is present in remote config but missing in local config, remote='{}'",
-                printable(name(remote)),
-                printable(remote)
-            ),
-        }
+        self.pieces().into_iter().try_for_each(|piece| printable(piece).fmt(f))
     }
 }
 
