@@ -68,7 +68,7 @@ impl Discard {
     /// What the operator should look at, where the cause is more likely a setting than an attack. `first_byte` is that of
     /// the datagram as it came.
     pub fn hint(&self, config: &LinkConfig<'_>, first_byte: Option<u8>) -> Option<&'static str> {
-        let is_tls = config.tls.role.is_some();
+        let is_tls = config.role().is_some();
         // Others have one of these bytes by chance only.
         let resets = || {
             let head = first_byte.and_then(Head::parse);

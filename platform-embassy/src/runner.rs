@@ -101,7 +101,7 @@ impl<R: Rng, S: Store> Runner<R, S> {
             path = Path::of(stack);
         }
         let (now, unix_time) = (now(), unix_time.unwrap_or(|| 0));
-        let keys = match self.config.tls.role {
+        let keys = match self.config.role() {
             #[cfg(feature = "tls")]
             Some(role) => start::protection(self.config, role).map(|protection| Keys::Tls {
                 protection,
@@ -218,7 +218,7 @@ impl<R: Rng, S: Store> Link<'_, R, S> {
                 Output::Rebind => note!("The local address or route has changed: telling the peer"),
                 Output::CloseSocket => self.socket.close(),
                 Output::OpenTunnel => {
-                    if self.config.tls.role.is_none() {
+                    if self.config.role().is_none() {
                         self.channel.set_link_state(LinkState::Up);
                     }
                     self.gateway.tunnel_opened(now);

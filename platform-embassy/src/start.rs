@@ -141,7 +141,7 @@ fn check(config: &LinkConfig<'_>) -> Result<(), StartError> {
         ),
         (
             "data-ciphers",
-            config.tls.role.is_some() && !config.tls.data_ciphers.iter().copied().all(is_built_in),
+            config.role().is_some() && !config.tls.data_ciphers.iter().copied().all(is_built_in),
             "this firmware is built without the feature 'legacy', which has some of these",
         ),
     ];

@@ -289,6 +289,11 @@ impl<'a> LinkConfig<'a> {
         block.unwrap_or(&self.connection)
     }
 
+    /// `tls-client` or `tls-server`; `None` is a static-key link, as is every link without the feature `tls`.
+    pub fn role(&self) -> Option<Role> {
+        self.tls.role.filter(|_| cfg!(feature = "tls"))
+    }
+
     /// The name of the tunnel device; `None` is the next free `tunN`.
     pub fn device_name(&self) -> Option<Word<'a>> {
         self.dev.filter(|name| *name != "tun" && *name != "null")

@@ -54,13 +54,13 @@ pub fn options_string(config: &LinkConfig<'_>, side: Side, out: &mut impl Write)
     }
     let (cipher, auth) = (suite.cipher.occ_name(), suite.digest.occ_name());
     write!(out, ",cipher {cipher},auth {auth},keysize {}", suite.key_len.saturating_mul(8))?;
-    if config.tls.role.is_none() {
+    if config.role().is_none() {
         out.write_str(",secret")?;
     }
     if !config.packet_ids {
         out.write_str(",no-replay")?;
     }
-    let Some(role) = config.tls.role else { return Ok(()) };
+    let Some(role) = config.role() else { return Ok(()) };
     if matches!(config.tls.wrapping, ControlKey::Auth(_)) {
         out.write_str(",tls-auth")?;
     }
@@ -85,7 +85,7 @@ fn write_ifconfig(config: &LinkConfig<'_>, side: Side, out: &mut impl Write) -> 
 fn link_mtu(config: &LinkConfig<'_>, suite: Suite) -> usize {
     const OPCODE: usize = 1;
     let (cipher, mode) = (suite.cipher, suite.cipher.mode());
-    let is_tls = config.tls.role.is_some();
+    let is_tls = config.role().is_some();
     let packet_id = match mode {
         _ if !config.packet_ids => 0,
         Mode::Aead | Mode::Cbc | Mode::None if is_tls => 4,

@@ -68,7 +68,7 @@ impl<'a> LinkConfig<'a> {
     /// # Errors
     /// A key or certificate is missing, or the options that concern them contradict each other.
     pub fn validate_keys(&self) -> Result<(), ConfigError<'a>> {
-        match (self.secret, self.tls.role) {
+        match (self.secret, self.role()) {
             (Some(_), Some(_)) => conflict(
                 "secret",
                 "a link has a static key or TLS: leave 'secret', or 'tls-client' and 'tls-server' out",
