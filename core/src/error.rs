@@ -66,8 +66,11 @@ pub enum Discard {
 
 impl Discard {
     /// What the operator should look at, where the cause is more likely a setting than an attack. `first_byte` is that of
-    /// the datagram as it came.
+    /// the datagram as it came. A board has no room for these texts: without the feature `host` there are none.
     pub fn hint(&self, config: &LinkConfig<'_>, first_byte: Option<u8>) -> Option<&'static str> {
+        if !cfg!(feature = "host") {
+            return None;
+        }
         let is_tls = config.role().is_some();
         // Others have one of these bytes by chance only.
         let resets = || {

@@ -19,6 +19,7 @@ impl<'a> Directive<'a> {
     ///
     /// # Errors
     /// It is missing or no such number.
+    #[inline(never)]
     pub fn number<T: TryFrom<u64>>(&self, index: usize, valid: &'static str) -> Result<T, ConfigError<'a>> {
         self.parsed(index, valid, |word| T::try_from(word.parse_number()?).ok())
     }
@@ -27,6 +28,7 @@ impl<'a> Directive<'a> {
     ///
     /// # Errors
     /// It is there and no such number.
+    #[inline(never)]
     pub fn number_if_any<T: TryFrom<u64>>(
         &self,
         index: usize,

@@ -59,12 +59,12 @@ pub enum Problem<'a> {
     },
     /// The option does not go with others.
     Conflict {
-        /// Why not, and what to do.
+        /// Why not, and what to do; mostly empty without the feature `host`.
         why: &'static str,
     },
     /// The option is missing, or needs another one.
     Missing {
-        /// What is missing and how to give it.
+        /// What is missing and how to give it; mostly empty without the feature `host`.
         remedy: &'static str,
     },
     /// There are more of these than fit.
@@ -85,9 +85,9 @@ impl<'a> ConfigError<'a> {
     }
 }
 
-/// What is valid: a board has no room for these texts.
-pub(super) const fn on_a_host(valid: &'static str) -> &'static str {
-    if cfg!(feature = "host") { valid } else { "" }
+/// A text about what is valid or missing: a board has no room for these.
+pub(super) const fn on_a_host(text: &'static str) -> &'static str {
+    if cfg!(feature = "host") { text } else { "" }
 }
 
 impl fmt::Display for ConfigError<'_> {
@@ -130,6 +130,8 @@ impl fmt::Display for ConfigError<'_> {
             Problem::BadValue { value, valid } => {
                 write!(f, "'{value}' is no value for '{option}', which takes {valid}")
             }
+            Problem::Conflict { why: "" } => write!(f, "option '{option}' does not go with the others"),
+            Problem::Missing { remedy: "" } => write!(f, "option '{option}' is missing, or an argument of it"),
             Problem::Conflict { why } => write!(f, "option '{option}': {why}"),
             Problem::Missing { remedy } => f.write_str(remedy),
             Problem::TooMany { limit } => write!(f, "more than {limit} times '{option}'"),
