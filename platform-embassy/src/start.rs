@@ -7,8 +7,7 @@ use heapless::Vec;
 #[cfg(feature = "tls")]
 use longcable_core::control::{Protection, ProtectionError};
 use longcable_core::crypto::static_key::StaticKeyError;
-use longcable_core::crypto::{Cipher, RustCrypto, StaticKey};
-use longcable_core::data::Sealer;
+use longcable_core::crypto::{RustCrypto, StaticKey};
 #[cfg(feature = "tls")]
 use longcable_core::options::ControlKey;
 use longcable_core::options::{
@@ -141,7 +140,7 @@ fn check(config: &LinkConfig<'_>) -> Result<(), StartError> {
         ),
         (
             "data-ciphers",
-            config.role().is_some() && !config.tls.data_ciphers.iter().copied().all(is_built_in),
+            config.role().is_some() && !config.tls.data_ciphers.iter().copied().all(RustCrypto::has_cipher),
             "this firmware is built without the feature 'legacy', which has some of these",
         ),
     ];
@@ -152,20 +151,6 @@ fn check(config: &LinkConfig<'_>) -> Result<(), StartError> {
         warning!("{}", one);
     }
     Ok(())
-}
-
-/// Whether the cipher is part of this firmware.
-fn is_built_in(cipher: Cipher) -> bool {
-    cfg!(feature = "legacy")
-        || !matches!(
-            cipher,
-            Cipher::BfCbc
-                | Cipher::DesEdeCbc
-                | Cipher::DesEde3Cbc
-                | Cipher::Camellia128Cbc
-                | Cipher::Camellia192Cbc
-                | Cipher::Camellia256Cbc
-        )
 }
 
 pub(crate) const fn impossible(option: &'static str, why: &'static str) -> StartError {
@@ -183,9 +168,10 @@ pub(crate) fn static_key(config: &LinkConfig<'_>) -> Result<StaticKey, StartErro
     };
     let suite = config.suite();
     key.check(suite).map_err(StartError::Secret)?;
-    Sealer::<RustCrypto>::new(suite, key.keys(config.direction()).send, None).map_err(|_| {
-        impossible("cipher", "this firmware is built without the feature 'legacy', which has this one or the digest")
-    })?;
+    if !RustCrypto::has_cipher(suite.cipher) || !RustCrypto::has_digest(suite.digest) {
+        let why = "this firmware is built without the feature 'legacy', which has this one or the digest";
+        return Err(impossible("cipher", why));
+    }
     Ok(key)
 }
 

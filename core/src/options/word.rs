@@ -39,6 +39,12 @@ impl<'a> Word<'a> {
         (!self.has_escapes()).then_some(self.raw)
     }
 
+    /// Whether the word begins so.
+    pub fn starts_with(&self, prefix: &str) -> bool {
+        let mut chars = self.chars();
+        prefix.chars().all(|c| chars.next() == Some(c))
+    }
+
     /// The characters of the word.
     pub fn chars(&self) -> impl Iterator<Item = char> + use<'a> {
         let escapes = self.has_escapes();

@@ -321,7 +321,7 @@ fn family<'a>(d: &Directive<'a>, index: usize) -> Result<Family, ConfigError<'a>
 }
 
 fn is_tcp(d: &Directive<'_>, index: usize) -> bool {
-    d.arg(index).and_then(|word| word.as_str()).is_some_and(|name| name.starts_with("tcp"))
+    d.arg(index).is_some_and(|word| word.starts_with("tcp"))
 }
 
 /// Argument `index` unless it is absent or says `default`.

@@ -52,11 +52,11 @@ impl<'a> LinkConfig<'a> {
         let Some(name) = self.dev else {
             return missing("dev", "no tunnel device is configured: add 'dev tun'");
         };
-        let known = self.dev_type.is_some() || name == "null" || name.chars().take(3).eq("tun".chars());
+        let known = self.dev_type.is_some() || name == "null" || name.starts_with("tun");
         if known {
             return Ok(());
         }
-        if name.chars().take(3).eq("tap".chars()) {
+        if name.starts_with("tap") {
             let problem = Problem::ValueNotYet { value: name, supported: "'dev tun'" };
             return Err(ConfigError { word: 1, ..ConfigError::of("dev", problem) });
         }
