@@ -17,7 +17,7 @@ use longcable_core::options::{
 use longcable_core::tls::Role;
 
 use crate::addresses::net_config;
-use crate::log::{note, warning};
+use crate::log::{LOGS, note, warning};
 use crate::platform::REPLAY_WINDOW_MAX;
 use crate::state::MTU_MAX;
 
@@ -30,12 +30,12 @@ const IMPOSSIBLE: [(&[&str], &str); 2] = [
     (&["config"], "a board has no files; put all options into one text"),
 ];
 
-/// Options that matter to programs and kernels only, with spaces between them.
-const HARMLESS: &str = "allow-deprecated-insecure-static-crypto allow-nonadmin auth-nocache bind-dev block-outside-dns cd \
-    chroot comp-noadapt daemon dev-node \
-    disable-dco down-pre echo engine errors-to-stderr fast-io group ip-win32 iproute log log-append \
-    machine-readable-output mark max-routes mlock mtu-disc mute nice parameter passtos persist-key providers rcvbuf \
-    register-dns route-method script-security setenv setenv-safe sndbuf status status-version suppress-timestamps syslog \
+/// Options of programs and kernels, and those without a meaning: they concern no board.
+const ELSEWHERE: &str = "allow-deprecated-insecure-static-crypto allow-nonadmin askpass auth-nocache bind-dev block-outside-dns cd \
+    chroot comp-noadapt daemon dev-node dhcp-pre-release dhcp-release dhcp-renew disable-dco down-pre echo engine \
+    errors-to-stderr fast-io group ip-win32 iproute log log-append machine-readable-output mark max-routes mlock \
+    mtu-disc mute nice parameter passtos pause-exit persist-key providers rcvbuf register-dns route-method \
+    script-security service setenv setenv-safe sndbuf status status-version suppress-timestamps syslog tap-sleep \
     tmp-dir tun-ipv6 tun-mtu-extra txqueuelen use-prediction-resistance user verb windows-driver writepid";
 
 /// Why a link cannot be started. `Display` names the option and the remedy.
@@ -87,13 +87,16 @@ fn read(config: &mut LinkConfig<'static>, text: &'static str) -> Result<(), Star
     let mut checker = Checker::new();
     for directive in Lexer::new(text.as_bytes()) {
         let directive = directive.map_err(|error| StartError::Config(ParseError::Syntax(error)))?;
+        possible(&directive)?;
+        if concerns_no_board(&directive) {
+            continue;
+        }
         let line = directive.line;
         let at_line = |error: ConfigError<'static>| StartError::Config(ParseError::Option(line, error));
         match checker.check(directive).map_err(at_line)? {
             Verdict::Apply(directive) => {
-                possible(&directive)?;
                 let applied = config.apply(&directive).map_err(at_line)?;
-                if applied == Applied::NotMine && !HARMLESS.split(' ').any(|name| directive.name == name) {
+                if applied == Applied::NotMine && !is_elsewhere(&directive) {
                     let _error = checker.unknown(&directive).map_err(at_line)?;
                     note!("{}", _error);
                 }
@@ -112,6 +115,17 @@ fn possible(directive: &Directive<'_>) -> Result<(), StartError> {
         }
     }
     Ok(())
+}
+
+fn concerns_no_board(directive: &Directive<'_>) -> bool {
+    // What `setenv opt` and `setenv FORWARD_COMPATIBLE` say is about the configuration itself.
+    let is_variable = |name| directive.arg(0).is_none_or(|variable| variable != name);
+    let is_about_itself = directive.name == "setenv" && !(is_variable("opt") && is_variable("FORWARD_COMPATIBLE"));
+    !is_about_itself && is_elsewhere(directive)
+}
+
+fn is_elsewhere(directive: &Directive<'_>) -> bool {
+    ELSEWHERE.split(' ').any(|name| directive.name == name)
 }
 
 fn check(config: &LinkConfig<'_>) -> Result<(), StartError> {
@@ -147,8 +161,8 @@ fn check(config: &LinkConfig<'_>) -> Result<(), StartError> {
     if let Some((option, _, why)) = problems.into_iter().find(|(_, applies, _)| *applies) {
         return Err(impossible(option, why));
     }
-    for one in config.warnings() {
-        warning!("{}", one);
+    if LOGS {
+        config.warnings().for_each(|one| warning!("{}", one));
     }
     Ok(())
 }
@@ -158,6 +172,7 @@ pub(crate) const fn impossible(option: &'static str, why: &'static str) -> Start
 }
 
 /// The key of a static-key link, if it is good and the firmware has its cipher and digest.
+#[inline(never)]
 pub(crate) fn static_key(config: &LinkConfig<'_>) -> Result<StaticKey, StartError> {
     if !cfg!(feature = "static-key") {
         return Err(impossible("secret", "this firmware is built without the feature 'static-key'"));
