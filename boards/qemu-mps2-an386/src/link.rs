@@ -35,7 +35,7 @@ pub fn open(default: &'static str) -> (Device, Runner) {
     match longcable_embassy::new(STATE.take(), config::text(default), host) {
         Ok(link) => link,
         Err(error) => {
-            defmt::error!("{}", defmt::Display2Format(&error));
+            defmt::error!("{}", error);
             exit(1)
         }
     }

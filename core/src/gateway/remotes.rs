@@ -39,7 +39,9 @@ impl Remotes {
                 rng.fill(&mut random);
                 let choices = u32::try_from(last).unwrap_or(0).saturating_add(1);
                 let chosen = u32::from_le_bytes(random).checked_rem(choices).unwrap_or(0);
-                order.swap(last, chosen as usize);
+                if let Ok([one, other]) = order.get_disjoint_mut([last, chosen as usize]) {
+                    core::mem::swap(one, other);
+                }
             }
         }
         Self { order, position: 0, attempt: 0, tries: 0, fresh: true }
@@ -89,7 +91,7 @@ impl Remotes {
     /// this end's address ends the pause.
     pub(super) fn pause(&self, config: &LinkConfig<'_>, connection: &Connection<'_>) -> u32 {
         let (pause, max) = connection.connect_retry;
-        if config.tls.role != Some(Role::Client) {
+        if config.role() != Some(Role::Client) {
             return pause;
         }
         let is_capped = config.follow_name && !connection.own_connect_retry;
