@@ -29,6 +29,8 @@ use link::Link;
 use occ::Occ;
 use outbox::Outbox;
 
+pub(crate) use keepalive::LATENESS;
+
 pub use address::ADDRESSES_MAX;
 pub use link::{Keys, SetupError};
 
@@ -111,6 +113,8 @@ pub struct Peer<'c, P: Platform> {
     events: Deque<Event<'static>, 8>,
     /// The peer was heard from here for the first time; to be told.
     new_address: Option<SocketAddr>,
+    /// When the peer was last asked for a sign of life.
+    probed: Option<Instant>,
     started: Instant,
     discarded_before: u64,
     /// Something acceptable has come since the start, if only a greeting.
@@ -152,6 +156,7 @@ impl<'c, P: Platform> Peer<'c, P> {
             outbox: Outbox::default(),
             events: Deque::new(),
             new_address: None,
+            probed: None,
             started: now,
             discarded_before: 0,
             answered: false,
@@ -189,7 +194,7 @@ impl<'c, P: Platform> Peer<'c, P> {
             Link::Static(link) => {
                 link.restart(self.config, unix_now, self.counters.link_write > 0);
                 if self.config.probe_interval > 0 {
-                    self.probe(remotes, false);
+                    self.probe(now, remotes, false);
                 }
             }
             Link::Tls(link) => {
@@ -261,7 +266,7 @@ impl<'c, P: Platform> Peer<'c, P> {
 
     /// Asks the peer for a sign of life, at its present address and at these; where it answers from, it is followed.
     /// With `greet`, a TLS session is offered there as well: the peer may have lost its keys. What stands is kept.
-    pub fn probe(&mut self, addresses: &[SocketAddr], greet: bool) {
+    pub fn probe(&mut self, now: Instant, addresses: &[SocketAddr], greet: bool) {
         let mut wanted = Vec::<SocketAddr, PROBES_MAX>::new();
         for address in self.addresses.current().iter().chain(addresses) {
             if !wanted.contains(address) {
@@ -273,11 +278,17 @@ impl<'c, P: Platform> Peer<'c, P> {
             self.outbox.greetings = wanted.clone();
         }
         self.outbox.probes = wanted;
+        self.probed = Some(now);
     }
 
     /// Whether the peer has shown itself since the start: on a TLS link its first control packet is enough.
     pub fn has_answered(&self) -> bool {
         self.answered
+    }
+
+    /// How long the peer is used to say nothing, if it is expected to ping.
+    pub(crate) fn rhythm(&self) -> Option<Duration> {
+        self.keepalive.rhythm()
     }
 
     /// When the last authentic packet came, if one has come since the start.

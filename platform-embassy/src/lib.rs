@@ -98,7 +98,7 @@ pub fn new<R: Rng, S: Store, const N: usize>(
     host: Host<R, S>,
 ) -> Result<(Device, Runner<R, S>), StartError> {
     let config = start::configure(&mut state.config, config)?;
-    match config.tls.role {
+    match config.role() {
         #[cfg(feature = "tls")]
         Some(role) => {
             tls::check(config).map_err(StartError::Tls)?;

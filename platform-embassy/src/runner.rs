@@ -212,7 +212,7 @@ impl<R: Rng, S: Store> Link<'_, '_, R, S> {
                 Output::Rebind => note!("The local address or route has changed: telling the peer"),
                 Output::CloseSocket => self.socket.close(),
                 Output::OpenTunnel => {
-                    if self.config.tls.role.is_none() {
+                    if self.config.role().is_none() {
                         self.channel.set_link_state(LinkState::Up);
                     }
                     self.gateway.tunnel_opened(now);
@@ -408,7 +408,7 @@ fn gateway<'a, R: Rng>(
     now: Instant,
     unix_now: u64,
 ) -> Option<Gateway<'static, Board<'a, R>>> {
-    let keys = match config.tls.role {
+    let keys = match config.role() {
         #[cfg(feature = "tls")]
         Some(role) => Keys::Tls { protection: start::protection(config, role).ok()?, sessions },
         _ => Keys::Static(start::static_key(config).ok()?),

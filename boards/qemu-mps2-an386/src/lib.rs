@@ -19,8 +19,6 @@ pub mod link;
 #[cfg(feature = "network")]
 mod mmio;
 #[cfg(feature = "network")]
-pub mod services;
-#[cfg(feature = "network")]
 pub mod settings;
 #[cfg(feature = "network")]
 pub mod watch;

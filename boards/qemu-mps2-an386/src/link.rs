@@ -4,9 +4,10 @@ use embassy_executor::Spawner;
 use embassy_net::{Stack, StackResources};
 use longcable_embassy::core::crypto::Rng;
 use longcable_embassy::{Device, Host, State};
+use longcable_examples::services;
 use static_cell::{ConstStaticCell, StaticCell};
 
-use crate::{config, exit, host, services};
+use crate::{config, exit, host};
 
 /// Runs a link of this board.
 pub type Runner = longcable_embassy::Runner<Random, longcable_embassy::Forgetful>;
@@ -34,7 +35,7 @@ pub fn open(default: &'static str) -> (Device, Runner) {
     match longcable_embassy::new(STATE.take(), config::text(default), host) {
         Ok(link) => link,
         Err(error) => {
-            defmt::error!("{}", defmt::Display2Format(&error));
+            defmt::error!("{}", error);
             exit(1)
         }
     }

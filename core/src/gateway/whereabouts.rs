@@ -118,12 +118,12 @@ impl<'c, P: Platform> Gateway<'c, P> {
 
     /// Looks for the peer if it is silent.
     pub(super) fn follow(&mut self, now: Instant) {
-        let (round, next) = self.follow.due(now, self.peer.last_heard());
+        let (round, next) = self.follow.due(now, self.peer.last_heard(), self.peer.rhythm());
         if let Some(at) = next {
             self.timers.set(Timer::Follow, at);
         }
         if let Some(round) = round {
-            self.peer.probe(&self.addresses, round.greet);
+            self.peer.probe(now, &self.addresses, round.greet);
             if round.look_up {
                 self.look_up(now);
             }
@@ -154,7 +154,7 @@ impl<'c, P: Platform> Gateway<'c, P> {
         let mut new = self.addresses.iter().filter(|address| !before.contains(address));
         // A stranger at an address that the name has now is none.
         if new.any(|address| self.follow.is_asking() || self.stranger.is_some_and(|(_, from)| from == *address)) {
-            self.peer.probe(&self.addresses, true);
+            self.peer.probe(now, &self.addresses, true);
         }
     }
 

@@ -56,6 +56,7 @@ impl<P: Platform> Peer<'_, P> {
         if !self.addresses.accepts(from) {
             return Err(Discard::Source);
         }
+        let quiet_since = self.keepalive.is_overdue(now).then(|| self.newest_data()).flatten();
         let (payload, sign) = match &mut self.link {
             Link::Static(link) => (link.opener.open(now, datagram)?, Sign::Live),
             Link::Tls(link) => {
@@ -75,7 +76,16 @@ impl<P: Platform> Peer<'_, P> {
             return Ok(None);
         }
         match sign {
-            Sign::Live => self.heard(now, from, first),
+            Sign::Live => {
+                if let Some((id, time)) = quiet_since
+                    && self.newest_data() == Some((id.saturating_add(1), time))
+                {
+                    // Nothing was lost: there was nothing.
+                    let asked = self.probed.is_some_and(|at| at > self.keepalive.last_received());
+                    self.keepalive.was_quiet(now, asked);
+                }
+                self.heard(now, from, first);
+            }
             Sign::Life => self.keepalive.received(now),
             Sign::None => {}
         }
@@ -109,6 +119,14 @@ impl<P: Platform> Peer<'_, P> {
         }
         self.keepalive.active(now, payload.len());
         Ok(Some(payload))
+    }
+
+    /// Id and time of the newest data packet under the key that is used now.
+    fn newest_data(&self) -> Option<(u32, u32)> {
+        match &self.link {
+            Link::Static(link) => link.opener.window()?.highest(),
+            Link::Tls(link) => link.get().newest_data(),
+        }
     }
 
     /// Something authentic and new came from this address; `first` since the start.

@@ -8,8 +8,9 @@ use embassy_net::{Runner, Stack, StackResources};
 use embassy_time::{Duration, with_timeout};
 use longcable_embassy::Device;
 use longcable_embassy::router::{self, Control, Lan, LanPort, State, Tunnel, TunnelPort};
+use longcable_examples::{SUBNET_ROUTER, services};
 use qemu_mps2_an386::settings::Settings;
-use qemu_mps2_an386::{ethernet, executor, host, link, services, watch};
+use qemu_mps2_an386::{ethernet, executor, host, link, watch};
 use static_cell::{ConstStaticCell, StaticCell};
 
 /// The largest packet that is forwarded, in bytes.
@@ -35,7 +36,7 @@ fn start(spawner: Spawner) {
     static TUNNEL: StaticCell<link::Resources> = StaticCell::new();
 
     let settings = Settings::read();
-    let (device, link) = link::open(include_str!("subnet-router.ovpn"));
+    let (device, link) = link::open(SUBNET_ROUTER);
     let tunnel = match Tunnel::from_config(link.config()) {
         Ok(tunnel) => tunnel,
         Err(error) => panic!("{error}"),

@@ -65,6 +65,11 @@ impl<P: Platform> TlsLink<P> {
         Ok((payload, sign))
     }
 
+    /// Id and time of the newest packet under the newest key.
+    pub(crate) fn newest_data(&self) -> Option<(u32, u32)> {
+        self.active.as_ref()?.current.as_ref()?.data.opener.window()?.highest()
+    }
+
     /// Seals a payload in place with the key that the peer expects (protocol section 3.13).
     ///
     /// # Errors

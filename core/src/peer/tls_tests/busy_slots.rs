@@ -35,7 +35,7 @@ fn a_new_process_is_greeted_although_a_renegotiation_waits_for_the_old_one() {
         pair.loses = |_, _| false;
         pair.wait(5_000);
         let remote = pair.ends[1].address;
-        pair.ends[0].peer.probe(&[remote], true);
+        pair.ends[0].peer.probe(pair.now, &[remote], true);
         pair.wait(100);
         assert_eq!((pair.count(0, "Data Channel"), pair.count(1, "Data Channel")), (2, 1), "{:#?}", pair.said());
         pair.talk(100);
@@ -47,13 +47,13 @@ fn a_new_process_is_greeted_although_the_old_one_had_begun_with_another_session(
     let mut pair = boards(LINES);
     pair.loses = |to, datagram| to == 0 && datagram[0] == (Opcode::Control as u8) << 3;
     let remote = pair.ends[1].address;
-    pair.ends[0].peer.probe(&[remote], true);
+    pair.ends[0].peer.probe(pair.now, &[remote], true);
     pair.wait(1_000);
     reboot_server(&mut pair);
     pair.loses = |_, _| false;
     for _ in 0..2 {
         pair.wait(4_000);
-        pair.ends[0].peer.probe(&[remote], true);
+        pair.ends[0].peer.probe(pair.now, &[remote], true);
     }
     pair.wait(100);
     assert_eq!((pair.count(0, "Data Channel"), pair.count(1, "Data Channel")), (2, 1), "{:#?}", pair.said());
@@ -66,7 +66,7 @@ fn a_peer_that_is_still_there_keeps_its_session() {
     pair.loses = |_, _| true;
     pair.wait(6_000);
     let remote = pair.ends[1].address;
-    pair.ends[0].peer.probe(&[remote], true);
+    pair.ends[0].peer.probe(pair.now, &[remote], true);
     pair.wait(3_000);
     assert_eq!(pair.count(0, "soft reset, a new key"), 1);
     // The peer is heard before the greeting is repeated.
@@ -85,7 +85,7 @@ fn a_long_silence_of_the_line_brings_no_other_session() {
     pair.loses = |_, _| true;
     let remote = pair.ends[1].address;
     for _ in 0..30 {
-        pair.ends[0].peer.probe(&[remote], true);
+        pair.ends[0].peer.probe(pair.now, &[remote], true);
         pair.wait(5_000);
     }
     pair.loses = |_, _| false;
@@ -98,8 +98,10 @@ fn a_long_silence_of_the_line_brings_no_other_session() {
 
 #[test]
 fn a_process_that_dies_young_is_replaced_at_the_first_repetition() {
-    let mut pair = boards(LINES);
-    // It has met the peer up to a second ago, and repeats its greeting as early as openvpn may.
+    // It has just met the peer, and repeats its greeting as early as openvpn may.
+    let mut pair = Pair::new(LINES);
+    pair.wait(100);
+    assert_eq!((pair.count(0, "Data Channel"), pair.count(1, "Data Channel")), (1, 1));
     let now = pair.now;
     pair.ends[0] = End::with_sessions(2, 1, "float\nreneg-sec 0\ntls-timeout 1\n", now);
     pair.ends[0].peer.rng = Dice(78);

@@ -18,7 +18,7 @@ fn data_of_the_session_before_counts_until_the_peer_has_the_live_one() {
     const SHORT: usize = 600;
     pair.loses = |to, datagram| to == 0 && datagram[0] == (Opcode::Control as u8) << 3 && datagram.len() < SHORT;
     let remote = pair.ends[0].address;
-    pair.ends[1].peer.probe(&[remote], true);
+    pair.ends[1].peer.probe(pair.now, &[remote], true);
     pair.talk(12_000);
     assert_eq!((pair.count(0, "key 0"), pair.count(1, "key 0")), (1, 2), "{:#?}", pair.said());
     assert_eq!(pair.count(0, "soft reset, a new key"), 2, "{:#?}", pair.said());
