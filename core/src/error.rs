@@ -7,6 +7,7 @@ use crate::wire::opcode::{Head, KeyId, Opcode};
 
 /// One datagram was dropped. Nothing changed but a counter: anybody can send a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Discard {
     /// The datagram is shorter than its fixed fields.
     TooShort,
@@ -65,9 +66,12 @@ pub enum Discard {
 
 impl Discard {
     /// What the operator should look at, where the cause is more likely a setting than an attack. `first_byte` is that of
-    /// the datagram as it came.
+    /// the datagram as it came. A board has no room for these texts: without the feature `host` there are none.
     pub fn hint(&self, config: &LinkConfig<'_>, first_byte: Option<u8>) -> Option<&'static str> {
-        let is_tls = config.tls.role.is_some();
+        if !cfg!(feature = "host") {
+            return None;
+        }
+        let is_tls = config.role().is_some();
         // Others have one of these bytes by chance only.
         let resets = || {
             let head = first_byte.and_then(Head::parse);
@@ -164,6 +168,7 @@ impl fmt::Display for Discard {
 
 /// A packet could not be sealed; it is lost, as on any congested link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum NotReady {
     /// No peer address is known yet.
     NoPeer,

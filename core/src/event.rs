@@ -18,6 +18,7 @@ pub const NAME_MAX: usize = if cfg!(feature = "tls") { 64 } else { 0 };
 
 /// Something happened that an operator may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event<'o> {
     /// The first authentic packet since the start or restart arrived from this address, or the peer
     /// is now followed to it.
@@ -199,6 +200,7 @@ impl fmt::Display for Event<'_> {
 
 /// Signals of the process, or what takes their place on a board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Signal {
     /// Restart the link with the configuration at hand.
     Usr1,
@@ -224,6 +226,7 @@ impl Signal {
 
 /// Why a link restarts or ends: a signal from outside (hard) or from within (soft, with a cause).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Reason {
     /// What is done.
     pub signal: Signal,
@@ -254,6 +257,7 @@ impl Reason {
 
 /// A cause from within (protocol section 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Cause {
     /// Nothing was received for `ping-restart` seconds.
     PingRestart,

@@ -1,36 +1,35 @@
 //! One remote peer: the data channel, the control channel if there is one, keepalive and options, towards one address.
 
 mod address;
+mod inbox;
 mod keepalive;
 mod link;
 mod occ;
+mod outbox;
 mod static_link;
 
-use core::mem::take;
 use core::net::SocketAddr;
-use core::ops::Range;
 
-use heapless::{Deque, String, Vec};
+use heapless::{Deque, Vec};
 
 use crate::control::{self, Context, Outcome, TlsLink};
 use crate::crypto::replay::ReplayWindow;
 use crate::crypto::tls_crypt_v2::WRAPPED_MAX;
-use crate::error::{Discard, NotReady};
 use crate::event::{Cause, Event, Reason, Signal};
-use crate::log::debug;
-use crate::options::{Connection, DeviceKind, LinkConfig};
-use crate::packet::{HEADROOM, PacketBuf, TAILROOM};
+use crate::options::{Connection, LinkConfig};
+use crate::packet::{HEADROOM, TAILROOM};
 use crate::platform::Platform;
 use crate::time::{Duration, Instant, Timer, TimerTable};
 use crate::tls::Place;
-use crate::wire::internal::{Message, OPTIONS_MAX, Payload};
-use crate::wire::ip;
-use crate::wire::opcode::Head;
+use crate::wire::internal::OPTIONS_MAX;
 
 use address::Addresses;
 use keepalive::{Due, Keepalive};
 use link::Link;
 use occ::Occ;
+use outbox::Outbox;
+
+pub(crate) use keepalive::LATENESS;
 
 pub use address::ADDRESSES_MAX;
 pub use link::{Keys, SetupError};
@@ -96,19 +95,6 @@ enum Phase {
     Ended(Reason),
 }
 
-/// Messages that wait to be sent.
-#[derive(Debug, Default)]
-struct Outbox {
-    exit: bool,
-    occ_reply: bool,
-    occ_request: bool,
-    ping: bool,
-    /// The peer is asked for a sign of life there.
-    probes: Vec<SocketAddr, PROBES_MAX>,
-    /// A TLS session is offered there.
-    greetings: Vec<SocketAddr, PROBES_MAX>,
-}
-
 /// One remote peer.
 pub struct Peer<'c, P: Platform> {
     config: &'c LinkConfig<'c>,
@@ -127,6 +113,8 @@ pub struct Peer<'c, P: Platform> {
     events: Deque<Event<'static>, 8>,
     /// The peer was heard from here for the first time; to be told.
     new_address: Option<SocketAddr>,
+    /// When the peer was last asked for a sign of life.
+    probed: Option<Instant>,
     started: Instant,
     discarded_before: u64,
     /// Something acceptable has come since the start, if only a greeting.
@@ -168,6 +156,7 @@ impl<'c, P: Platform> Peer<'c, P> {
             outbox: Outbox::default(),
             events: Deque::new(),
             new_address: None,
+            probed: None,
             started: now,
             discarded_before: 0,
             answered: false,
@@ -205,7 +194,7 @@ impl<'c, P: Platform> Peer<'c, P> {
             Link::Static(link) => {
                 link.restart(self.config, unix_now, self.counters.link_write > 0);
                 if self.config.probe_interval > 0 {
-                    self.probe(remotes, false);
+                    self.probe(now, remotes, false);
                 }
             }
             Link::Tls(link) => {
@@ -277,7 +266,7 @@ impl<'c, P: Platform> Peer<'c, P> {
 
     /// Asks the peer for a sign of life, at its present address and at these; where it answers from, it is followed.
     /// With `greet`, a TLS session is offered there as well: the peer may have lost its keys. What stands is kept.
-    pub fn probe(&mut self, addresses: &[SocketAddr], greet: bool) {
+    pub fn probe(&mut self, now: Instant, addresses: &[SocketAddr], greet: bool) {
         let mut wanted = Vec::<SocketAddr, PROBES_MAX>::new();
         for address in self.addresses.current().iter().chain(addresses) {
             if !wanted.contains(address) {
@@ -289,11 +278,17 @@ impl<'c, P: Platform> Peer<'c, P> {
             self.outbox.greetings = wanted.clone();
         }
         self.outbox.probes = wanted;
+        self.probed = Some(now);
     }
 
     /// Whether the peer has shown itself since the start: on a TLS link its first control packet is enough.
     pub fn has_answered(&self) -> bool {
         self.answered
+    }
+
+    /// How long the peer is used to say nothing, if it is expected to ping.
+    pub(crate) fn rhythm(&self) -> Option<Duration> {
+        self.keepalive.rhythm()
     }
 
     /// When the last authentic packet came, if one has come since the start.
@@ -333,151 +328,6 @@ impl<'c, P: Platform> Peer<'c, P> {
     /// Whether the peer is being told that this end exits.
     pub fn is_leaving(&self) -> bool {
         matches!(self.phase, Phase::Leaving(_))
-    }
-
-    /// Opens one datagram in place. `Some` is a packet for the tunnel device; `None` was a message
-    /// to the engine itself, which may have something to say now ([`Peer::poll_output`]).
-    ///
-    /// `from` becomes the peer's address only if the datagram is authentic and new.
-    ///
-    /// # Errors
-    /// Why the datagram was dropped.
-    pub fn handle_datagram<'b>(
-        &mut self,
-        now: Instant,
-        from: SocketAddr,
-        datagram: &'b mut [u8],
-    ) -> Result<Option<&'b mut [u8]>, Discard> {
-        self.counters.link_read = self.counters.link_read.saturating_add(datagram.len() as u64);
-        let opened = self.open(now, from, datagram);
-        match &opened {
-            Ok(Some(packet)) => {
-                self.counters.tunnel_write = self.counters.tunnel_write.saturating_add(packet.len() as u64)
-            }
-            Ok(None) => {}
-            Err(_) => {
-                self.counters.discarded = self.counters.discarded.saturating_add(1);
-                debug!("discarded a datagram, the {}th of this process", self.counters.discarded);
-            }
-        }
-        opened
-    }
-
-    fn open<'b>(
-        &mut self,
-        now: Instant,
-        from: SocketAddr,
-        datagram: &'b mut [u8],
-    ) -> Result<Option<&'b mut [u8]>, Discard> {
-        if !matches!(self.phase, Phase::Up | Phase::Leaving(_)) {
-            return Err(Discard::NotReady);
-        }
-        if !self.addresses.accepts(from) {
-            return Err(Discard::Source);
-        }
-        let (payload, is_live) = match &mut self.link {
-            Link::Static(link) => (link.opener.open(now, datagram)?, true),
-            Link::Tls(link) => {
-                let head = datagram.first().copied().and_then(Head::parse).ok_or(Discard::ControlMalformed)?;
-                if !head.opcode.is_data() {
-                    let handled = self.with_tls(now, |link, cx| link.handle_control(cx, from, datagram));
-                    return handled.unwrap_or(Err(Discard::NotReady)).map(|()| None);
-                }
-                link.get_mut().open(now, datagram)?
-            }
-        };
-        self.counters.authentic_read = self.counters.authentic_read.saturating_add(payload.len() as u64);
-        let first = self.timers.get(Timer::Silence).is_some();
-        let unframed = self.config.framing.open(payload);
-        if (first || !is_live) && matches!(unframed.as_deref().map(Payload::parse), Ok(Payload::OccExit)) {
-            // The rest of the farewell that caused this restart, or a recorded one.
-            return Ok(None);
-        }
-        if is_live {
-            self.heard(now, from, first);
-        }
-        let payload = unframed?;
-        match Payload::parse(payload) {
-            Payload::Packet => {}
-            Payload::Ping | Payload::OccMtu => return Ok(None),
-            Payload::OccRequest => {
-                self.outbox.occ_reply = true;
-                return Ok(None);
-            }
-            Payload::OccReply(options) => {
-                self.occ.received(options, &mut self.timers);
-                return Ok(None);
-            }
-            Payload::OccExit => {
-                self.end(Reason::soft(Signal::Usr1, Cause::OccExit));
-                return Ok(None);
-            }
-            Payload::OccUnknown(opcode) => return Err(Discard::Occ(opcode)),
-        }
-        if self.config.device == DeviceKind::Tun {
-            match payload.first().map(|byte| byte >> 4) {
-                Some(4 | 6) => {}
-                Some(version) => return Err(Discard::NotIp(version)),
-                None => return Err(Discard::Empty),
-            }
-        }
-        if let Some(max) = self.addresses.mss() {
-            ip::clamp_mss(payload, max);
-        }
-        self.keepalive.active(now, payload.len());
-        Ok(Some(payload))
-    }
-
-    /// Something authentic and new came from this address; `first` since the start.
-    fn heard(&mut self, now: Instant, from: SocketAddr, first: bool) {
-        self.answered = true;
-        self.keepalive.received(now);
-        if self.addresses.heard_from(from) {
-            self.timers.stop(Timer::Silence);
-            self.new_address = Some(from);
-            // It learns at once that it is followed, and where to.
-            self.outbox.ping |= !first;
-            match &mut self.link {
-                Link::Static(_) if first => self.occ.ask_now(now, &mut self.timers),
-                Link::Static(_) => {}
-                Link::Tls(link) => link.get_mut().follow(from),
-            }
-        }
-    }
-
-    /// Seals one packet from the tunnel device in place.
-    ///
-    /// # Errors
-    /// Why the packet was dropped.
-    pub fn seal<'b>(&mut self, now: Instant, mut packet: PacketBuf<'b>) -> Result<Sealed<'b>, NotReady> {
-        if !matches!(self.phase, Phase::Up | Phase::Leaving(_)) {
-            return Err(NotReady::Down);
-        }
-        let len = packet.len();
-        self.counters.tunnel_read = self.counters.tunnel_read.saturating_add(len as u64);
-        let to = self.addresses.current().ok_or(NotReady::NoPeer)?;
-        if !self.config.allow_recursive_routing && ip::is_udp_to(packet.as_slice(), to) {
-            return Err(NotReady::Recursive);
-        }
-        if let Some(max) = self.addresses.mss() {
-            ip::clamp_mss(packet.as_mut_slice(), max);
-        }
-        self.seal_payload(now, &mut packet)?;
-        self.keepalive.active(now, len);
-        Ok(Sealed { to, datagram: packet.into_slice() })
-    }
-
-    /// Framing, cipher and tag around any payload, and the note that something was sent.
-    fn seal_payload(&mut self, now: Instant, packet: &mut PacketBuf<'_>) -> Result<(), NotReady> {
-        self.config.framing.seal(packet).ok_or(NotReady::NoRoom)?;
-        let unix_now = u32::try_from(self.unix_time(now)).unwrap_or(u32::MAX);
-        match &mut self.link {
-            Link::Static(link) => link.sealer.seal(unix_now, &mut self.rng, packet)?,
-            Link::Tls(link) => link.get_mut().seal(self.config, now, unix_now, &mut self.rng, packet)?,
-        }
-        self.counters.link_write = self.counters.link_write.saturating_add(packet.len() as u64);
-        self.keepalive.sent(now);
-        Ok(())
     }
 
     /// Does what has become due by `now`.
@@ -525,105 +375,6 @@ impl<'c, P: Platform> Peer<'c, P> {
                 }
             }
         }
-    }
-
-    /// The next thing for the host to do; to be called until it says `Timeout`, after every other
-    /// call. `out` holds at least [`OUTPUT_MAX`] bytes.
-    pub fn poll_output<'o>(&'o mut self, now: Instant, out: &'o mut [u8]) -> Output<'o> {
-        if let Some(event) = self.take_event() {
-            return Output::Event(event);
-        }
-        let datagram = self.next_control(now, out).or_else(|| self.next_message(now, out));
-        if let Some((to, datagram)) = datagram {
-            return match out.get_mut(datagram) {
-                Some(datagram) => Output::Transmit(Sealed { to, datagram }),
-                None => Output::Timeout(self.timers.next()),
-            };
-        }
-        if self.occ.has_news() {
-            return Output::Event(self.occ.next_event(self.config, out));
-        }
-        Output::Timeout(self.timers.next())
-    }
-
-    /// Writes the next control packet into `out`, or notes when there will be one.
-    fn next_control(&mut self, now: Instant, out: &mut [u8]) -> Option<(SocketAddr, Range<usize>)> {
-        if !matches!(self.phase, Phase::Up | Phase::Leaving(_)) {
-            return None;
-        }
-        let unix_now = self.unix_time(now);
-        let (to, datagram) = loop {
-            let greeting = self.outbox.greetings.pop();
-            if let Some(to) = greeting {
-                self.with_tls(now, |link, cx| link.greet(cx, to));
-            }
-            let link = self.link.tls_mut()?;
-            match (link.next_datagram(now, unix_now, out), greeting) {
-                (Some(next), _) => break next,
-                // There may be nothing to greet with.
-                (None, Some(_)) => {}
-                (None, None) => {
-                    match link.deadline(self.config) {
-                        Some(at) => self.timers.set(Timer::Control, at),
-                        None => self.timers.stop(Timer::Control),
-                    }
-                    return None;
-                }
-            }
-        };
-        // It may be for anybody who asks for a session, so it does not take the place of a ping to the peer.
-        self.counters.link_write = self.counters.link_write.saturating_add(datagram.len() as u64);
-        Some((to, datagram))
-    }
-
-    /// Seals the next waiting message into `out` and says where in it the datagram lies.
-    fn next_message(&mut self, now: Instant, out: &mut [u8]) -> Option<(SocketAddr, Range<usize>)> {
-        let Some(current) = self.addresses.current() else {
-            self.outbox = Outbox::default();
-            return None;
-        };
-        loop {
-            let mut options = String::<OPTIONS_MAX>::new();
-            let Outbox { exit, occ_reply, occ_request, ping, probes, greetings: _ } = &mut self.outbox;
-            let probe = probes.pop();
-            let to = probe.unwrap_or(current);
-            let message = if probe.is_some() {
-                // Every OpenVPN answers this at once.
-                if self.config.occ { Message::OccRequest } else { Message::Ping }
-            } else if take(exit) {
-                Message::OccExit
-            } else if take(occ_reply) {
-                occ::write_local(self.config, &mut options);
-                Message::OccReply(&options)
-            } else if take(occ_request) {
-                Message::OccRequest
-            } else if take(ping) {
-                Message::Ping
-            } else {
-                return None;
-            };
-            let len = message.write(out.get_mut(HEADROOM..)?)?;
-            let mut packet = PacketBuf::new(out, HEADROOM, len)?;
-            // One that cannot be sealed is lost, like any on its way.
-            if self.seal_payload(now, &mut packet).is_ok() {
-                return Some((to, packet.range()));
-            }
-        }
-    }
-
-    /// Whether [`Peer::poll_output`] has more to say than its time-out.
-    pub fn has_output(&self, now: Instant) -> bool {
-        let Outbox { exit, occ_reply, occ_request, ping, ref probes, ref greetings } = self.outbox;
-        exit || occ_reply
-            || !probes.is_empty()
-            || !greetings.is_empty()
-            || self.link.tls().is_some_and(|link| link.has_output(now))
-            || occ_request
-            || ping
-            || self.occ.has_news()
-            || !self.events.is_empty()
-            || self.new_address.is_some()
-            || matches!(self.phase, Phase::Ended(_))
     }
 
     /// The peer's address, once after each time that it turned out to be a new one.

@@ -28,8 +28,10 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Self;
 
+    // Called from everywhere: inlined, it would take more room than the calls.
+    #[inline(never)]
     fn add(self, delay: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_add(millis(delay)))
     }
 }
 
@@ -37,8 +39,13 @@ impl Sub<Duration> for Instant {
     type Output = Self;
 
     fn sub(self, delay: Duration) -> Self {
-        Self(self.0.saturating_sub(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_sub(millis(delay)))
     }
+}
+
+/// Without the 128 bits of `Duration::as_millis`.
+fn millis(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1000).saturating_add(duration.subsec_millis().into())
 }
 
 /// Why the engine wants to be woken. Each variant is one deadline in a [`TimerTable`].

@@ -12,6 +12,7 @@ use crate::x509::{PeerVerified, Refusal};
 
 /// The role in the TLS handshake, which decides keys and defaults even where OpenVPN has equal peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Role {
     /// `tls-client`.
     Client,
@@ -111,6 +112,14 @@ pub enum TlsFailure {
     Alert(heapless::String<FAILURE_TEXT_MAX>),
     /// Something else: versions, cipher suites or a broken peer; in the stack's words.
     Protocol(heapless::String<FAILURE_TEXT_MAX>),
+}
+
+/// In the words of the TLS stack, which nobody else has.
+#[cfg(feature = "defmt")]
+impl defmt::Format for TlsFailure {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{}", defmt::Display2Format(self));
+    }
 }
 
 impl TlsFailure {

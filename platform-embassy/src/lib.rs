@@ -12,8 +12,10 @@
 //!   tells whether the peer is there, while the tunnel is open. A restart takes it down unless `persist-tun` is set.
 //! - What a board cannot do is an error of [`new`] that names the option. Options that matter only to programs on Unix,
 //!   such as `user`, `daemon` or `log`, make no difference.
-//! - [`router`] makes the board a way to the tunnel for the network that it is in.
-//! - Memory is fixed: [`State`], the task of the runner, and the stack. Packets in the tunnel have up to 1500 bytes.
+//! - Memory is fixed: [`State`], the task of the runner, and the stack. On a Cortex-M with a static key the first has 17 KB,
+//!   the second about 12 KB; with TLS it is 53 KB and 60 KB. Packets in the tunnel have up to 1500 bytes.
+//!
+//! The module `tls` is its TLS stack; [`router`] makes the board a way for others to the tunnel.
 //!
 //! ```no_run
 //! use embassy_net::{Stack, StackResources};
@@ -51,11 +53,11 @@
 #![no_std]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test that overflows fails, as it should"))]
 
-#[cfg(not(any(feature = "static-key", feature = "tls")))]
-compile_error!("a link has a static key or TLS: enable the feature 'static-key' or 'tls'");
-
 #[cfg(test)]
 extern crate std;
+
+#[cfg(not(any(feature = "static-key", feature = "tls")))]
+compile_error!("a link has a static key or TLS: enable the feature 'static-key' or 'tls'");
 
 mod addresses;
 #[cfg(feature = "tls")]
@@ -96,7 +98,7 @@ pub fn new<R: Rng, S: Store, const N: usize>(
     host: Host<R, S>,
 ) -> Result<(Device, Runner<R, S>), StartError> {
     let config = start::configure(&mut state.config, config)?;
-    match config.tls.role {
+    match config.role() {
         #[cfg(feature = "tls")]
         Some(role) => {
             tls::check(config).map_err(StartError::Tls)?;
@@ -119,7 +121,8 @@ pub fn new<R: Rng, S: Store, const N: usize>(
         config,
         host,
         channel,
-        socket: state.socket.buffers(),
+        received: state.received.as_flattened_mut(),
+        sent: state.sent.as_flattened_mut(),
         buffer: &mut state.buffer,
         #[cfg(feature = "tls")]
         sessions,

@@ -9,7 +9,7 @@ use core::task::Poll;
 use embassy_futures::poll_once;
 use embassy_futures::select::{Either, select, select4};
 use embassy_futures::yield_now;
-use embassy_net::udp::UdpSocket;
+use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{Config, IpEndpoint, IpListenEndpoint, Stack, StaticConfigV4, StaticConfigV6};
 use embassy_net_driver::LinkState;
 use embassy_net_driver_channel as channel;
@@ -21,23 +21,27 @@ use longcable_core::gateway::{Gateway, Output};
 use longcable_core::options::LinkConfig;
 use longcable_core::packet::{HEADROOM, PacketBuf};
 use longcable_core::peer::{Keys, Sealed};
+use longcable_core::platform::Platform;
 use longcable_core::time::{Duration, Instant};
 
 use crate::addresses::net_config;
 use crate::host::{Host, Shared};
-use crate::log::{note, warning};
+use crate::log::{LOGS, note, warning};
 use crate::platform::Board;
 #[cfg(feature = "tls")]
 use crate::platform::SESSIONS;
 use crate::resolver::Resolver;
 use crate::start;
-use crate::state::{BUFFER_LEN, MTU_MAX, SocketBuffers};
+use crate::state::{BUFFER_LEN, MTU_MAX};
 use crate::store::{Remembered, Store};
 #[cfg(feature = "tls")]
 use crate::tls::{Credentials, EmbeddedTlsSession, Memory, Room};
 
 /// Packets that one direction may move before the other, and other tasks, get their turn.
 const BURST: usize = 4;
+
+/// Datagrams whose addresses the socket remembers: many are shorter than the longest.
+const DATAGRAMS: usize = 8;
 
 /// How often it is looked whether the board has moved. The stack wakes one task only, which may be the application's.
 const PATH_INTERVAL: Duration = Duration::from_millis(500);
@@ -60,7 +64,8 @@ pub struct Runner<R, S> {
     pub(crate) config: &'static LinkConfig<'static>,
     pub(crate) host: Host<R, S>,
     pub(crate) channel: channel::Runner<'static, MTU_MAX>,
-    pub(crate) socket: SocketBuffers,
+    pub(crate) received: &'static mut [u8],
+    pub(crate) sent: &'static mut [u8],
     pub(crate) buffer: &'static mut [u8; BUFFER_LEN],
     #[cfg(feature = "tls")]
     pub(crate) sessions: &'static [Memory; SESSIONS],
@@ -92,7 +97,7 @@ impl<R: Rng, S: Store> Runner<R, S> {
         let [first, second] = &rooms;
         #[cfg(feature = "tls")]
         let (first_engine, second_engine) = (core::pin::pin!(first.engine()), core::pin::pin!(second.engine()));
-        let SocketBuffers { received, received_from, sent, sent_to } = self.socket;
+        let (mut received_from, mut sent_to) = ([PacketMetadata::EMPTY; DATAGRAMS], [PacketMetadata::EMPTY; DATAGRAMS]);
         let resolver = Resolver::new();
         let mut path = None;
         // Nothing can succeed before.
@@ -101,26 +106,18 @@ impl<R: Rng, S: Store> Runner<R, S> {
             path = Path::of(stack);
         }
         let (now, unix_time) = (now(), unix_time.unwrap_or(|| 0));
-        let keys = match self.config.tls.role {
-            #[cfg(feature = "tls")]
-            Some(role) => start::protection(self.config, role).map(|protection| Keys::Tls {
-                protection,
-                sessions: [
-                    EmbeddedTlsSession::new(first, first_engine),
-                    EmbeddedTlsSession::new(second, second_engine),
-                ],
-            }),
-            _ => start::static_key(self.config).map(Keys::Static),
-        };
-        let unix = unix_now(unix_time, now);
-        let gateway = keys.ok().and_then(|keys| Gateway::new(self.config, keys, Shared(&rng), now, unix).ok());
+        #[cfg(feature = "tls")]
+        let sessions = [EmbeddedTlsSession::new(first, first_engine), EmbeddedTlsSession::new(second, second_engine)];
+        #[cfg(not(feature = "tls"))]
+        let sessions = [];
+        let mut gateway = gateway(self.config, sessions, Shared(&rng), now, unix_now(unix_time, now));
         // `new` has tried all of this.
-        let Some(gateway) = gateway else { pending().await };
+        let Some(gateway) = &mut gateway else { pending().await };
         let mut link = Link {
             config: self.config,
             gateway,
             stack,
-            socket: UdpSocket::new(stack, received_from, received, sent_to, sent),
+            socket: UdpSocket::new(stack, &mut received_from, self.received, &mut sent_to, self.sent),
             channel: self.channel,
             buffer: self.buffer,
             resolver: &resolver,
@@ -147,14 +144,14 @@ impl<R, S> fmt::Debug for Runner<R, S> {
 }
 
 /// A link that runs.
-struct Link<'a, R: Rng, S> {
+struct Link<'g, 'a, R: Rng, S> {
     config: &'static LinkConfig<'static>,
-    gateway: Gateway<'static, Board<'a, R>>,
-    stack: Stack<'a>,
-    socket: UdpSocket<'a>,
+    gateway: &'g mut Gateway<'static, Board<'a, R>>,
+    stack: Stack<'g>,
+    socket: UdpSocket<'g>,
     channel: channel::Runner<'static, MTU_MAX>,
     buffer: &'static mut [u8; BUFFER_LEN],
-    resolver: &'a Resolver,
+    resolver: &'g Resolver,
     store: S,
     /// What the store has.
     remembered: Remembered,
@@ -167,7 +164,7 @@ struct Link<'a, R: Rng, S> {
     exited: bool,
 }
 
-impl<R: Rng, S: Store> Link<'_, R, S> {
+impl<R: Rng, S: Store> Link<'_, '_, R, S> {
     async fn run(&mut self) -> ! {
         self.recall().await;
         loop {
@@ -215,7 +212,7 @@ impl<R: Rng, S: Store> Link<'_, R, S> {
                 Output::Rebind => note!("The local address or route has changed: telling the peer"),
                 Output::CloseSocket => self.socket.close(),
                 Output::OpenTunnel => {
-                    if self.config.tls.role.is_none() {
+                    if self.config.role().is_none() {
                         self.channel.set_link_state(LinkState::Up);
                     }
                     self.gateway.tunnel_opened(now);
@@ -283,7 +280,7 @@ impl<R: Rng, S: Store> Link<'_, R, S> {
                     }
                 }
                 Ok(None) => {}
-                Err(discard) if now >= self.log_due => {
+                Err(discard) if LOGS && now >= self.log_due => {
                     self.log_due = now + LOG_INTERVAL;
                     warning!("{}", discard);
                     if let Some(hint) = discard.hint(self.config, first_byte) {
@@ -312,9 +309,9 @@ impl<R: Rng, S: Store> Link<'_, R, S> {
                 Ok(sealed) => send(&self.socket, &sealed).await,
                 Err(NotReady::PacketIdsExhausted) => self.begin_sequence(now).await,
                 Err(NotReady::Down | NotReady::NoPeer | NotReady::Negotiating) => {}
-                Err(_reason) if now >= self.log_due => {
+                Err(reason) if LOGS && now >= self.log_due => {
                     self.log_due = now + LOG_INTERVAL;
-                    warning!("{}", _reason);
+                    warning!("{}", reason);
                 }
                 Err(_) => {}
             }
@@ -398,6 +395,25 @@ impl Path {
     fn of(stack: Stack<'_>) -> Option<Self> {
         (stack.is_link_up() && stack.is_config_up()).then(|| Self { v4: stack.config_v4(), v6: stack.config_v6() })
     }
+}
+
+/// The engine. In a function of its own, because it is large: what is moved on the way lies on the stack only while it
+/// runs, and nowhere in the task.
+#[inline(never)]
+fn gateway<'a, R: Rng>(
+    config: &'static LinkConfig<'static>,
+    #[cfg_attr(not(feature = "tls"), expect(unused_variables, reason = "there are none"))]
+    sessions: <Board<'a, R> as Platform>::TlsSessions,
+    rng: Shared<'a, R>,
+    now: Instant,
+    unix_now: u64,
+) -> Option<Gateway<'static, Board<'a, R>>> {
+    let keys = match config.role() {
+        #[cfg(feature = "tls")]
+        Some(role) => Keys::Tls { protection: start::protection(config, role).ok()?, sessions },
+        _ => Keys::Static(start::static_key(config).ok()?),
+    };
+    Gateway::new(config, keys, rng, now, unix_now).ok()
 }
 
 /// Sends a datagram; one that cannot be sent is lost.

@@ -7,16 +7,17 @@ use heapless::Vec;
 #[cfg(feature = "tls")]
 use longcable_core::control::{Protection, ProtectionError};
 use longcable_core::crypto::static_key::StaticKeyError;
-use longcable_core::crypto::{Cipher, RustCrypto, StaticKey};
-use longcable_core::data::Sealer;
+use longcable_core::crypto::{RustCrypto, StaticKey};
 #[cfg(feature = "tls")]
 use longcable_core::options::ControlKey;
-use longcable_core::options::{Checker, ConfigError, Directive, KeySource, Lexer, LinkConfig, ParseError, Verdict};
+use longcable_core::options::{
+    Applied, Checker, ConfigError, Directive, KeySource, Lexer, LinkConfig, ParseError, Verdict,
+};
 #[cfg(feature = "tls")]
 use longcable_core::tls::Role;
 
 use crate::addresses::net_config;
-use crate::log::{note, warning};
+use crate::log::{LOGS, note, warning};
 use crate::platform::REPLAY_WINDOW_MAX;
 use crate::state::MTU_MAX;
 
@@ -29,8 +30,17 @@ const IMPOSSIBLE: [(&[&str], &str); 2] = [
     (&["config"], "a board has no files; put all options into one text"),
 ];
 
+/// Options of programs and kernels, and those without a meaning: they concern no board.
+const ELSEWHERE: &str = "allow-deprecated-insecure-static-crypto allow-nonadmin askpass auth-nocache bind-dev block-outside-dns cd \
+    chroot comp-noadapt daemon dev-node dhcp-pre-release dhcp-release dhcp-renew disable-dco down-pre echo engine \
+    errors-to-stderr fast-io group ip-win32 iproute log log-append machine-readable-output mark max-routes mlock \
+    mtu-disc mute nice parameter passtos pause-exit persist-key providers rcvbuf register-dns route-method \
+    script-security service setenv setenv-safe sndbuf status status-version suppress-timestamps syslog tap-sleep \
+    tmp-dir tun-ipv6 tun-mtu-extra txqueuelen use-prediction-resistance user verb windows-driver writepid";
+
 /// Why a link cannot be started. `Display` names the option and the remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StartError {
     /// The configuration is wrong, or not supported yet.
     Config(ParseError<'static>),
@@ -50,10 +60,10 @@ pub enum StartError {
     Tls(&'static str),
     /// The certificate or key of this option cannot be used.
     #[cfg(feature = "tls")]
-    Credential(&'static str, crate::tls::CredentialError),
+    Credential(&'static str, #[cfg_attr(feature = "defmt", defmt(Display2Format))] crate::tls::CredentialError),
     /// The key of the control channel cannot be used.
     #[cfg(feature = "tls")]
-    ControlKey(ProtectionError),
+    ControlKey(#[cfg_attr(feature = "defmt", defmt(Display2Format))] ProtectionError),
 }
 
 /// Reads and checks a whole configuration; it lies in `place`, which is empty.
@@ -77,12 +87,19 @@ fn read(config: &mut LinkConfig<'static>, text: &'static str) -> Result<(), Star
     let mut checker = Checker::new();
     for directive in Lexer::new(text.as_bytes()) {
         let directive = directive.map_err(|error| StartError::Config(ParseError::Syntax(error)))?;
+        possible(&directive)?;
+        if concerns_no_board(&directive) {
+            continue;
+        }
         let line = directive.line;
         let at_line = |error: ConfigError<'static>| StartError::Config(ParseError::Option(line, error));
         match checker.check(directive).map_err(at_line)? {
             Verdict::Apply(directive) => {
-                possible(&directive)?;
-                config.apply(&directive).map_err(at_line)?;
+                let applied = config.apply(&directive).map_err(at_line)?;
+                if applied == Applied::NotMine && !is_elsewhere(&directive) {
+                    let _error = checker.unknown(&directive).map_err(at_line)?;
+                    note!("{}", _error);
+                }
             }
             Verdict::Harmless(..) | Verdict::Done => {}
             Verdict::Tolerated(error) => note!("{}", error),
@@ -98,6 +115,17 @@ fn possible(directive: &Directive<'_>) -> Result<(), StartError> {
         }
     }
     Ok(())
+}
+
+fn concerns_no_board(directive: &Directive<'_>) -> bool {
+    // What `setenv opt` and `setenv FORWARD_COMPATIBLE` say is about the configuration itself.
+    let is_variable = |name| directive.arg(0).is_none_or(|variable| variable != name);
+    let is_about_itself = directive.name == "setenv" && !(is_variable("opt") && is_variable("FORWARD_COMPATIBLE"));
+    !is_about_itself && is_elsewhere(directive)
+}
+
+fn is_elsewhere(directive: &Directive<'_>) -> bool {
+    ELSEWHERE.split(' ').any(|name| directive.name == name)
 }
 
 fn check(config: &LinkConfig<'_>) -> Result<(), StartError> {
@@ -126,31 +154,17 @@ fn check(config: &LinkConfig<'_>) -> Result<(), StartError> {
         ),
         (
             "data-ciphers",
-            config.tls.role.is_some() && !config.tls.data_ciphers.iter().copied().all(is_built_in),
+            config.role().is_some() && !config.tls.data_ciphers.iter().copied().all(RustCrypto::has_cipher),
             "this firmware is built without the feature 'legacy', which has some of these",
         ),
     ];
     if let Some((option, _, why)) = problems.into_iter().find(|(_, applies, _)| *applies) {
         return Err(impossible(option, why));
     }
-    for one in config.warnings() {
-        warning!("{}", one);
+    if LOGS {
+        config.warnings().for_each(|one| warning!("{}", one));
     }
     Ok(())
-}
-
-/// Whether the cipher is part of this firmware.
-fn is_built_in(cipher: Cipher) -> bool {
-    cfg!(feature = "legacy")
-        || !matches!(
-            cipher,
-            Cipher::BfCbc
-                | Cipher::DesEdeCbc
-                | Cipher::DesEde3Cbc
-                | Cipher::Camellia128Cbc
-                | Cipher::Camellia192Cbc
-                | Cipher::Camellia256Cbc
-        )
 }
 
 pub(crate) const fn impossible(option: &'static str, why: &'static str) -> StartError {
@@ -158,6 +172,7 @@ pub(crate) const fn impossible(option: &'static str, why: &'static str) -> Start
 }
 
 /// The key of a static-key link, if it is good and the firmware has its cipher and digest.
+#[inline(never)]
 pub(crate) fn static_key(config: &LinkConfig<'_>) -> Result<StaticKey, StartError> {
     if !cfg!(feature = "static-key") {
         return Err(impossible("secret", "this firmware is built without the feature 'static-key'"));
@@ -168,9 +183,10 @@ pub(crate) fn static_key(config: &LinkConfig<'_>) -> Result<StaticKey, StartErro
     };
     let suite = config.suite();
     key.check(suite).map_err(StartError::Secret)?;
-    Sealer::<RustCrypto>::new(suite, key.keys(config.direction()).send, None).map_err(|_| {
-        impossible("cipher", "this firmware is built without the feature 'legacy', which has this one or the digest")
-    })?;
+    if !RustCrypto::has_cipher(suite.cipher) || !RustCrypto::has_digest(suite.digest) {
+        let why = "this firmware is built without the feature 'legacy', which has this one or the digest";
+        return Err(impossible("cipher", why));
+    }
     Ok(key)
 }
 
@@ -210,10 +226,3 @@ impl fmt::Display for StartError {
 }
 
 impl core::error::Error for StartError {}
-
-#[cfg(feature = "defmt")]
-impl defmt::Format for StartError {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "{}", defmt::Display2Format(self));
-    }
-}

@@ -16,6 +16,7 @@ pub mod log;
 pub mod memory;
 pub mod migrate;
 pub mod net;
+pub mod offload;
 pub mod privileges;
 pub mod replay_file;
 pub mod resolver;

@@ -1,9 +1,11 @@
 //! The calls of this crate's networking that neither std nor nix nor socket2 offers.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_uint};
+use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
+use socket2::SockAddr;
 
 /// The most bytes that an interface name has.
 pub(crate) const NAME_MAX: usize = libc::IFNAMSIZ - 1;
@@ -13,6 +15,8 @@ mod ioctl {
     nix::ioctl_write_int_bad!(set_persist, libc::TUNSETPERSIST);
     nix::ioctl_write_int_bad!(set_owner, libc::TUNSETOWNER);
     nix::ioctl_write_int_bad!(set_group, libc::TUNSETGROUP);
+    nix::ioctl_write_int_bad!(set_offload, libc::TUNSETOFFLOAD);
+    nix::ioctl_write_ptr_bad!(set_header_size, libc::TUNSETVNETHDRSZ, libc::c_int);
 }
 
 /// Joins an open TUN node to the interface `name`, which is made when there is none, and returns the name that it
@@ -51,12 +55,45 @@ pub(crate) fn tun_set_group(tun: BorrowedFd<'_>, group: libc::gid_t) -> Result<(
     unsafe { ioctl::set_group(tun.as_raw_fd(), group as c_int) }.map(drop)
 }
 
+/// Sets which kinds of large packets the descriptor's reader takes (`TUN_F_...`). EINVAL for what the kernel lacks.
+pub(crate) fn tun_set_offload(tun: BorrowedFd<'_>, offloads: c_uint) -> Result<(), Errno> {
+    // SAFETY: the descriptor is open, and the argument is a number.
+    unsafe { ioctl::set_offload(tun.as_raw_fd(), offloads as c_int) }.map(drop)
+}
+
+/// Sets how many bytes of `struct virtio_net_hdr` precede each packet.
+pub(crate) fn tun_set_header_size(tun: BorrowedFd<'_>, size: c_int) -> Result<(), Errno> {
+    // SAFETY: the descriptor is open, and the kernel reads one number, which outlives the call.
+    unsafe { ioctl::set_header_size(tun.as_raw_fd(), &raw const size) }.map(drop)
+}
+
 /// Sets a socket option that takes a number.
 pub(crate) fn set_option(socket: BorrowedFd<'_>, level: c_int, option: c_int, value: c_int) -> Result<(), Errno> {
     let size = size_of_val(&value) as libc::socklen_t;
     // SAFETY: the descriptor is open, and the kernel reads `size` bytes of a number that outlives the call.
     let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size) };
     Errno::result(result).map(drop)
+}
+
+/// How many datagrams [`send_each`] sends at most.
+pub(crate) const SEND_EACH_MAX: usize = 64;
+
+/// Sends datagrams with one call and returns how many; an error is that of the first.
+pub(crate) fn send_each(socket: BorrowedFd<'_>, datagrams: &[IoSlice<'_>], to: &SockAddr) -> io::Result<usize> {
+    // SAFETY: mmsghdr is plain old data, for which all zeroes is a value.
+    let mut messages: [libc::mmsghdr; SEND_EACH_MAX] = unsafe { std::mem::zeroed() };
+    let mut count = 0;
+    for (message, datagram) in messages.iter_mut().zip(datagrams) {
+        message.msg_hdr.msg_name = to.as_ptr().cast_mut().cast();
+        message.msg_hdr.msg_namelen = to.len();
+        // An IoSlice has the layout of iovec.
+        message.msg_hdr.msg_iov = std::ptr::from_ref(datagram).cast_mut().cast();
+        message.msg_hdr.msg_iovlen = 1;
+        count += 1;
+    }
+    // SAFETY: the descriptor is open; the kernel reads `count` messages, and what they point to outlives the call.
+    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count, 0) };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
 /// The C library's words for an error number, as other programs show it.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use crate::net::{InterfaceAddress, Link, NetError, Netlink};
+use crate::offload::{VNET_HEADER_LEN, VnetHeader};
 use crate::sys::{self, errno, errno_text};
 
 /// Where the kernel offers its TUN devices.
@@ -35,6 +36,22 @@ impl Default for TunOptions<'_> {
 pub struct Tun {
     file: File,
     name: String,
+    /// None: packets have no [`VnetHeader`].
+    offloads: Option<Offloads>,
+}
+
+/// Kinds of large packets that stand for many. Displayed as `TSO, USO`, or `none`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offloads {
+    /// TCP segments, of IPv4 and IPv6.
+    pub tso: bool,
+    /// UDP datagrams, of IPv4 and IPv6; the kernel has them since 6.2.
+    pub uso: bool,
+}
+
+impl Offloads {
+    /// Every kind.
+    pub const ALL: Self = Self { tso: true, uso: true };
 }
 
 /// What the interface is set to. The default changes nothing but to set it up.
@@ -84,6 +101,36 @@ impl Tun {
     /// # Errors
     /// [`TunError::Node`] or [`TunError::Ioctl`].
     pub fn open(options: TunOptions<'_>) -> Result<Self, TunError> {
+        let tun = Self::join(options, 0, None)?;
+        // What a persistent interface was set to before would go on: large packets that nobody can cut.
+        let _ = sys::tun_set_offload(tun.as_fd(), 0);
+        Ok(tun)
+    }
+
+    /// Opens the device for [`read_super`](Self::read_super) and [`write_super`](Self::write_super), with those of the
+    /// wanted offloads that the kernel has: see [`offloads`](Self::offloads).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_offloading(options: TunOptions<'_>, wanted: Offloads) -> Result<Self, TunError> {
+        let mut tun = Self::join(options, libc::IFF_VNET_HDR, Some(Offloads::default()))?;
+        sys::tun_set_header_size(tun.as_fd(), VNET_HEADER_LEN as i32)
+            .map_err(|errno| ioctl_error("TUNSETVNETHDRSZ", &tun.name, errno))?;
+        let tso = if wanted.tso { libc::TUN_F_TSO4 | libc::TUN_F_TSO6 } else { 0 };
+        let ecn = if wanted.tso { libc::TUN_F_TSO_ECN } else { 0 };
+        let uso = if wanted.uso { libc::TUN_F_USO4 | libc::TUN_F_USO6 } else { 0 };
+        // The last is never refused, and takes back what a persistent interface was set to before.
+        for (flags, uso) in [(tso | ecn | uso, wanted.uso), (tso | ecn, false), (tso, false), (0, false)] {
+            let checksum = if flags == 0 { 0 } else { libc::TUN_F_CSUM };
+            if sys::tun_set_offload(tun.as_fd(), flags | checksum).is_ok() {
+                tun.offloads = Some(Offloads { tso: flags & tso != 0, uso });
+                break;
+            }
+        }
+        Ok(tun)
+    }
+
+    fn join(options: TunOptions<'_>, flags: i32, offloads: Option<Offloads>) -> Result<Self, TunError> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -94,9 +141,14 @@ impl Tun {
             None | Some("tun") => "tun%d",
             Some(name) => name,
         };
-        let name = sys::tun_set_interface(file.as_fd(), wanted, libc::IFF_TUN | libc::IFF_NO_PI)
+        let name = sys::tun_set_interface(file.as_fd(), wanted, libc::IFF_TUN | libc::IFF_NO_PI | flags)
             .map_err(|errno| ioctl_error("TUNSETIFF", options.name.unwrap_or("tun"), errno))?;
-        Ok(Self { file, name })
+        Ok(Self { file, name, offloads })
+    }
+
+    /// The offloads that are in use; None unless [opened for them](Self::open_offloading).
+    pub fn offloads(&self) -> Option<Offloads> {
+        self.offloads
     }
 
     /// Name of the interface.
@@ -104,13 +156,54 @@ impl Tun {
         &self.name
     }
 
-    /// Reads one IP packet; None when none is waiting. What does not fit into `packet` is cut off.
+    /// Reads one IP packet; None when none is waiting. What does not fit into `packet` is cut off. Not for a device
+    /// with offloads.
     ///
     /// # Errors
     /// [`TunError::Packet`]; see [`TunError::is_gone`].
     pub fn read(&self, packet: &mut [u8]) -> Result<Option<usize>, TunError> {
+        self.reading(|mut file| file.read(packet))
+    }
+
+    /// Reads one packet, which may be a large one that stands for many, and how to cut it; None when none is waiting.
+    /// Of a device without offloads every packet is what it is.
+    ///
+    /// `packet` needs room for [`SUPER_PACKET_MAX`](crate::offload::SUPER_PACKET_MAX) bytes: the rest is cut off.
+    ///
+    /// # Errors
+    /// [`TunError::Packet`]; see [`TunError::is_gone`].
+    pub fn read_super(&self, packet: &mut [u8]) -> Result<Option<(VnetHeader, usize)>, TunError> {
+        if self.offloads.is_none() {
+            return Ok(self.read(packet)?.map(|length| (VnetHeader::default(), length)));
+        }
+        let mut header = [0; VNET_HEADER_LEN];
+        let length =
+            self.reading(|mut file| file.read_vectored(&mut [IoSliceMut::new(&mut header), IoSliceMut::new(packet)]))?;
+        Ok(length.map(|length| (VnetHeader::from_bytes(header), length.saturating_sub(VNET_HEADER_LEN))))
+    }
+
+    /// Writes one IP packet.
+    ///
+    /// # Errors
+    /// [`TunError::Packet`]: the packet is lost. EINVAL for what is no IP packet, EIO while the interface is down.
+    pub fn write(&self, packet: &[u8]) -> Result<(), TunError> {
+        match self.offloads {
+            None => self.writing(|mut file| file.write(packet)),
+            Some(_) => self.write_super(&[IoSlice::new(&VnetHeader::default().to_bytes()), IoSlice::new(packet)]),
+        }
+    }
+
+    /// Writes one packet to a device with offloads: the bytes of a [`VnetHeader`], then the packet in parts.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_super(&self, parts: &[IoSlice<'_>]) -> Result<(), TunError> {
+        self.writing(|mut file| file.write_vectored(parts))
+    }
+
+    fn reading(&self, mut read: impl FnMut(&File) -> io::Result<usize>) -> Result<Option<usize>, TunError> {
         loop {
-            match (&self.file).read(packet) {
+            match read(&self.file) {
                 Ok(length) => return Ok(Some(length)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -119,13 +212,9 @@ impl Tun {
         }
     }
 
-    /// Writes one IP packet.
-    ///
-    /// # Errors
-    /// [`TunError::Packet`]: the packet is lost. EINVAL for what is no IP packet, EIO while the interface is down.
-    pub fn write(&self, packet: &[u8]) -> Result<(), TunError> {
+    fn writing(&self, mut write: impl FnMut(&File) -> io::Result<usize>) -> Result<(), TunError> {
         loop {
-            match (&self.file).write(packet) {
+            match write(&self.file) {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.packet_error(true, &error)),
@@ -193,7 +282,7 @@ impl Tun {
         }
     }
 
-    fn packet_error(&self, write: bool, error: &std::io::Error) -> TunError {
+    fn packet_error(&self, write: bool, error: &io::Error) -> TunError {
         TunError::Packet { write, errno: errno(error), fd: self.file.as_raw_fd() }
     }
 }
@@ -208,6 +297,17 @@ impl TunError {
     /// Somebody deleted the interface: the device is readable forever and useless. Close it.
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::Packet { errno: Errno::EBADFD, .. })
+    }
+}
+
+impl fmt::Display for Offloads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.tso, self.uso) {
+            (true, true) => "TSO, USO",
+            (true, false) => "TSO",
+            (false, true) => "USO",
+            (false, false) => "none",
+        })
     }
 }
 

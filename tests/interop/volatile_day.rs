@@ -7,14 +7,15 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use longcable_core::tls::Role;
 use longcable_tests::support::volatile::{NAMES, NameServer, Proof};
 use longcable_tests::support::{Daemon, Filling, Lab, Link, Program, poll};
 
 /// Flaps that are measured unless `FLAPS` says another number.
-const FLAPS: usize = 500;
+const FLAPS: usize = 400;
 
-/// By then everything that is made once has been.
-const WARM_UP: usize = 100;
+/// By then everything that is made once has been, and the heap has found its size.
+const WARM_UP: usize = 400;
 
 /// Every so many flaps both ends move at the same time: only the names tell where they are.
 const BOTH: usize = 40;
@@ -27,15 +28,21 @@ const DRIFT: i64 = 64;
 
 #[test]
 fn a_day_of_flaps_with_a_static_key() {
-    a_day_of_flaps(Proof::StaticKey);
+    a_day_of_flaps(Proof::StaticKey, "");
 }
 
-fn a_day_of_flaps(proof: Proof) {
+#[test]
+fn a_day_of_flaps_with_tls() {
+    // New keys all the time, as in a day.
+    a_day_of_flaps(Proof::Tls(Role::Client), "\nreneg-sec 3");
+}
+
+fn a_day_of_flaps(proof: Proof, more: &str) {
     let flaps = env::var("FLAPS").map_or(FLAPS, |number| number.parse().expect("FLAPS is a number"));
     let lab = Lab::volatile();
     let server = NameServer::start(&lab);
-    let more = "float\nkeepalive 1 60\npersist-tun\npersist-key";
-    let link = Link::named(&lab, [Program::Longcable; 2], proof, [more; 2]);
+    let more = format!("float\nkeepalive 1 60\npersist-tun\npersist-key{more}");
+    let link = Link::named(&lab, [Program::Longcable; 2], proof, [&more; 2]);
     let mut pinger = link.pinger();
     let mut last = [lab.left.outside, lab.right.outside].map(|address| address.octets()[3]);
     let mut run = |flaps: usize| {

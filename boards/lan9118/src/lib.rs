@@ -28,6 +28,8 @@
 //! }
 //! ```
 #![no_std]
+// Nothing that arrives may stop the board.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod chip;
 mod driver;

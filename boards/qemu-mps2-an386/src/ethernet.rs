@@ -17,27 +17,43 @@ const SOCKETS: usize = 4;
 
 static DOORBELL: Doorbell = Doorbell::new();
 
+/// The driver of the board's Ethernet.
+pub type Driver = Lan9118<Mapped>;
+
+/// Memory of the network stack on it.
+pub type Resources = StackResources<SOCKETS>;
+
 /// Starts the network: with the settings' address, or by DHCP.
+#[inline(never)] // so that its large values lie on the stack one after the other
 pub fn start(spawner: Spawner, settings: &Settings) -> Stack<'static> {
-    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+    static RESOURCES: StaticCell<Resources> = StaticCell::new();
+    let resources = RESOURCES.init(StackResources::new());
+    let (stack, runner) = embassy_net::new(driver(), config(settings), resources, host::seed());
+    spawner.spawn(network(runner).expect("it is started once"));
+    spawner.spawn(addresses(stack).expect("it is started once"));
+    stack
+}
+
+/// Starts the Ethernet controller, once.
+pub fn driver() -> Driver {
     let ethernet = match Lan9118::start(registers(), &DOORBELL, None) {
         Ok(ethernet) => ethernet,
         Err(error) => panic!("{error}"),
     };
     mmio::unmask(INTERRUPT);
-    let config = match settings.address {
+    ethernet
+}
+
+/// The address that the settings give to the board, or DHCP.
+pub fn config(settings: &Settings) -> Config {
+    match settings.address {
         Some(address) => Config::ipv4_static(StaticConfigV4 {
             address,
             gateway: settings.gateway,
             dns_servers: settings.dns.clone(),
         }),
         None => Config::dhcpv4(DhcpConfig::default()),
-    };
-    let resources = RESOURCES.init(StackResources::new());
-    let (stack, runner) = embassy_net::new(ethernet, config, resources, host::seed());
-    spawner.spawn(network(runner).expect("it is started once"));
-    spawner.spawn(addresses(stack).expect("it is started once"));
-    stack
+    }
 }
 
 /// Frames that did not reach the stack.
@@ -59,7 +75,7 @@ fn registers() -> Mapped {
 }
 
 #[embassy_executor::task]
-async fn network(mut runner: Runner<'static, Lan9118<Mapped>>) -> ! {
+async fn network(mut runner: Runner<'static, Driver>) -> ! {
     runner.run().await
 }
 

@@ -16,7 +16,7 @@ pub fn run(start: impl FnOnce(Spawner)) -> ! {
     static EXECUTOR: StaticCell<raw::Executor> = StaticCell::new();
     let executor = EXECUTOR.init(raw::Executor::new(null_mut()));
     crate::clock::start();
-    start(executor.spawner());
+    spawn_all(start, executor.spawner());
     loop {
         // SAFETY: only here, so never from within itself.
         unsafe { executor.poll() };
@@ -27,6 +27,12 @@ pub fn run(start: impl FnOnce(Spawner)) -> ! {
             }
         });
     }
+}
+
+/// Not inlined: what the start needs of the stack must be free again while the tasks run.
+#[inline(never)]
+fn spawn_all(start: impl FnOnce(Spawner), spawner: Spawner) {
+    start(spawner);
 }
 
 /// Embassy calls this when a task has something to do.

@@ -19,8 +19,6 @@ pub mod link;
 #[cfg(feature = "network")]
 mod mmio;
 #[cfg(feature = "network")]
-pub mod services;
-#[cfg(feature = "network")]
 pub mod settings;
 #[cfg(feature = "network")]
 pub mod watch;
@@ -42,17 +40,27 @@ pub fn exit(status: i32) -> ! {
 /// The start-up code paints the whole stack; what has lost its paint was used.
 pub fn stack_used() -> usize {
     const PAINT: u32 = 0xcccc_cccc;
-    unsafe extern "C" {
-        static mut _stack_end: u32;
-        static mut _stack_start: u32;
-    }
-    let (mut lowest, top) = (&raw const _stack_end, &raw const _stack_start);
-    // SAFETY: the linker script puts both symbols, aligned to words, at the ends of the RAM kept for the stack,
-    // in which every word was painted and may be read.
+    let (mut lowest, top) = stack();
+    // SAFETY: the start-up code painted every word between these ends, and all may be read.
     while lowest < top && unsafe { lowest.read_volatile() } == PAINT {
         lowest = lowest.wrapping_add(1);
     }
     (top as usize).wrapping_sub(lowest as usize)
+}
+
+/// The RAM in bytes that statics leave for the stack. Who uses all of it has probably overwritten them.
+pub fn stack_size() -> usize {
+    let (lowest, top) = stack();
+    (top as usize).wrapping_sub(lowest as usize)
+}
+
+/// The ends of the stack, as the linker script puts them, aligned to words.
+fn stack() -> (*const u32, *const u32) {
+    unsafe extern "C" {
+        static _stack_end: u32;
+        static _stack_start: u32;
+    }
+    (&raw const _stack_end, &raw const _stack_start)
 }
 
 #[panic_handler]

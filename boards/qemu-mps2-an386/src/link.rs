@@ -3,36 +3,51 @@
 use embassy_executor::Spawner;
 use embassy_net::{Stack, StackResources};
 use longcable_embassy::core::crypto::Rng;
-use longcable_embassy::{Device, Host, Runner, State};
+use longcable_embassy::{Device, Host, State};
+use longcable_examples::services;
 use static_cell::{ConstStaticCell, StaticCell};
 
-use crate::{config, exit, host, services};
+use crate::{config, exit, host};
 
-/// Sockets in the tunnel: those of the services, and the resolver that each stack has.
-const SOCKETS: usize = services::SOCKETS + 1;
+/// Runs a link of this board.
+pub type Runner = longcable_embassy::Runner<Random, longcable_embassy::Forgetful>;
+
+/// Memory of the network stack in the tunnel: for the services, and the resolver that each stack has.
+pub type Resources = StackResources<{ services::SOCKETS + 1 }>;
 
 /// Starts the link that the configuration in flash describes, or if there is none, `default`. Sockets on the stack that
 /// this gives go through the tunnel.
+#[inline(never)] // so that its large values lie on the stack one after the other
 pub fn start(spawner: Spawner, ethernet: Stack<'static>, default: &'static str) -> Stack<'static> {
-    static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
-    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
-    let host = Host::new(Random(host::Random::new())).with_clock(host::unix_time);
-    let (device, link) = match longcable_embassy::new(STATE.take(), config::text(default), host) {
-        Ok(link) => link,
-        Err(error) => {
-            defmt::error!("{}", defmt::Display2Format(&error));
-            exit(1)
-        }
-    };
+    static RESOURCES: StaticCell<Resources> = StaticCell::new();
+    let (device, link) = open(default);
     let resources = RESOURCES.init(StackResources::new());
     let (stack, runner) = embassy_net::new(device, link.net_config(), resources, host::seed());
-    spawner.spawn(run_link(link, ethernet).expect("it is started once"));
+    run(spawner, link, ethernet);
     spawner.spawn(run_stack(runner).expect("it is started once"));
     stack
 }
 
+/// The same link before it runs, and without a stack. A configuration that the board cannot do ends the firmware.
+pub fn open(default: &'static str) -> (Device, Runner) {
+    static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
+    let host = Host::new(Random(host::Random::new())).with_clock(host::unix_time);
+    match longcable_embassy::new(STATE.take(), config::text(default), host) {
+        Ok(link) => link,
+        Err(error) => {
+            defmt::error!("{}", error);
+            exit(1)
+        }
+    }
+}
+
+/// Runs the link over this stack.
+pub fn run(spawner: Spawner, link: Runner, ethernet: Stack<'static>) {
+    spawner.spawn(run_link(link, ethernet).expect("it is started once"));
+}
+
 #[embassy_executor::task]
-async fn run_link(link: Runner<Random, longcable_embassy::Forgetful>, ethernet: Stack<'static>) -> ! {
+async fn run_link(link: Runner, ethernet: Stack<'static>) -> ! {
     link.run(ethernet).await
 }
 
@@ -42,7 +57,7 @@ async fn run_stack(mut runner: embassy_net::Runner<'static, Device>) -> ! {
 }
 
 /// The board's randomness for the engine.
-struct Random(host::Random);
+pub struct Random(host::Random);
 
 impl Rng for Random {
     fn fill(&mut self, bytes: &mut [u8]) {

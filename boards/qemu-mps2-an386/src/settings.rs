@@ -29,13 +29,8 @@ pub struct Settings {
 impl Settings {
     /// Reads what QEMU passes. What it does not understand ends the firmware.
     pub fn read() -> Self {
-        let mut settings = Self {
-            address: None,
-            gateway: None,
-            dns: Vec::new(),
-            lifetime: None,
-            starved: Duration::from_millis(250),
-        };
+        let mut settings =
+            Self { address: None, gateway: None, dns: Vec::new(), lifetime: None, starved: Duration::from_millis(250) };
         let arguments = env::args::<ARGUMENTS_MAX>().expect("the arguments are too long");
         let mut arguments = (&arguments).map(|argument| argument.expect("an argument is not text"));
         // The firmware's name.

@@ -4,7 +4,7 @@ use embassy_executor::Spawner;
 use embassy_time::{Duration, Instant, Timer};
 
 use crate::settings::Settings;
-use crate::{ethernet, exit, stack_used};
+use crate::{ethernet, exit, stack_size, stack_used};
 
 const TURN: Duration = Duration::from_millis(10);
 
@@ -33,6 +33,6 @@ async fn watch(lifetime: Option<Duration>, starved: Duration) -> ! {
     let lan9118::Counters { damaged, lost } = ethernet::counters();
     defmt::info!("watch: {=u32} turns, the latest {=u64} ms late", turns, longest.as_millis());
     defmt::info!("watch: frames damaged {=u32}, lost {=u32}", damaged, lost);
-    defmt::info!("watch: stack {=usize} bytes at most", stack_used());
+    defmt::info!("watch: stack {=usize} bytes at most, of {=usize}", stack_used(), stack_size());
     exit(0)
 }

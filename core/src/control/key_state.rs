@@ -10,6 +10,9 @@ use crate::x509::PeerVerified;
 /// A failed negotiation lives on for so long, for the TLS alert to reach the peer.
 const ALERT_TIME: Duration = Duration::from_secs(2);
 
+/// A negotiation that the peer has not moved on for so long gives way to others.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+
 /// Who the peer is. Only a verified peer has one, and no data key is made without it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity([u8; 32]);
@@ -101,6 +104,11 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> KeyState<M> {
     /// Whether resets are exchanged, so that TLS may flow.
     pub(super) fn is_open(&self) -> bool {
         !matches!(self.stage, Stage::Reset { .. })
+    }
+
+    /// Whether the peer has never answered, or has stopped to move it on.
+    pub(super) fn is_stuck(&self, now: Instant) -> bool {
+        !self.is_open() || now.since(self.heard) >= PATIENCE
     }
 
     /// Takes what TLS has to send into control packets of at most `limit` bytes of payload.

@@ -15,6 +15,7 @@ pub(crate) use context::{Context, Outcome};
 pub use protection::{Protection, ProtectionError};
 pub use reliability::{CELL, Outgoing, Reliability};
 
+pub(crate) use tls_link::Sign;
 pub use tls_link::TlsLink;
 pub use wrapping::{Opened, Wrapping};
 

@@ -4,7 +4,7 @@
 use core::net::SocketAddr;
 
 use crate::control::context::{Context, Stack};
-use crate::control::key_state::{Identity, KeyState, Stage};
+use crate::control::key_state::{Identity, KeyState, PATIENCE, Stage};
 use crate::control::negotiation::Agreed;
 use crate::control::protection::{Guard, Protection};
 use crate::control::wrapping::Wrapping;
@@ -18,8 +18,9 @@ use crate::tls::{Role, TlsFailure, TlsSession};
 use crate::wire::control::{EarlyNegotiation, Message, SessionId};
 use crate::wire::opcode::{Head, KeyId, Opcode};
 
-/// A first negotiation that the peer has not moved on for so long gives way to others.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// That of a peer that has shown who it is, or that this end has called: a lost packet is repeated after 2 s, and after 4 s
+/// more.
+const LONG_PATIENCE: Duration = Duration::from_secs(7);
 /// A new key is asked for this long after the peer has the last one.
 const SETTLING: Duration = Duration::from_secs(1);
 /// The peer may ask for a new key this often.
@@ -56,6 +57,8 @@ pub(super) struct Session<P: Platform> {
     pub(super) address: SocketAddr,
     /// This end has begun it.
     pub(super) ours: bool,
+    /// It is for a peer that has fallen silent, and may have lost its keys.
+    pub(super) is_greeting: bool,
     guard: Guard,
     /// With a tls-crypt-v2 server key: what this one client's packets are wrapped with.
     own_protection: Option<Protection<P::Crypto>>,
@@ -95,6 +98,7 @@ impl<P: Platform> Session<P> {
             displaced: false,
             address,
             ours,
+            is_greeting: false,
             guard: protection.guard(cx.config, cx.unix_now),
             own_protection: None,
             resend_key: false,
@@ -129,6 +133,15 @@ impl<P: Platform> Session<P> {
     pub(super) fn patience_ends(&self) -> Option<Instant> {
         let key = self.next.as_ref()?;
         Some(if key.is_open() { key.heard } else { key.started } + PATIENCE)
+    }
+
+    /// Until when it is not given up for something else that this end may want.
+    pub(super) fn goes_on_until(&self) -> Option<Instant> {
+        let key = self.next.as_ref()?;
+        if key.is_open() && (self.ours || self.identity.is_some()) {
+            return Some(key.heard + LONG_PATIENCE);
+        }
+        self.patience_ends()
     }
 
     /// Whether a new key of the live session goes before its first one. Whoever asks for that is the peer, and still
@@ -209,9 +222,9 @@ impl<P: Platform> Session<P> {
     }
 
     /// Whether the peer has not shown yet to have the newest key, and may still do so.
-    pub(super) fn is_settling(&self, cx: &Context<'_, P>) -> bool {
-        self.is_younger(seconds(cx.config.tls.hand_window), cx.now)
-            && self.current.as_ref().is_some_and(|current| !current.data.confirmed)
+    pub(super) fn is_settling(&self, now: Instant) -> bool {
+        let current = self.current.as_ref().filter(|current| !current.data.confirmed);
+        current.is_some_and(|current| now.since(current.control.heard) < LONG_PATIENCE)
     }
 
     /// Takes a peer's first packet that counts; unless it is a reset, that has come before. `guard` has seen it

@@ -6,6 +6,8 @@
 //! ```
 //! A hard reset never touches the live session: it begins a pending one, which takes over when it has authenticated.
 
+mod data_keys;
+
 use core::net::SocketAddr;
 use core::ops::Range;
 
@@ -17,21 +19,20 @@ use crate::control::protection::Protection;
 use crate::control::session::{Current, Key, Session, seconds};
 use crate::control::wrapping;
 use crate::data::DataKey;
-use crate::error::{Discard, NotReady};
+use crate::error::Discard;
 use crate::event::Event;
 use crate::options::LinkConfig;
-use crate::packet::PacketBuf;
 use crate::platform::Platform;
 use crate::time::{Duration, Instant};
 use crate::tls::{Role, TlsSession};
 use crate::wire::control::{Message, SessionId};
 use crate::wire::opcode::{Head, KeyId, Opcode};
 
-/// A long header without a peer id.
-const NO_PEER_ID: u32 = 0x00ff_ffff;
+pub(crate) use data_keys::Sign;
 
-/// A live session is replaced this often at most: a forged greeting is enough to make two ends begin another one.
-const SESSION_INTERVAL: Duration = Duration::from_secs(2);
+/// A live session is replaced this often at most: a forged greeting is enough to make two ends begin another one. The
+/// first repetition of a refused greeting comes later than that, also from openvpn, which counts whole seconds.
+const SESSION_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The control channel of one link.
 pub struct TlsLink<P: Platform> {
@@ -80,14 +81,41 @@ impl<P: Platform> TlsLink<P> {
     pub(crate) fn greet(&mut self, cx: &mut Context<'_, P>, to: SocketAddr) {
         match &mut self.pending {
             _ if self.active.is_some() && cx.config.tls.single_session => {}
+            _ if self.protection.is_v2_server() => {}
             // Its peer has come by itself; greetings may go to an address that it has left.
             Some(pending) if pending.is_in_talk(cx.now) => {}
             Some(pending) if pending.ours && pending.awaits_answer() => pending.greet(to),
+            // There is nothing else, and an end to it.
+            Some(pending) if pending.ours && self.active.is_none() => {}
             // That one is moved on, perhaps by the peer.
-            Some(pending) if pending.ours || pending.patience_ends().is_some_and(|at| cx.now < at) => {}
+            Some(pending) if pending.goes_on_until().is_some_and(|at| cx.now < at) => {}
             // The end of the last negotiation may still be under way, and another one would take its place.
-            None if self.active.as_ref().is_some_and(|active| active.is_settling(cx)) => {}
-            _ => self.begin(cx, to),
+            None if self.active.as_ref().is_some_and(|active| active.is_settling(cx.now)) => {}
+            _ => {
+                self.make_room(cx.now);
+                if let Some(session) = self.pend(cx, to, true) {
+                    session.is_greeting = true;
+                }
+            }
+        }
+    }
+
+    /// Gives up a renegotiation that the silent peer does not answer if there is no other TLS session to greet it with.
+    fn make_room(&mut self, now: Instant) {
+        let is_full = self.pending.is_none() && self.free_tls().is_none();
+        let Some(active) = self.active.as_mut().filter(|_| is_full) else { return };
+        if let Some(next) = active.next.take_if(|next| next.is_stuck(now))
+            && next.is_open()
+        {
+            // The peer may be in the midst of it, and would not begin it again.
+            self.retry = Some(now);
+        }
+    }
+
+    /// The peer still uses the live session, so it has no need of another one, as long as it has not answered to that.
+    fn withdraw_greeting(&mut self) {
+        if self.pending.as_ref().is_some_and(|pending| pending.is_greeting && pending.awaits_answer()) {
+            self.and_wipe(|link| link.pending = None);
         }
     }
 
@@ -189,6 +217,9 @@ impl<P: Platform> TlsLink<P> {
             let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare };
             session.handle(cx, stack, from, head, datagram)?;
             self.clear_displaced();
+            if cx.outcome.heard {
+                self.withdraw_greeting();
+            }
             if was_renegotiating && !self.is_renegotiating() {
                 // A new key is as good as a new session.
                 self.retry = None;
@@ -301,7 +332,7 @@ impl<P: Platform> TlsLink<P> {
                 (None, true) => cx.outcome.failed = true,
                 (None, false) if !config.remotes.is_empty() || config.tls.tls_exit => cx.outcome.failed = true,
                 // Whatever refused it will refuse it again for a while.
-                (Some(_), true) => self.retry = Some(now + window),
+                (Some(_), true) if !pending.is_greeting => self.retry = Some(now + window),
                 _ => {}
             }
         }
@@ -357,7 +388,7 @@ impl<P: Platform> TlsLink<P> {
         let not_before = match &self.pending {
             _ if self.retry.is_some() => return None,
             Some(pending) if pending.ours => return None,
-            Some(pending) => pending.patience_ends(),
+            Some(pending) => pending.goes_on_until(),
             None => None,
         };
         let active = self.active.as_ref().filter(|active| active.next.is_none())?;
@@ -399,72 +430,6 @@ impl<P: Platform> TlsLink<P> {
         self.sessions().any(|session| session.has_output(now)) || self.renegotiation().is_some_and(|at| at <= now)
     }
 
-    /// Opens a data packet in place. Also says whether it is of the live session, and not of the one before.
-    ///
-    /// # Errors
-    /// Why it was dropped.
-    pub(crate) fn open<'b>(&mut self, now: Instant, datagram: &'b mut [u8]) -> Result<(&'b mut [u8], bool), Discard> {
-        let head = datagram.first().copied().and_then(Head::parse).ok_or(Discard::TooShort)?;
-        let key_id = head.key_id.get();
-        let peer_id = match (head.opcode, &*datagram) {
-            (Opcode::DataV2, [_, a, b, c, ..]) => Some(u32::from_be_bytes([0, *a, *b, *c])),
-            _ => None,
-        };
-        let peer_id = peer_id.filter(|id| *id != NO_PEER_ID);
-        let (mut current, lame_duck) = match &mut self.active {
-            Some(active) => (active.current.as_mut(), active.lame_duck.as_mut()),
-            None => (None, None),
-        };
-        let newest = current.as_mut().map(|current| &mut current.data);
-        let (key, is_live) = newest
-            .into_iter()
-            .chain(lame_duck)
-            .map(|key| (key, true))
-            .chain(self.old.iter_mut().map(|key| (key, false)))
-            .find(|(key, _)| key.matches(key_id, peer_id))
-            .ok_or(Discard::UnknownKey(key_id))?;
-        let payload = key.opener.open(now, datagram)?;
-        key.in_use = true;
-        if let Some(epoch) = key.opener.epoch() {
-            key.sealer.raise_epoch(epoch);
-        }
-        key.budget.spend(payload.len());
-        if let Some(current) = current {
-            current.confirm(now);
-        }
-        Ok((payload, is_live))
-    }
-
-    /// Seals a payload in place with the key that the peer expects (protocol section 3.13).
-    ///
-    /// # Errors
-    /// There is no key yet, or it cannot be used.
-    pub(crate) fn seal(
-        &mut self,
-        config: &LinkConfig<'_>,
-        now: Instant,
-        unix_now: u32,
-        rng: &mut P::Rng,
-        packet: &mut PacketBuf<'_>,
-    ) -> Result<(), NotReady> {
-        let active = self.active.as_mut().ok_or(NotReady::Negotiating)?;
-        let current = active.current.as_mut().ok_or(NotReady::Negotiating)?;
-        let (confirmed, in_use) = (current.data.confirmed, current.data.in_use);
-        let settled = |key: &Key<P>| now.since(key.since) > switch_after(config);
-        // Soon after a renegotiation the peer may not have the new key yet, but it has the old one. Once it uses the new
-        // one, it may forget the old one soon: it may renegotiate more often than this end would.
-        let key = match &mut active.lame_duck {
-            Some(old) if !confirmed || (!in_use && !settled(&current.data) && settled(old)) => old,
-            _ if confirmed => &mut current.data,
-            // A session has just taken over from another one.
-            _ => self.old.iter_mut().find(|key| key.confirmed).ok_or(NotReady::Negotiating)?,
-        };
-        let bytes = packet.len();
-        key.sealer.seal(unix_now, rng, packet)?;
-        key.budget.spend(bytes);
-        Ok(())
-    }
-
     /// Data of the live session comes from this address now, so control packets go there.
     pub(crate) fn follow(&mut self, address: SocketAddr) {
         if let Some(active) = &mut self.active {
@@ -494,10 +459,4 @@ impl<P: Platform> TlsLink<P> {
 /// What stands for a TLS session among others; none if there are too many.
 fn bit(slot: usize) -> u32 {
     u32::try_from(slot).ok().and_then(|slot| 1_u32.checked_shl(slot)).unwrap_or(0)
-}
-
-/// How long an established key goes on being used for sending beside its successor.
-fn switch_after(config: &LinkConfig<'_>) -> Duration {
-    let window = seconds(config.tls.hand_window);
-    if config.tls.reneg_sec == 0 { window } else { window.min(seconds(config.tls.reneg_sec / 2)) }
 }

@@ -2,6 +2,7 @@
 
 /// A data-channel cipher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Cipher {
     /// `AES-128-GCM`.
     Aes128Gcm,

@@ -15,13 +15,35 @@ use cbc::cipher::inout::InOutBuf;
 use cbc::cipher::{BlockCipher, BlockDecrypt, BlockDecryptMut, BlockEncrypt, BlockEncryptMut, InnerIvInit, KeyInit};
 use hmac::{Hmac, Mac as _};
 
-use crate::crypto::{CbcDecrypt, CbcEncrypt, Cipher, Digest, Mac, Provider, Unsupported};
+use crate::crypto::{CbcDecrypt, CbcEncrypt, Cipher, Digest, Mac, Mode, Provider, Unsupported};
 
 pub use tls::{AeadKey, StreamKey};
 
 /// The RustCrypto provider.
 #[derive(Clone, Copy, Debug)]
 pub struct RustCrypto;
+
+impl RustCrypto {
+    /// Whether this build has the cipher.
+    pub const fn has_cipher(cipher: Cipher) -> bool {
+        let of_tls = matches!(cipher.mode(), Mode::Aead | Mode::Cfb | Mode::Ofb);
+        let is_legacy = matches!(
+            cipher,
+            Cipher::BfCbc
+                | Cipher::DesEdeCbc
+                | Cipher::DesEde3Cbc
+                | Cipher::Camellia128Cbc
+                | Cipher::Camellia192Cbc
+                | Cipher::Camellia256Cbc
+        );
+        (cfg!(feature = "tls") || !of_tls) && (cfg!(feature = "legacy") || !is_legacy)
+    }
+
+    /// Whether this build has the digest.
+    pub const fn has_digest(digest: Digest) -> bool {
+        cfg!(feature = "legacy") || !matches!(digest, Digest::Md5 | Digest::Ripemd160)
+    }
+}
 
 impl Provider for RustCrypto {
     type Aead = AeadKey;

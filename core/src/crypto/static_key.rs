@@ -188,6 +188,7 @@ impl fmt::Debug for KeyHalf<'_> {
 
 /// A text is not a usable static key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StaticKeyError {
     /// No line starts with the header.
     NoHeader,

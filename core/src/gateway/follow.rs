@@ -7,10 +7,8 @@
 //! the probes, and its name is looked up again each time. Nothing is given up meanwhile.
 
 use crate::options::LinkConfig;
+use crate::peer::LATENESS;
 use crate::time::{Duration, Instant};
-
-/// A ping may be so late without being lost: timers of seconds, and the way.
-const LATENESS: Duration = Duration::from_secs(1);
 
 /// The distances of the first rounds, in ms; what is sent while a line comes up may be lost.
 const FIRST_ROUNDS: [u64; 3] = [500, 1_000, 2_000];
@@ -39,18 +37,12 @@ pub(super) struct Follow {
     state: State,
     /// Between the rounds, and between the lookups.
     interval: Option<Duration>,
-    /// After so long without an authentic packet the peer is silent.
-    patience: Option<Duration>,
 }
 
 impl Follow {
     pub(super) fn new(config: &LinkConfig<'_>) -> Self {
         let seconds = |n: u32| (n > 0).then(|| Duration::from_secs(n.into()));
-        Self {
-            state: State::Quiet,
-            interval: seconds(config.probe_interval),
-            patience: seconds(config.ping).map(|ping| ping.saturating_add(LATENESS)),
-        }
+        Self { state: State::Quiet, interval: seconds(config.probe_interval) }
     }
 
     /// The link has started and the peer has not been heard: it is asked from now on. Says when the next round is.
@@ -70,12 +62,18 @@ impl Follow {
         matches!(self.state, State::Asking { .. })
     }
 
-    /// Its time has come; the peer was heard last at `heard`, if it was since the link started. Says what is to be done
-    /// now, and when to come back.
-    pub(super) fn due(&mut self, now: Instant, heard: Option<Instant>) -> (Option<Round>, Option<Instant>) {
+    /// Its time has come; the peer was heard last at `heard`, if it was since the link started, and is used to say something
+    /// every `rhythm`. Says what is to be done now, and when to come back.
+    pub(super) fn due(
+        &mut self,
+        now: Instant,
+        heard: Option<Instant>,
+        rhythm: Option<Duration>,
+    ) -> (Option<Round>, Option<Instant>) {
+        let patience = rhythm.map(|rhythm| rhythm.saturating_add(LATENESS));
         let Some(interval) = self.interval else { return (None, None) };
         let was_asking = self.is_asking();
-        let (since, rounds) = match (self.state, heard, self.patience) {
+        let (since, rounds) = match (self.state, heard, patience) {
             (State::Asking { since, rounds }, heard, _) if heard.is_none_or(|heard| heard <= since) => (since, rounds),
             (_, Some(heard), Some(patience)) if heard + patience > now => {
                 self.state = State::Quiet;

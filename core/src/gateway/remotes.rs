@@ -12,6 +12,10 @@ const PATIENT_TRIES: u32 = 4;
 /// It does so this often at most.
 const DOUBLINGS_MAX: u32 = 15;
 
+/// A peer that moves from day to day is away from time to time, and no server that thousands call: unless the user says
+/// how patient to be, a pause is no longer than this, in seconds.
+const FOLLOWING_PAUSE_MAX: u32 = 30;
+
 /// The remotes in the order in which they are tried.
 #[derive(Debug)]
 pub(super) struct Remotes {
@@ -35,7 +39,9 @@ impl Remotes {
                 rng.fill(&mut random);
                 let choices = u32::try_from(last).unwrap_or(0).saturating_add(1);
                 let chosen = u32::from_le_bytes(random).checked_rem(choices).unwrap_or(0);
-                order.swap(last, chosen as usize);
+                if let Ok([one, other]) = order.get_disjoint_mut([last, chosen as usize]) {
+                    core::mem::swap(one, other);
+                }
             }
         }
         Self { order, position: 0, attempt: 0, tries: 0, fresh: true }
@@ -80,12 +86,16 @@ impl Remotes {
         (self.attempt, self.tries) = (0, 0);
     }
 
-    /// How long to wait before the next start, in seconds. Who may call a busy server is more and more patient.
+    /// How long to wait before the next start, in seconds. Who may call a busy server is more and more patient: up to the
+    /// second number of `connect-retry`, which is 300 s, or 30 s with `follow-name` and without that option. A change of
+    /// this end's address ends the pause.
     pub(super) fn pause(&self, config: &LinkConfig<'_>, connection: &Connection<'_>) -> u32 {
         let (pause, max) = connection.connect_retry;
-        if config.tls.role != Some(Role::Client) {
+        if config.role() != Some(Role::Client) {
             return pause;
         }
+        let is_capped = config.follow_name && !connection.own_connect_retry;
+        let max = if is_capped { max.min(FOLLOWING_PAUSE_MAX) } else { max };
         let doublings = self.tries_of_each().saturating_sub(PATIENT_TRIES).min(DOUBLINGS_MAX);
         pause.saturating_mul(1 << doublings).min(max)
     }

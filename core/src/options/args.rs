@@ -1,7 +1,8 @@
 //! Arguments as values: what every typed configuration asks of a directive.
 
-use super::error::{ConfigError, Problem};
+use super::error::{ConfigError, Problem, on_a_host};
 use super::lexer::Directive;
+#[cfg(feature = "host")]
 use super::table::lookup;
 use super::word::Word;
 
@@ -18,6 +19,7 @@ impl<'a> Directive<'a> {
     ///
     /// # Errors
     /// It is missing or no such number.
+    #[inline(never)]
     pub fn number<T: TryFrom<u64>>(&self, index: usize, valid: &'static str) -> Result<T, ConfigError<'a>> {
         self.parsed(index, valid, |word| T::try_from(word.parse_number()?).ok())
     }
@@ -26,6 +28,7 @@ impl<'a> Directive<'a> {
     ///
     /// # Errors
     /// It is there and no such number.
+    #[inline(never)]
     pub fn number_if_any<T: TryFrom<u64>>(
         &self,
         index: usize,
@@ -91,7 +94,10 @@ impl<'a> Directive<'a> {
     #[cold]
     #[inline(never)]
     fn too_few(&self) -> ConfigError<'a> {
-        let usage = self.name.as_str().and_then(lookup).map_or("...", |option| option.usage_or_unknown());
+        #[cfg(feature = "host")]
+        let usage = self.name.as_str().and_then(lookup).map_or("...", |option| option.usage);
+        #[cfg(not(feature = "host"))]
+        let usage = "...";
         ConfigError::new(self.name, 0, Problem::WrongArgumentCount { given: self.args.len(), usage })
     }
 
@@ -105,6 +111,7 @@ impl<'a> Directive<'a> {
     #[cold]
     #[inline(never)]
     pub fn bad_value(&self, index: usize, valid: &'static str) -> ConfigError<'a> {
+        let valid = on_a_host(valid);
         match self.arg(index) {
             Some(value) => self.problem_at(index, Problem::BadValue { value, valid }),
             None => self.problem_at(index, Problem::Missing { remedy: valid }),
@@ -114,7 +121,7 @@ impl<'a> Directive<'a> {
     /// The error that argument `index` is valid but not supported yet.
     pub fn not_yet(&self, index: usize, supported: &'static str) -> ConfigError<'a> {
         match self.arg(index) {
-            Some(value) => self.problem_at(index, Problem::ValueNotYet { value, supported }),
+            Some(value) => self.problem_at(index, Problem::ValueNotYet { value, supported: on_a_host(supported) }),
             None => ConfigError::new(self.name, 0, Problem::NotYet),
         }
     }

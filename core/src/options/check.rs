@@ -4,7 +4,8 @@ use heapless::Vec;
 
 use super::error::{ConfigError, Problem};
 use super::lexer::{CONNECTION, CONNECTION_END, Directive, WORDS_MAX};
-use super::table::{OptionInfo, State, lookup, nearest};
+#[cfg(feature = "host")]
+use super::table::{State, lookup, nearest};
 use super::word::Word;
 
 /// The most names that all `ignore-unknown-option` lines together can list.
@@ -23,7 +24,8 @@ pub enum Verdict<'a> {
     Done,
 }
 
-/// Checks directives against the table of options, in order.
+/// Checks directives against the table of options, in order. Without the feature `host` there is no table: whether an
+/// option exists is told by who applies it, and [`Checker::unknown`] says what to make of it.
 ///
 /// It honours what a configuration says about unknown options: `ignore-unknown-option`,
 /// `setenv opt`, `setenv FORWARD_COMPATIBLE 1`. An option that is not supported yet counts as
@@ -32,6 +34,8 @@ pub enum Verdict<'a> {
 pub struct Checker<'a> {
     ignored: Vec<Word<'a>, IGNORED_MAX>,
     forward_compatible: bool,
+    /// The latest directive may be wrong.
+    tolerant: bool,
     /// The directives are those of a `<connection>` block.
     in_connection: bool,
 }
@@ -59,18 +63,27 @@ impl<'a> Checker<'a> {
             Some(inner) => (inner, true),
             None => (directive, false),
         };
-        let tolerated = soft || self.forward_compatible || self.ignored.contains(&directive.name);
+        self.tolerant = soft || self.forward_compatible || self.ignored.contains(&directive.name);
         match check(&directive, self.in_connection) {
             Ok(_) if directive.name == CONNECTION => {
                 self.in_connection = directive.inline.is_some();
                 Ok(Verdict::Apply(directive))
             }
             Ok(_) if directive.name == "ignore-unknown-option" => self.ignore(&directive),
-            Ok(OptionInfo { state: State::Harmless(why), .. }) => Ok(Verdict::Harmless(directive.name, why)),
-            Ok(_) => Ok(Verdict::Apply(directive)),
-            Err(error) if tolerated => Ok(Verdict::Tolerated(error)),
+            Ok(Some(why)) => Ok(Verdict::Harmless(directive.name, why)),
+            Ok(None) => Ok(Verdict::Apply(directive)),
+            Err(error) if self.tolerant => Ok(Verdict::Tolerated(error)),
             Err(error) => Err(error),
         }
+    }
+
+    /// The latest directive was to be applied, but nobody knows its option: the error, if it is tolerated.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn unknown(&self, directive: &Directive<'a>) -> Result<ConfigError<'a>, ConfigError<'a>> {
+        let error = ConfigError::new(directive.name, 0, Problem::UnknownOption { nearest: None });
+        if self.tolerant { Ok(error) } else { Err(error) }
     }
 
     fn ignore(&mut self, directive: &Directive<'a>) -> Result<Verdict<'a>, ConfigError<'a>> {
@@ -91,31 +104,39 @@ fn optional<'a>(directive: &Directive<'a>) -> Option<Directive<'a>> {
     })
 }
 
-/// Whether the option exists, is supported, may stand there, and has as many arguments as it takes.
-fn check<'a>(directive: &Directive<'a>, in_connection: bool) -> Result<&'static OptionInfo, ConfigError<'a>> {
+#[cfg(not(feature = "host"))]
+fn check<'a>(_: &Directive<'a>, _in_connection: bool) -> Result<Option<&'static str>, ConfigError<'a>> {
+    Ok(None)
+}
+
+/// Whether the option exists, is supported, may stand there, and has as many arguments as it takes; why it makes no
+/// difference, if so.
+#[cfg(feature = "host")]
+fn check<'a>(directive: &Directive<'a>, in_connection: bool) -> Result<Option<&'static str>, ConfigError<'a>> {
     let error = |word, problem| Err(ConfigError::new(directive.name, word, problem));
     let name = directive.name.as_str().unwrap_or_default();
     let Some(option) = lookup(name) else {
         return error(0, Problem::UnknownOption { nearest: nearest(name) });
     };
-    match option.state {
+    let harmless = match option.state {
         State::Removed(instead) => return error(0, Problem::Removed { instead }),
         State::NotYet => return error(0, Problem::NotYet),
-        State::Works | State::Harmless(_) => {}
-    }
+        State::Works => None,
+        State::Harmless(why) => Some(why),
+    };
     if in_connection && !option.context.connection {
         return error(0, Problem::NotInConnection);
     }
     if directive.inline.is_some() {
-        return if option.context.inline { Ok(option) } else { error(0, Problem::NoInline) };
+        return if option.context.inline { Ok(harmless) } else { error(0, Problem::NoInline) };
     }
     let given = directive.args.len();
     let (min, max) = (usize::from(option.min_args), usize::from(option.max_args));
     if (min..=max).contains(&given) {
-        return Ok(option);
+        return Ok(harmless);
     }
     let first_too_many = if given > max { max.saturating_add(1) } else { 0 };
-    error(first_too_many, Problem::WrongArgumentCount { given, usage: option.usage_or_unknown() })
+    error(first_too_many, Problem::WrongArgumentCount { given, usage: option.usage })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::word::Word;
 
 /// An option that cannot be used as it stands. `Display` is one sentence with the remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ConfigError<'a> {
     /// The option's name.
     pub option: Word<'a>,
@@ -17,6 +18,7 @@ pub struct ConfigError<'a> {
 
 /// The ways in which an option can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Problem<'a> {
     /// No option has this name; perhaps this one was meant.
     UnknownOption {
@@ -34,7 +36,7 @@ pub enum Problem<'a> {
     ValueNotYet {
         /// The value.
         value: Word<'a>,
-        /// What is supported.
+        /// What is supported; empty without the feature `host`.
         supported: &'static str,
     },
     /// Too few or too many arguments.
@@ -52,17 +54,17 @@ pub enum Problem<'a> {
     BadValue {
         /// The value.
         value: Word<'a>,
-        /// What is valid, as in "a time in seconds".
+        /// What is valid, as in "a time in seconds"; empty without the feature `host`.
         valid: &'static str,
     },
     /// The option does not go with others.
     Conflict {
-        /// Why not, and what to do.
+        /// Why not, and what to do; mostly empty without the feature `host`.
         why: &'static str,
     },
     /// The option is missing, or needs another one.
     Missing {
-        /// What is missing and how to give it.
+        /// What is missing and how to give it; mostly empty without the feature `host`.
         remedy: &'static str,
     },
     /// There are more of these than fit.
@@ -81,6 +83,11 @@ impl<'a> ConfigError<'a> {
     pub(super) fn of(option: &'static str, problem: Problem<'a>) -> Self {
         Self { option: Word::literal(option), word: 0, problem }
     }
+}
+
+/// A text about what is valid or missing: a board has no room for these.
+pub(super) const fn on_a_host(text: &'static str) -> &'static str {
+    if cfg!(feature = "host") { text } else { "" }
 }
 
 impl fmt::Display for ConfigError<'_> {
@@ -104,6 +111,7 @@ impl fmt::Display for ConfigError<'_> {
                 "option '{option}' is not supported yet; leave it out, or write 'ignore-unknown-option {option}' above \
                  it if the link works without it"
             ),
+            Problem::ValueNotYet { value, supported: "" } => write!(f, "'{option} {value}' is not supported yet"),
             Problem::ValueNotYet { value, supported } => {
                 write!(f, "'{option} {value}' is not supported yet; supported is {supported}")
             }
@@ -118,9 +126,12 @@ impl fmt::Display for ConfigError<'_> {
             Problem::NotInConnection => {
                 write!(f, "option '{option}' cannot stand in a <connection> block; write it outside of the block")
             }
+            Problem::BadValue { value, valid: "" } => write!(f, "'{value}' is no value for '{option}'"),
             Problem::BadValue { value, valid } => {
                 write!(f, "'{value}' is no value for '{option}', which takes {valid}")
             }
+            Problem::Conflict { why: "" } => write!(f, "option '{option}' does not go with the others"),
+            Problem::Missing { remedy: "" } => write!(f, "option '{option}' is missing, or an argument of it"),
             Problem::Conflict { why } => write!(f, "option '{option}': {why}"),
             Problem::Missing { remedy } => f.write_str(remedy),
             Problem::TooMany { limit } => write!(f, "more than {limit} times '{option}'"),

@@ -25,6 +25,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A place in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Position {
     /// Line, counted from 1.
     pub line: u32,
@@ -62,6 +63,7 @@ impl<'a> Directive<'a> {
 
 /// What is wrong with a text, whatever its options mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SyntaxError {
     /// Where it is wrong.
     pub position: Position,
@@ -71,6 +73,7 @@ pub struct SyntaxError {
 
 /// The ways in which a text can be malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SyntaxProblem {
     /// A backslash before something that needs no escape.
     BadBackslash,

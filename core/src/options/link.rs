@@ -272,7 +272,11 @@ impl<'a> LinkConfig<'a> {
             let line = directive.line;
             let at_line = |error| ParseError::Option(line, error);
             if let Verdict::Apply(directive) = checker.check(directive).map_err(at_line)? {
-                config.apply(&directive).map_err(at_line)?;
+                let applied = config.apply(&directive).map_err(at_line)?;
+                // With the feature the checker knows all of them.
+                if applied == Applied::NotMine && !cfg!(feature = "host") {
+                    checker.unknown(&directive).map_err(at_line)?;
+                }
             }
         }
         config.validate().map_err(ParseError::Whole)?;
@@ -283,6 +287,11 @@ impl<'a> LinkConfig<'a> {
     pub fn connection_of(&self, remote_index: usize) -> &Connection<'a> {
         let block = self.remotes.get(remote_index).and_then(|remote| self.blocks.get(usize::from(remote.block?)));
         block.unwrap_or(&self.connection)
+    }
+
+    /// `tls-client` or `tls-server`; `None` is a static-key link, as is every link without the feature `tls`.
+    pub fn role(&self) -> Option<Role> {
+        self.tls.role.filter(|_| cfg!(feature = "tls"))
     }
 
     /// The name of the tunnel device; `None` is the next free `tunN`.
@@ -316,6 +325,7 @@ impl<'a> LinkConfig<'a> {
 
 /// Why a text is no valid configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ParseError<'a> {
     /// It cannot be split into options.
     Syntax(SyntaxError),

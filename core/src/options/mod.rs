@@ -16,6 +16,7 @@ mod error;
 mod lexer;
 mod link;
 mod options_string;
+#[cfg(feature = "host")]
 mod table;
 mod word;
 
@@ -29,5 +30,6 @@ pub use link::{
     TlsOptions, TlsVersion, Topology, USER_NAME_FIELDS_MAX, Warning,
 };
 pub use options_string::{Mismatch, Mismatches, Side, options_string};
+#[cfg(feature = "host")]
 pub use table::{Context, OptionInfo, State, TOPICS, Topic, lookup, nearest, options};
 pub use word::Word;

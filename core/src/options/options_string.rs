@@ -54,13 +54,13 @@ pub fn options_string(config: &LinkConfig<'_>, side: Side, out: &mut impl Write)
     }
     let (cipher, auth) = (suite.cipher.occ_name(), suite.digest.occ_name());
     write!(out, ",cipher {cipher},auth {auth},keysize {}", suite.key_len.saturating_mul(8))?;
-    if config.tls.role.is_none() {
+    if config.role().is_none() {
         out.write_str(",secret")?;
     }
     if !config.packet_ids {
         out.write_str(",no-replay")?;
     }
-    let Some(role) = config.tls.role else { return Ok(()) };
+    let Some(role) = config.role() else { return Ok(()) };
     if matches!(config.tls.wrapping, ControlKey::Auth(_)) {
         out.write_str(",tls-auth")?;
     }
@@ -85,7 +85,7 @@ fn write_ifconfig(config: &LinkConfig<'_>, side: Side, out: &mut impl Write) -> 
 fn link_mtu(config: &LinkConfig<'_>, suite: Suite) -> usize {
     const OPCODE: usize = 1;
     let (cipher, mode) = (suite.cipher, suite.cipher.mode());
-    let is_tls = config.tls.role.is_some();
+    let is_tls = config.role().is_some();
     let packet_id = match mode {
         _ if !config.packet_ids => 0,
         Mode::Aead | Mode::Cbc | Mode::None if is_tls => 4,
@@ -190,34 +190,37 @@ fn item<'a>(options: &'a str, wanted: &str) -> Option<&'a str> {
     options.split(',').find(|item| name(item) == wanted)
 }
 
+impl<'a> Mismatch<'a> {
+    /// The warning, in pieces.
+    pub fn pieces(&self) -> [&'a str; 7] {
+        match *self {
+            Self::Version { remote } => [
+                "NOTE: the peer's options string is of another version and is not compared: '",
+                remote,
+                "'",
+                "",
+                "",
+                "",
+                "",
+            ],
+            Self::Inconsistent { local, remote } => {
+                ["WARNING: '", name(local), "' is used inconsistently, local='", local, "', remote='", remote, "'"]
+            }
+            Self::MissingRemote { local } => {
+                let missing = "' is present in local config but missing in remote config, local='";
+                ["WARNING: '", name(local), missing, local, "'", "", ""]
+            }
+            Self::MissingLocal { remote } => {
+                let missing = "' is present in remote config but missing in local config, remote='";
+                ["WARNING: '", name(remote), missing, remote, "'", "", ""]
+            }
+        }
+    }
+}
+
 impl fmt::Display for Mismatch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Version { remote } => write!(
-                f,
-                "NOTE: the peer's options string is of another version and is not compared: '{}'",
-                printable(remote)
-            ),
-            Self::Inconsistent { local, remote } => write!(
-                f,
-                "WARNING: '{}' is used inconsistently, local='{}', remote='{}'",
-                printable(name(local)),
-                printable(local),
-                printable(remote)
-            ),
-            Self::MissingRemote { local } => write!(
-                f,
-                "WARNING: '{}' is present in local config but missing in remote config, local='{}'",
-                printable(name(local)),
-                printable(local)
-            ),
-            Self::MissingLocal { remote } => write!(
-                f,
-                "WARNING: '{}' is present in remote config but missing in local config, remote='{}'",
-                printable(name(remote)),
-                printable(remote)
-            ),
-        }
+        self.pieces().into_iter().try_for_each(|piece| printable(piece).fmt(f))
     }
 }
 

@@ -17,10 +17,8 @@ pub struct OptionInfo {
     /// The most arguments.
     pub max_args: u8,
     /// Its arguments, as in "n \[t\]"; empty if it takes none.
-    #[cfg(feature = "host")]
     pub usage: &'static str,
     /// One line for `--help`.
-    #[cfg(feature = "host")]
     pub help: &'static str,
     /// Where it may be given besides a config file and the command line.
     pub context: Context,
@@ -63,27 +61,27 @@ pub struct Topic {
     pub options: &'static [OptionInfo],
 }
 
-/// All topics in the order of `--help`. Without the features `host` and `tls` some are empty: their options are unknown.
+/// All topics in the order of `--help`. Without the feature `tls` that one is empty: its options are unknown.
 pub static TOPICS: &[Topic] = &[
     Topic { title: "Tunnel device", options: tunnel::DEVICE },
     Topic { title: "Addresses and routes", options: tunnel::ROUTES },
     Topic { title: "Packet sizes", options: tunnel::SIZES },
     Topic { title: "Peer and socket", options: transport::SOCKET },
     Topic { title: "Timers and restarts", options: transport::TIMERS },
-    Topic { title: "Proxies", options: on_a_host(transport::PROXIES) },
+    Topic { title: "Proxies", options: transport::PROXIES },
     Topic { title: "Static key and data channel", options: crypto::DATA },
     Topic { title: "Compression framing", options: crypto::COMPRESSION },
-    Topic { title: "Stand-alone commands", options: on_a_host(crypto::COMMANDS) },
-    Topic { title: "Scripts and environment", options: on_a_host(host::SCRIPTS) },
-    Topic { title: "Process, log and status", options: on_a_host(host::PROCESS) },
+    Topic { title: "Stand-alone commands", options: crypto::COMMANDS },
+    Topic { title: "Scripts and environment", options: host::SCRIPTS },
+    Topic { title: "Process, log and status", options: host::PROCESS },
     Topic { title: "Configuration", options: host::CONFIGURATION },
-    Topic { title: "Management and plugins", options: on_a_host(host::MANAGEMENT) },
+    Topic { title: "Management and plugins", options: host::MANAGEMENT },
     Topic { title: "TLS", options: if cfg!(feature = "tls") { tls::TLS } else { &[] } },
-    Topic { title: "User names and passwords", options: on_a_host(tls::PASSWORDS) },
-    Topic { title: "Client", options: on_a_host(tls::CLIENT) },
-    Topic { title: "Server", options: on_a_host(tls::SERVER) },
-    Topic { title: "Windows", options: on_a_host(host::WINDOWS) },
-    Topic { title: "Removed from openvpn", options: on_a_host(host::REMOVED) },
+    Topic { title: "User names and passwords", options: tls::PASSWORDS },
+    Topic { title: "Client", options: tls::CLIENT },
+    Topic { title: "Server", options: tls::SERVER },
+    Topic { title: "Windows", options: host::WINDOWS },
+    Topic { title: "Removed from openvpn", options: host::REMOVED },
 ];
 
 /// All options in the order of `--help`.
@@ -96,14 +94,7 @@ pub fn lookup(name: &str) -> Option<&'static OptionInfo> {
     options().find(|option| option.name == name)
 }
 
-/// The option whose name is most like `name`, if one is close; without the feature `host` nobody looks.
-#[cfg(not(feature = "host"))]
-pub fn nearest(_name: &str) -> Option<&'static str> {
-    None
-}
-
 /// The option whose name is most like `name`, if one is close.
-#[cfg(feature = "host")]
 pub fn nearest(name: &str) -> Option<&'static str> {
     // `--verb=3` is how other programs would have it.
     let name = name.split('=').next().unwrap_or(name);
@@ -123,7 +114,6 @@ pub fn nearest(name: &str) -> Option<&'static str> {
 
 /// How many letters must be added, removed, replaced or swapped with their neighbour to make one
 /// name from the other, whatever their case; `usize::MAX` if they are too long to tell.
-#[cfg(feature = "host")]
 fn distance(a: &str, b: &str) -> usize {
     const LEN: usize = 48;
     if a.len() >= LEN || b.len() >= LEN {
@@ -156,11 +146,6 @@ fn distance(a: &str, b: &str) -> usize {
     get(&above, Some(b.len())).unwrap_or(usize::MAX)
 }
 
-/// What makes no sense without files and processes.
-const fn on_a_host(options: &'static [OptionInfo]) -> &'static [OptionInfo] {
-    if cfg!(feature = "host") { options } else { &[] }
-}
-
 /// As many arguments as fit on a line.
 const MANY: u8 = (super::WORDS_MAX as u8).saturating_sub(1);
 
@@ -168,19 +153,7 @@ type Args = (u8, u8);
 
 const fn row(name: &'static str, args: Args, usage: &'static str, help: &'static str, state: State) -> OptionInfo {
     let context = Context { connection: false, inline: false, pull: false, instance: false };
-    #[cfg(not(feature = "host"))]
-    let _ = (usage, help);
-    OptionInfo {
-        name,
-        min_args: args.0,
-        max_args: args.1,
-        #[cfg(feature = "host")]
-        usage,
-        #[cfg(feature = "host")]
-        help,
-        context,
-        state,
-    }
+    OptionInfo { name, min_args: args.0, max_args: args.1, usage, help, context, state }
 }
 
 const fn works(name: &'static str, args: Args, usage: &'static str, help: &'static str) -> OptionInfo {
@@ -206,14 +179,6 @@ const fn removed(name: &'static str, instead: &'static str) -> OptionInfo {
 }
 
 impl OptionInfo {
-    /// Its arguments for an error; without the feature `host` nobody knows more than how many.
-    pub(super) const fn usage_or_unknown(&self) -> &'static str {
-        #[cfg(feature = "host")]
-        return self.usage;
-        #[cfg(not(feature = "host"))]
-        if self.max_args == 0 { "" } else { "..." }
-    }
-
     const fn connection(mut self) -> Self {
         self.context.connection = true;
         self

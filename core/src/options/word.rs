@@ -39,6 +39,12 @@ impl<'a> Word<'a> {
         (!self.has_escapes()).then_some(self.raw)
     }
 
+    /// Whether the word begins so.
+    pub fn starts_with(&self, prefix: &str) -> bool {
+        let mut chars = self.chars();
+        prefix.chars().all(|c| chars.next() == Some(c))
+    }
+
     /// The characters of the word.
     pub fn chars(&self) -> impl Iterator<Item = char> + use<'a> {
         let escapes = self.has_escapes();
@@ -110,6 +116,14 @@ impl fmt::Display for Word<'_> {
 impl fmt::Debug for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{self}\"")
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Word<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        // As it is written, escapes and all.
+        defmt::write!(f, "{=str}", self.raw);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::crypto::{AEAD_TAG_LEN, Mode, Suite};
 use crate::options::{LinkConfig, Mssfix};
 
 /// More addresses of one peer than this are ignored.
-pub const ADDRESSES_MAX: usize = 16;
+pub const ADDRESSES_MAX: usize = if cfg!(feature = "host") { 16 } else { 4 };
 
 /// Bytes of an inner IPv4 and TCP header.
 const INNER_HEADERS: u16 = 40;

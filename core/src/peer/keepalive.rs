@@ -8,8 +8,14 @@ use crate::event::{Cause, Reason, Signal};
 use crate::options::{Inactive, LinkConfig, ReceiveTimeout};
 use crate::time::{Duration, Instant, Timer, TimerTable};
 
+/// So much patience is learned at most where there is no `ping-restart`.
+const RHYTHM_MAX: Duration = Duration::from_secs(60);
+
 /// How long `ping-timer-rem` waits before it looks again whether the peer's address is known.
 const WAIT_FOR_PEER: Duration = Duration::from_secs(15);
+
+/// A ping may be so late without being lost: timers of seconds, and the way.
+pub(crate) const LATENESS: Duration = Duration::from_secs(1);
 
 /// What a deadline asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +32,8 @@ pub(super) struct Keepalive {
     receive: Option<(Duration, Reason)>,
     only_with_peer: bool,
     inactive: Option<(Duration, u64)>,
+    /// How long the peer is used to say nothing: `ping`, or longer if it has shown to ping less often than this end.
+    rhythm: Option<Duration>,
     last_sent: Instant,
     last_received: Instant,
     last_active: Instant,
@@ -45,6 +53,7 @@ impl Keepalive {
             },
             only_with_peer: config.ping_timer_rem,
             inactive: config.inactive.map(|Inactive { seconds: n, bytes }| (seconds(n), bytes)),
+            rhythm: (config.ping > 0).then(|| seconds(config.ping)),
             last_sent: now,
             last_received: now,
             last_active: now,
@@ -71,6 +80,27 @@ impl Keepalive {
     /// An authentic packet of any kind came from the peer.
     pub(super) fn received(&mut self, now: Instant) {
         self.last_received = now;
+    }
+
+    /// Whether a packet that comes now is the first one after more than a ping.
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        self.ping.is_some_and(|ping| now.since(self.last_received) > ping.saturating_add(LATENESS))
+    }
+
+    /// The peer has said nothing at all since it was heard last; `asked` if what comes now is only an answer.
+    pub(super) fn was_quiet(&mut self, now: Instant, asked: bool) {
+        let gap = now.since(self.last_received);
+        let max = self
+            .receive
+            .and_then(|(limit, _)| limit.checked_div(2))
+            .unwrap_or(RHYTHM_MAX)
+            .max(self.ping.unwrap_or_default());
+        self.rhythm = Some(if asked { gap.saturating_add(gap) } else { gap }.min(max));
+    }
+
+    /// How long the peer is used to say nothing, if it is expected to ping.
+    pub(super) fn rhythm(&self) -> Option<Duration> {
+        self.rhythm
     }
 
     /// When that was last, or when the link started.

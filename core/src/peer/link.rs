@@ -35,7 +35,7 @@ impl<P: Platform> Link<P> {
     /// # Errors
     /// The key must not be used or is not of the configured mode, or the platform lacks the cipher or digest.
     pub(super) fn new(config: &LinkConfig<'_>, keys: Keys<P>, unix_now: u64) -> Result<Self, SetupError> {
-        match (keys, config.tls.role) {
+        match (keys, config.role()) {
             (Keys::Static(key), None) => Ok(Self::Static(StaticLink::new(config, key, unix_now)?)),
             (Keys::Tls { protection, sessions }, Some(role)) => {
                 Place::with(TlsLink::new(role, protection, sessions)).map(Self::Tls).ok_or(SetupError::Mode)

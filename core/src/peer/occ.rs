@@ -110,7 +110,7 @@ impl Occ {
         match mismatches.next() {
             Some(mismatch) => {
                 self.news = News::Differences(told.saturating_add(1));
-                Event::OptionDiffers(print(mismatch, out))
+                Event::OptionDiffers(join(&mismatch.pieces(), out))
             }
             None => {
                 self.news = News::None;
@@ -125,22 +125,13 @@ pub(super) fn write_local(config: &LinkConfig<'_>, options: &mut String<OPTIONS_
     let _ = options_string(config, Side::Local, options);
 }
 
-/// Prints into `out`, cut off at its end.
-fn print(text: impl core::fmt::Display, out: &mut [u8]) -> &str {
-    struct Cursor<'o> {
-        out: &'o mut [u8],
-        len: usize,
+/// Puts the pieces into `out`, cut off at its end. They are ASCII: `received` has seen to the peer's.
+fn join<'o>(pieces: &[&str], out: &'o mut [u8]) -> &'o str {
+    let mut rest = out.iter_mut();
+    for (byte, place) in pieces.iter().flat_map(|piece| piece.bytes()).zip(&mut rest) {
+        *place = byte;
     }
-    impl core::fmt::Write for Cursor<'_> {
-        fn write_str(&mut self, text: &str) -> core::fmt::Result {
-            let end = self.len.saturating_add(text.len());
-            self.out.get_mut(self.len..end).ok_or(core::fmt::Error)?.copy_from_slice(text.as_bytes());
-            self.len = end;
-            Ok(())
-        }
-    }
-    let mut cursor = Cursor { out, len: 0 };
-    let _ = core::fmt::write(&mut cursor, format_args!("{text}"));
-    let Cursor { out, len } = cursor;
-    core::str::from_utf8(out.get(..len).unwrap_or_default()).unwrap_or_default()
+    let unused = rest.len();
+    let used = out.len().saturating_sub(unused);
+    core::str::from_utf8(out.get(..used).unwrap_or_default()).unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! Two peers with TLS between them, without a network: every datagram passes through the test's hands. The TLS is a
 //! toy, which only says hello and counts; real stacks are tried elsewhere.
 
+mod busy_slots;
 mod farewell;
 mod greeting_elsewhere;
 mod half_a_renegotiation;
@@ -10,6 +11,7 @@ mod old_keys;
 mod recorded_greeting;
 mod relayed_packet;
 mod replay_persist;
+mod sign_of_life;
 mod two_lifetimes;
 mod unfinished_session;
 mod unproven_session;
@@ -24,8 +26,10 @@ use std::{format, vec};
 use super::*;
 use crate::control::Protection;
 use crate::crypto::{Rng, RustCrypto};
+use crate::error::{Discard, NotReady};
+use crate::packet::PacketBuf;
 use crate::tls::{ExportUnsupported, Inside, Role, TlsFailure, TlsProgress, TlsSession};
-use crate::wire::opcode::Opcode;
+use crate::wire::opcode::{Head, Opcode};
 use crate::x509::PeerVerified;
 
 const UNIX: u64 = 1_800_000_000;

@@ -11,6 +11,7 @@ use crate::wire::opcode::Opcode;
 
 /// The number that one end gives to a session; never zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SessionId([u8; 8]);
 
 impl SessionId {

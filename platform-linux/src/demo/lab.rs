@@ -192,6 +192,7 @@ pub fn find_program(name: &Path) -> Option<PathBuf> {
 #[derive(Debug)]
 pub struct Daemon {
     name: String,
+    command: Command,
     child: Child,
     log: PathBuf,
     shown: u64,
@@ -209,7 +210,7 @@ impl Daemon {
         command.arg(Path::new(name).with_extension("conf")).current_dir(directory);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = namespace.spawn(&mut command)?;
-        Ok(Self { name: name.to_owned(), child, log, shown: 0 })
+        Ok(Self { name: name.to_owned(), command, child, log, shown: 0 })
     }
 
     /// What it was called when it was started.
@@ -249,6 +250,17 @@ impl Daemon {
         });
         self.shown += read.unwrap_or(0) as u64;
         lines_of(&text)
+    }
+
+    /// Kills it, which it cannot notice, and starts it again inside `namespace`; its log goes on.
+    ///
+    /// # Errors
+    /// When the program cannot be started any more.
+    pub fn kill_and_restart(&mut self, namespace: &Namespace) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        self.child = namespace.spawn(&mut self.command)?;
+        Ok(())
     }
 
     /// Asks it to end and waits; kills it when it does not within two seconds.

@@ -1,7 +1,8 @@
 //! `longcable demo`: a link between two gateways on this machine, alive for a few seconds, with a static key or TLS.
 //!
 //! Two gateways live in network namespaces of their own, an "internet" that routes between them in a third. All of it
-//! belongs to this process and vanishes with it; the machine's own network is not touched.
+//! belongs to this process and vanishes with it, as do the names by which they find each other; the machine's own network
+//! is not touched.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::process::ExitCode;
 
 #[allow(unsafe_code, reason = "a child that dies with its parent, and a signal handler")]
 pub mod lab;
+mod names;
 pub mod probe;
 mod screen;
 mod story;
@@ -22,8 +24,10 @@ Usage: longcable demo [--tls] [--peer PROGRAM] [--program PROGRAM] [--keep]
                       [--verbose]
 
 Two gateways, a small internet between them and a static-key link, all inside
-this process: pings, a TCP transfer, and a gateway whose address changes.
-Takes about three seconds, five with --tls, and leaves nothing behind.
+this process: pings, a TCP transfer, then changes that the link has to survive.
+One gateway gets another address; both get other addresses at once, so that
+only their names tell each where the other is; one is killed and restarted.
+Takes about seven seconds, nine with --tls, and leaves nothing behind.
 
   --tls              a TLS link, with certificates made for it and a new key
                      while it is in use
@@ -62,6 +66,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 struct Options {
     home: PathBuf,
     office: PathBuf,
+    /// Of both configs: interval and patience in seconds.
+    keepalive: &'static str,
     tls: bool,
     keep: bool,
     verbose: bool,
@@ -94,11 +100,12 @@ impl Options {
                 _ => return Err(Request::Wrong(format!("{} is no option", argument.display()))),
             }
         }
-        let home = match home {
-            Some(home) => home,
-            None => std::env::current_exe().map_err(|error| Request::Wrong(format!("cannot find myself: {error}")))?,
-        };
-        Ok(Self { office: office.unwrap_or_else(|| home.clone()), home, tls, keep, verbose })
+        let this = std::env::current_exe().map_err(|error| Request::Wrong(format!("cannot find myself: {error}")))?;
+        let home = home.unwrap_or_else(|| this.clone());
+        let office = office.unwrap_or_else(|| home.clone());
+        // What other programs wait for, openvpn in particular, is the end of this patience: it is short for them.
+        let keepalive = if [&home, &office] == [&this; 2] { "10 60" } else { "1 3" };
+        Ok(Self { home, office, keepalive, tls, keep, verbose })
     }
 }
 
@@ -128,6 +135,7 @@ mod tests {
                 && mixed.home == alone.home
                 && mixed.office == other.office
         );
+        assert_eq!([alone, other, mixed].map(|options| options.keepalive), ["10 60", "1 3", "1 3"]);
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Screen {
     pub(super) fn step(&mut self, text: &str) {
         self.steps += 1;
         self.started = Some(Instant::now());
-        let start = format!(" {}. {text} ", self.steps);
+        let start = format!("{:2}. {text} ", self.steps);
         self.write(format_args!("{start:.<WIDTH$} "));
     }
 

@@ -15,7 +15,9 @@ use super::lab::{self, Namespace, in_words};
 /// What is particular to a gateway.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Site {
-    /// On the internet.
+    /// The name that follows its address.
+    pub(super) host: &'static str,
+    /// On the internet, at first.
     pub(super) address: Ipv4Addr,
     /// The provider's router.
     pub(super) provider: Ipv4Addr,
@@ -28,6 +30,7 @@ pub(super) struct Site {
 }
 
 pub(super) const HOME: Site = Site {
+    host: "home.example",
     address: Ipv4Addr::new(203, 0, 113, 10),
     provider: Ipv4Addr::new(203, 0, 113, 1),
     lan: Ipv4Addr::new(192, 168, 10, 1),
@@ -36,6 +39,7 @@ pub(super) const HOME: Site = Site {
 };
 
 pub(super) const OFFICE: Site = Site {
+    host: "office.example",
     address: Ipv4Addr::new(198, 51, 100, 20),
     provider: Ipv4Addr::new(198, 51, 100, 1),
     lan: Ipv4Addr::new(192, 168, 20, 1),
@@ -43,14 +47,11 @@ pub(super) const OFFICE: Site = Site {
     direction: 0,
 };
 
-/// Where home lives after its address has changed.
-pub(super) const HOME_MOVED: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 99);
-
 const WAN: &str = "wan";
 
 pub(super) struct Topology {
-    pub(super) home: Namespace,
-    pub(super) office: Namespace,
+    pub(super) home: Place,
+    pub(super) office: Place,
 }
 
 impl Topology {
@@ -59,18 +60,41 @@ impl Topology {
         lab::leave_the_network()?;
         fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
         let internet = Namespace::current()?;
-        let topology = Self { home: Namespace::create()?, office: Namespace::create()? };
-        connect(&internet, "to-home", &topology.home, &HOME)?;
-        connect(&internet, "to-office", &topology.office, &OFFICE)?;
-        Ok(topology)
+        Ok(Self {
+            home: Place::connect(&internet, "to-home", HOME)?,
+            office: Place::connect(&internet, "to-office", OFFICE)?,
+        })
     }
 
-    /// The provider gives home another address and takes the old one away. The routes stay.
-    pub(super) fn move_home(&self) -> io::Result<()> {
-        let netlink = self.home.netlink()?;
+    /// The names of both and where they are now.
+    pub(super) fn names(&self) -> [(&'static str, Ipv4Addr); 2] {
+        [&self.home, &self.office].map(|place| (place.host, place.address))
+    }
+}
+
+/// Where a gateway lives.
+pub(super) struct Place {
+    pub(super) namespace: Namespace,
+    host: &'static str,
+    /// On the internet, now.
+    address: Ipv4Addr,
+}
+
+impl Place {
+    fn connect(internet: &Namespace, port: &str, site: Site) -> io::Result<Self> {
+        let namespace = Namespace::create()?;
+        connect(internet, port, &namespace, &site)?;
+        Ok(Self { namespace, host: site.host, address: site.address })
+    }
+
+    /// The provider gives it another address and takes the old one away. The routes stay.
+    pub(super) fn move_to(&mut self, address: Ipv4Addr) -> io::Result<()> {
+        let netlink = self.namespace.netlink()?;
         let wan = netlink.link(WAN).map_err(in_words)?;
-        netlink.add_address(&wan, alone(HOME_MOVED)).map_err(in_words)?;
-        netlink.remove_address(&wan, alone(HOME.address)).map_err(in_words)
+        netlink.add_address(&wan, alone(address)).map_err(in_words)?;
+        netlink.remove_address(&wan, alone(self.address)).map_err(in_words)?;
+        self.address = address;
+        Ok(())
     }
 }
 

@@ -26,10 +26,10 @@ impl Trouble {
         Self { what, log, remedy: look_closer() }
     }
 
-    /// The kernel did not let us build the network: mostly a matter of rights.
+    /// The kernel did not let us build the network or mount over its names: mostly a matter of rights.
     pub(super) fn building(error: io::Error) -> Self {
         let remedy = match error.kind() {
-            ErrorKind::PermissionDenied => more_rights("make network namespaces"),
+            ErrorKind::PermissionDenied => more_rights("make namespaces and mounts"),
             ErrorKind::StorageFull => "Too many namespaces: see /proc/sys/user/max_*_namespaces.".into(),
             ErrorKind::Unsupported => "This kernel may lack veth devices. Try: sudo modprobe veth".into(),
             ErrorKind::ReadOnlyFilesystem => outside_of_container("/proc/sys is read-only"),

@@ -1,5 +1,6 @@
 //! The UDP link in network namespaces of its own.
 
+use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -182,6 +183,104 @@ fn send_failures_never_end_the_link() {
     });
 }
 
+/// Datagrams of these lengths, each of another byte.
+fn datagrams(lengths: &[usize]) -> Vec<Vec<u8>> {
+    lengths.iter().enumerate().map(|(at, length)| vec![at as u8; *length]).collect()
+}
+
+fn send_batch(link: &UdpLink, datagrams: &[Vec<u8>], to: SocketAddr, report: impl FnMut(LinkError)) -> usize {
+    let parts: Vec<_> = datagrams.iter().map(|datagram| IoSlice::new(datagram)).collect();
+    link.send_batch(&parts, to, report)
+}
+
+#[test]
+fn batches_arrive_as_they_were_sent() {
+    in_namespace(|netlink| {
+        give_addresses(netlink);
+        let lengths = [&[1200; 70][..], &[500], &[1300], &[300; 3], &[0, 0, 9000, 9000, 20_000, 60_000]].concat();
+        let sent = datagrams(&lengths);
+        for (family, near, far) in [
+            (Family::V4, "192.0.2.1:1194", "127.0.0.1:1195"),
+            (V6, "[fd00::1]:1194", "[::1]:1195"),
+            (Family::Any, "192.0.2.1:1194", "192.0.2.1:1195"),
+        ] {
+            let (from, to) = (link(family, near), link(if at(far).is_ipv4() { Family::V4 } else { V6 }, far));
+            for (segments, batches) in [(true, false), (true, true), (false, true)] {
+                assert!(from.sends_batches(), "Linux has it since 4.18");
+                from.segments.set(segments);
+                assert_eq!(to.set_batches(batches), batches);
+                let (mut received, mut calls) = (Vec::new(), 0);
+                let mut buffer = vec![0; 65_535];
+                for part in sent.chunks(50) {
+                    assert_eq!(send_batch(&from, part, at(far), |error| panic!("{error}")), part.len());
+                    while received.len() < sent.len() && ready(&to, Duration::ZERO) {
+                        let (Received::Datagram { length, from }, segment) = to.receive_batch(&mut buffer) else {
+                            panic!("no datagram")
+                        };
+                        assert_eq!(from, at(near));
+                        match &buffer[..length] {
+                            [] => received.push(vec![]),
+                            several => received.extend(several.chunks(segment).map(<[u8]>::to_vec)),
+                        }
+                        calls += 1;
+                    }
+                }
+                assert!(received == sent, "{family:?} {segments} {batches}");
+                assert_eq!(calls < 20, segments && batches, "{calls} calls");
+                from.segments.set(true);
+            }
+            assert_quiet(&from);
+        }
+    });
+}
+
+#[test]
+fn batches_above_the_path_mtu_are_sent_one_by_one() {
+    in_namespace(|netlink| {
+        netlink.set_mtu(&netlink.link("lo").unwrap(), 1300).unwrap();
+        let open = |mtu_discovery, port| {
+            let local = Some(at(&format!("127.0.0.1:{port}")));
+            let options = UdpOptions { family: Family::V4, local, mtu_discovery, ..UdpOptions::default() };
+            UdpLink::open(&options).unwrap()
+        };
+        let (strict, lax) = (open(Some(MtuDiscovery::Yes), 1194), open(Some(MtuDiscovery::No), 1195));
+        let sent = datagrams(&[1400, 1400, 1400, 1000]);
+        let mut errors = Vec::new();
+        assert_eq!(send_batch(&strict, &sent, at("127.0.0.1:1195"), |error| errors.push(error)), 4);
+        assert_eq!(errors.len(), 3);
+        for error in errors {
+            assert_eq!((error.errno, error.path_mtu), (Errno::EMSGSIZE, Some(1300)));
+        }
+        assert_eq!(datagram(&lax).0, sent[3]);
+        assert_quiet(&strict);
+        assert_eq!(send_batch(&lax, &sent, at("127.0.0.1:1194"), |error| panic!("{error}")), 4);
+        for expected in sent {
+            assert_eq!(datagram(&strict).0, expected);
+        }
+        assert!(strict.sends_batches() && lax.sends_batches(), "smaller ones still can");
+    });
+}
+
+#[test]
+fn an_old_error_costs_no_later_batch() {
+    in_namespace(|netlink| {
+        give_addresses(netlink);
+        let (a, b) = (link(Family::V4, "192.0.2.1:1194"), link(Family::V4, "192.0.2.1:1195"));
+        assert_eq!(a.send(b"lost", at("192.0.2.1:9")), SendOutcome::Sent);
+        assert!(ready(&a, Duration::from_secs(5)));
+        let sent = datagrams(&[100, 100, 50]);
+        assert_eq!(send_batch(&a, &sent, at("192.0.2.1:1195"), |error| panic!("{error}")), 3);
+        for expected in sent {
+            assert_eq!(datagram(&b).0, expected);
+        }
+        assert_eq!(failure(&a).errno, Errno::ECONNREFUSED);
+        assert_quiet(&a);
+        let mut errors = Vec::new();
+        assert_eq!(send_batch(&a, &datagrams(&[9; 5]), at("203.0.113.9:9"), |error| errors.push(error.errno)), 5);
+        assert_eq!(errors, [Errno::ENETUNREACH], "once for what was sent at once");
+    });
+}
+
 #[test]
 fn a_full_buffer_is_no_error() {
     in_namespace(|netlink| {
@@ -197,6 +296,7 @@ fn a_full_buffer_is_no_error() {
         while link.send(&[0; 1200], at("10.9.0.2:1194")) != SendOutcome::WouldBlock {
             assert!(Instant::now() < deadline, "the buffer never filled");
         }
+        assert_eq!(send_batch(&link, &datagrams(&[1200; 3]), at("10.9.0.2:1194"), |error| panic!("{error}")), 0);
         assert_quiet(&link);
     });
 }

@@ -7,7 +7,12 @@ pub mod control_packets;
 pub mod data_packets;
 pub mod input;
 pub mod ip_packets;
+pub mod joined_packets;
 pub mod key_messages;
+// The one part of the Linux host that reads packets. The host as a whole would bring its TLS and assembly along.
+#[path = "../../../platform-linux/src/offload/mod.rs"]
+pub mod offload;
+pub mod super_packets;
 pub mod tcp_stream;
 pub mod text_messages;
 pub mod tls_crypt_v2_keys;

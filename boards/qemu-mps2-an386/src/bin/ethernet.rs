@@ -3,8 +3,9 @@
 #![no_std]
 #![no_main]
 
+use longcable_examples::services;
 use qemu_mps2_an386::settings::Settings;
-use qemu_mps2_an386::{ethernet, executor, services, watch};
+use qemu_mps2_an386::{ethernet, executor, watch};
 
 #[cortex_m_rt::entry]
 fn main() -> ! {

@@ -248,3 +248,25 @@ fn wrong_lengths_do_nothing() {
     assert_eq!(tag, [0; 19]);
     assert!(!mac.verify(&[b"x"], &tag));
 }
+
+#[test]
+fn what_is_built_in_is_what_can_be_made() {
+    let key = [1; 64];
+    for cipher in Cipher::ALL {
+        let key = &key[..cipher.key_len()];
+        let can = match cipher.mode() {
+            Mode::None => true,
+            Mode::Cbc => Encrypt::new(cipher, key).is_ok(),
+            Mode::Aead => AeadKey::new(cipher, key).is_ok(),
+            Mode::Cfb | Mode::Ofb => StreamKey::new(cipher, key).is_ok(),
+        };
+        assert_eq!(RustCrypto::has_cipher(cipher), can, "{cipher:?}");
+    }
+    for digest in Digest::ALL.into_iter().filter(|digest| *digest != Digest::None) {
+        assert_eq!(
+            RustCrypto::has_digest(digest),
+            HmacKey::new(digest, &key[..digest.tag_len()]).is_ok(),
+            "{digest:?}"
+        );
+    }
+}

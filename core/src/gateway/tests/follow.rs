@@ -278,3 +278,44 @@ fn a_peer_whose_name_does_not_resolve_may_call() {
     strict.until(10_000);
     assert!(strict.did.iter().all(|(_, did)| !matches!(did, Did::Bound(_))), "nobody else is listened to");
 }
+
+/// Ends with a static key, whose packets arrive; how often the first one asked between these seconds.
+fn asked(ends: [&mut Scene; 2], seconds: core::ops::Range<u64>) -> usize {
+    let [one, other] = ends;
+    // Any place besides the present one is only asked, never pinged.
+    let before = one.sent_since(0, B).len();
+    for tenth in seconds.start * 10..seconds.end * 10 {
+        one.until(tenth * 100);
+        other.until(tenth * 100);
+        carry([one, other], ["198.51.100.1:1194", A]);
+    }
+    one.sent_since(0, B).len() - before
+}
+
+#[test]
+fn a_peer_that_pings_less_often_is_soon_left_alone() {
+    let fast = |lines: &str| Scene::new(&format!("remote office.example\nping 2\n{lines}"), lead(&[A, B]));
+    let mut one = fast("ping-restart 60");
+    let mut other = Scene::new("ping 15\nping-restart 60\nfloat", Names::Hang);
+    let first = asked([&mut one, &mut other], 0..60);
+    assert!((1..5).contains(&first), "3 s are too short, and 7 as well: {first}");
+    assert_eq!(asked([&mut one, &mut other], 60..300), 0);
+    // Half of ping-restart is the most.
+    let (mut one, mut other) = (fast("ping-restart 16"), Scene::new("ping 15\nping-restart 60\nfloat", Names::Hang));
+    assert!(asked([&mut one, &mut other], 0..100) > 8);
+}
+
+#[test]
+fn a_peer_whose_pings_are_lost_is_asked_as_soon_as_before() {
+    let mut one = Scene::new("remote office.example\nping 2\nping-restart 60", lead(&[A, B]));
+    let mut other = Scene::new("ping 2\nping-restart 60\nfloat", Names::Hang);
+    asked([&mut one, &mut other], 0..10);
+    for silence in [20, 40, 60] {
+        other.until(silence * 1000);
+        other.sent.clear();
+        one.until(silence * 1000);
+        let first = one.sent_since(silence * 1000 - 10_000, B)[0];
+        assert!(first <= silence * 1000 - 7_000 + 100, "{first} ms");
+        asked([&mut one, &mut other], silence..silence + 10);
+    }
+}

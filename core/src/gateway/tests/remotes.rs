@@ -18,7 +18,10 @@ fn pauses(lines: &str, seconds: u64) -> Vec<u32> {
 #[test]
 fn a_tls_client_is_more_and_more_patient() {
     let client = "tls-client\nhand-window 1\nremote 192.0.2.1";
-    assert_eq!(pauses(client, 80)[..9], [1, 1, 1, 1, 2, 4, 8, 16, 32]);
+    assert_eq!(pauses(client, 140)[..11], [1, 1, 1, 1, 2, 4, 8, 16, 30, 30, 30], "it may be back at any time");
+    for openvpns in ["follow-name no", "connect-retry 1", "connect-retry 1 300"] {
+        assert_eq!(pauses(&format!("{client}\n{openvpns}"), 700)[4..12], [2, 4, 8, 16, 32, 64, 128, 256], "{openvpns}");
+    }
     assert_eq!(pauses(&format!("{client}\nconnect-retry 2 5"), 60)[..8], [2, 2, 2, 2, 4, 5, 5, 5]);
     assert_eq!(pauses(&format!("{client}\nconnect-retry 5 3"), 60)[..6], [5; 6], "max is no less than n");
     // Each remote counts, and each address of a name does not.

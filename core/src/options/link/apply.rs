@@ -13,6 +13,7 @@ use crate::options::error::Problem;
 const SECONDS: &str = "a time in seconds";
 const YES_OR_NO: [(&str, bool); 2] = [("yes", true), ("no", false)];
 const PORT: &str = "a port number from 1 to 65535";
+const METRIC: &str = "a metric from 0 to 4294967295, or default";
 const ADDRESS: &str = "a name or an IPv4 address";
 const PROTO: &str = "udp, udp4 or udp6";
 const DEVICE_NAME_MAX: usize = 15;
@@ -59,10 +60,9 @@ impl<'a> LinkConfig<'a> {
             "dev-type" if d.required(0)? == "tap" => return Err(d.not_yet(0, "dev-type tun")),
             "dev-type" => self.dev_type = Some(d.choice(0, &[("tun", DeviceKind::Tun)], "tun")?),
             "ifconfig" => {
-                let address = |word: Word<'a>| Some(word).filter(is_ipv4_or_name);
                 self.ifconfig = Some(Ifconfig {
-                    local: d.parsed(0, ADDRESS, address)?,
-                    remote_or_netmask: d.parsed(1, "a name, an IPv4 address or a netmask", address)?,
+                    local: ipv4_or_name(d, 0, ADDRESS)?,
+                    remote_or_netmask: ipv4_or_name(d, 1, "a name, an IPv4 address or a netmask")?,
                 });
             }
             "ifconfig-ipv6" => {
@@ -107,32 +107,29 @@ impl<'a> LinkConfig<'a> {
     }
 
     fn apply_routes(&mut self, d: &Directive<'a>) -> Done<'a> {
-        const METRIC: &str = "a metric from 0 to 4294967295, or default";
         match d.name.as_str().unwrap_or_default() {
             "route" => {
                 let valid = "a netmask such as 255.255.255.0, or default";
                 let route = Route {
-                    network: d.parsed(0, ADDRESS, |word| Some(word).filter(is_ipv4_or_name))?,
+                    network: ipv4_or_name(d, 0, ADDRESS)?,
                     netmask: unless_default(d, 1)
                         .map(|_| d.parsed(1, valid, netmask))
                         .transpose()?
                         .unwrap_or(Ipv4Addr::BROADCAST),
-                    gateway: unless_default(d, 2)
-                        .map(|_| d.parsed(2, ADDRESS, |word| Some(word).filter(is_ipv4_or_name)))
-                        .transpose()?,
-                    metric: unless_default(d, 3).map(|_| d.number(3, METRIC)).transpose()?,
+                    gateway: unless_default(d, 2).map(|_| ipv4_or_name(d, 2, ADDRESS)).transpose()?,
+                    metric: metric(d, 3)?,
                 };
                 push(&mut self.routes, route, d)?;
             }
             "route-ipv6" => {
                 let (network, prefix) = d.parsed(0, "an IPv6 network, as in fd00::/64", network_ipv6)?;
                 let gateway = unless_default(d, 1);
-                let metric = unless_default(d, 2).map(|_| d.number(2, METRIC)).transpose()?;
+                let metric = metric(d, 2)?;
                 push(&mut self.routes_ipv6, RouteIpv6 { network, prefix, gateway, metric }, d)?;
             }
             "route-gateway" if d.required(0)? == "dhcp" => return Err(d.not_yet(0, "a name or an IPv4 address")),
             "route-gateway" => {
-                self.route_gateway = Some(d.parsed(0, ADDRESS, |word| Some(word).filter(is_ipv4_or_name))?);
+                self.route_gateway = Some(ipv4_or_name(d, 0, ADDRESS)?);
             }
             "route-metric" => self.route_metric = Some(d.number(0, METRIC)?),
             "route-delay" => {
@@ -324,12 +321,17 @@ fn family<'a>(d: &Directive<'a>, index: usize) -> Result<Family, ConfigError<'a>
 }
 
 fn is_tcp(d: &Directive<'_>, index: usize) -> bool {
-    d.arg(index).and_then(|word| word.as_str()).is_some_and(|name| name.starts_with("tcp"))
+    d.arg(index).is_some_and(|word| word.starts_with("tcp"))
 }
 
 /// Argument `index` unless it is absent or says `default`.
 fn unless_default<'a>(d: &Directive<'a>, index: usize) -> Option<Word<'a>> {
     d.arg(index).filter(|word| *word != "default")
+}
+
+#[inline(never)]
+fn metric<'a>(d: &Directive<'a>, index: usize) -> Result<Option<u32>, ConfigError<'a>> {
+    unless_default(d, index).map(|_| d.number(index, METRIC)).transpose()
 }
 
 fn push<'a, T, const N: usize>(list: &mut Vec<T, N>, item: T, d: &Directive<'a>) -> Result<(), ConfigError<'a>> {
@@ -338,6 +340,11 @@ fn push<'a, T, const N: usize>(list: &mut Vec<T, N>, item: T, d: &Directive<'a>)
 
 fn port(word: Word<'_>) -> Option<u16> {
     u16::try_from(word.parse_number()?).ok().filter(|port| *port > 0)
+}
+
+#[inline(never)]
+fn ipv4_or_name<'a>(d: &Directive<'a>, index: usize, valid: &'static str) -> Result<Word<'a>, ConfigError<'a>> {
+    d.parsed(index, valid, |word| Some(word).filter(is_ipv4_or_name))
 }
 
 /// Whether this may be a name, or is a well-formed address: nothing but digits and dots is a name.

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use super::*;
 use crate::crypto::Mode;
-use crate::options::error::Problem;
+use crate::options::error::{Problem, on_a_host};
 
 impl<'a> LinkConfig<'a> {
     /// Whether the options go together and nothing is missing for a link.
@@ -52,11 +52,11 @@ impl<'a> LinkConfig<'a> {
         let Some(name) = self.dev else {
             return missing("dev", "no tunnel device is configured: add 'dev tun'");
         };
-        let known = self.dev_type.is_some() || name == "null" || name.chars().take(3).eq("tun".chars());
+        let known = self.dev_type.is_some() || name == "null" || name.starts_with("tun");
         if known {
             return Ok(());
         }
-        if name.chars().take(3).eq("tap".chars()) {
+        if name.starts_with("tap") {
             let problem = Problem::ValueNotYet { value: name, supported: "'dev tun'" };
             return Err(ConfigError { word: 1, ..ConfigError::of("dev", problem) });
         }
@@ -68,7 +68,7 @@ impl<'a> LinkConfig<'a> {
     /// # Errors
     /// A key or certificate is missing, or the options that concern them contradict each other.
     pub fn validate_keys(&self) -> Result<(), ConfigError<'a>> {
-        match (self.secret, self.tls.role) {
+        match (self.secret, self.role()) {
             (Some(_), Some(_)) => conflict(
                 "secret",
                 "a link has a static key or TLS: leave 'secret', or 'tls-client' and 'tls-server' out",
@@ -96,7 +96,7 @@ impl<'a> LinkConfig<'a> {
         if let Some(option) = self.tls_option {
             let why =
                 "only a TLS link has it; leave it out, or put 'tls-client' or 'tls-server' in the place of 'secret'";
-            return Err(ConfigError::new(option, 0, Problem::Conflict { why }));
+            return Err(ConfigError::new(option, 0, Problem::Conflict { why: on_a_host(why) }));
         }
         let cipher = self.suite().cipher;
         if !matches!(cipher.mode(), Mode::Cbc | Mode::None) {
@@ -174,9 +174,9 @@ impl<'a> LinkConfig<'a> {
 }
 
 fn conflict<'a>(option: &'static str, why: &'static str) -> Result<(), ConfigError<'a>> {
-    Err(ConfigError::of(option, Problem::Conflict { why }))
+    Err(ConfigError::of(option, Problem::Conflict { why: on_a_host(why) }))
 }
 
 fn missing<'a>(option: &'static str, remedy: &'static str) -> Result<(), ConfigError<'a>> {
-    Err(ConfigError::of(option, Problem::Missing { remedy }))
+    Err(ConfigError::of(option, Problem::Missing { remedy: on_a_host(remedy) }))
 }

@@ -129,12 +129,15 @@ pub struct Connection<'a> {
     pub ipv6_only: bool,
     /// `float`: authentic packets are accepted from any address.
     pub float: bool,
-    /// `connect-retry`: the pause before a restart, and its upper limit where it grows, in seconds.
+    /// `connect-retry`: the pause before a restart, and its upper limit where it grows, in seconds. As long as nobody has
+    /// written it, the limit is 30 s instead where names are followed.
     pub connect_retry: (u32, u32),
     /// `connect-timeout`: how long a TLS peer may take to answer, in seconds; 0 is for ever.
     pub connect_timeout: u32,
     /// `explicit-exit-notify`: how often the peer is told; 0 is off.
     pub explicit_exit_notify: u8,
+    /// `connect-retry` was written.
+    pub(crate) own_connect_retry: bool,
     pub(super) own_local_port: bool,
 }
 
@@ -216,6 +219,7 @@ impl Default for Connection<'_> {
             connect_retry: (1, 300),
             connect_timeout: 120,
             explicit_exit_notify: 0,
+            own_connect_retry: false,
             own_local_port: false,
         }
     }

@@ -9,6 +9,7 @@ use crate::crypto::Mode;
 
 /// Something that the operator should know about a valid configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Warning {
     /// No cipher is configured, so it is openvpn's old default.
     DefaultCipher,
@@ -53,11 +54,11 @@ impl LinkConfig<'_> {
     pub fn warnings(&self) -> impl Iterator<Item = Warning> {
         let suite = self.suite();
         let tls = &self.tls;
-        let (secret, client) = (tls.role.is_none(), tls.role == Some(Role::Client));
+        let (secret, client) = (self.role().is_none(), self.role() == Some(Role::Client));
         let peer = &tls.peer;
         let unverified =
             peer.role.is_none() && peer.extended_key_usage.is_none() && peer.name.is_none() && peer.peer.is_empty();
-        let own_role = tls.role.filter(|role| peer.role == Some(*role));
+        let own_role = self.role().filter(|role| peer.role == Some(*role));
         let not_offered = |cipher: &Cipher| !tls.data_ciphers.contains(cipher) && tls.data_ciphers_fallback.is_none();
         let negotiable = if secret { &[] } else { tls.data_ciphers.as_slice() };
         let usable = || negotiable.iter().copied().chain(self.fallback_cipher());

@@ -45,8 +45,13 @@ pub(super) const TIMERS: &[OptionInfo] = &[
     works("persist-local-ip", (0, 0), "", "keep the local address over restarts"),
     works("persist-remote-ip", (0, 0), "", "keep the peer's last proven address over restarts"),
     works("resolv-retry", (1, 1), "n|infinite", "how many seconds to retry resolving the remote"),
-    works("connect-retry", (1, 2), "n [max]", "seconds to wait before a restart (1); a TLS client's grow to max (300)")
-        .connection(),
+    works(
+        "connect-retry",
+        (1, 2),
+        "n [max]",
+        "seconds to wait before a restart (1); a TLS client's grow to max (300; 30 with follow-name)",
+    )
+    .connection(),
     works("connect-retry-max", (1, 1), "n", "give up after n attempts at each remote (0 is never)").connection(),
     works("connect-timeout", (1, 1), "n", "seconds a TLS peer has to answer before the next remote is tried (120)")
         .connection(),

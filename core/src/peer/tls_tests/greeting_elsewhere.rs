@@ -14,7 +14,7 @@ fn pair() -> (Pair, [SocketAddr; 3]) {
     pair.wait(4_000);
     let old = pair.ends[1].address;
     pair.left = Some(old);
-    pair.ends[0].peer.probe(&[old], true);
+    pair.ends[0].peer.probe(pair.now, &[old], true);
     pair.turn();
     pair.ends[1] = End::new(2, "float\n", pair.now);
     // It does not draw the same session id again.
@@ -30,7 +30,7 @@ fn a_session_that_is_negotiated_stays_where_its_peer_is() {
     for millis in 1..10 {
         let (mut pair, _) = pair();
         pair.wait(millis);
-        pair.ends[0].peer.probe(&[pair.left.unwrap()], true);
+        pair.ends[0].peer.probe(pair.now, &[pair.left.unwrap()], true);
         pair.wait(1_000);
         assert_eq!(
             (pair.count(0, "Data Channel"), pair.count(1, "Data Channel")),
@@ -45,7 +45,7 @@ fn a_session_that_is_negotiated_stays_where_its_peer_is() {
 fn greetings_that_have_nothing_to_send_are_done_at_once() {
     let (mut pair, others) = pair();
     pair.wait(5);
-    pair.ends[0].peer.probe(&others, true);
+    pair.ends[0].peer.probe(pair.now, &others, true);
     pair.ends[0].peer.outbox.probes.clear();
     pair.drain();
     assert!(pair.ends[0].peer.outbox.greetings.is_empty(), "some wait for the next occasion");

@@ -24,7 +24,7 @@ fn a_recorded_greeting_does_not_spoil_those_of_the_server() {
     // The NAT.
     pair.loses = |to, _| to == 1;
 
-    pair.ends[1].peer.probe(&[old], true);
+    pair.ends[1].peer.probe(pair.now, &[old], true);
     pair.turn();
     assert_eq!(pair.ends[1].peer.handle_datagram(pair.now, old, &mut recorded).map(drop), Ok(()));
     pair.turn();
@@ -32,7 +32,7 @@ fn a_recorded_greeting_does_not_spoil_those_of_the_server() {
     pair.wait(3_500);
     let refused = pair.count(0, "Unroutable control packet");
     pair.loses = |_, _| false;
-    pair.ends[1].peer.probe(&[client], true);
+    pair.ends[1].peer.probe(pair.now, &[client], true);
     pair.wait(100);
     assert_eq!(pair.count(0, "Unroutable control packet"), refused, "{:#?}", pair.said());
     assert_eq!((pair.count(0, "Data Channel"), pair.count(1, "Data Channel")), (1, 2), "{:#?}", pair.said());

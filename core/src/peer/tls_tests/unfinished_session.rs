@@ -15,7 +15,7 @@ fn a_session_that_one_end_has_not_finished_is_not_replaced_by_a_greeting() {
     pair.wait(6_000);
     assert_eq!((pair.count(0, "Data Channel"), pair.count(1, "Data Channel")), (0, 1));
     let client = pair.ends[0].address;
-    pair.ends[1].peer.probe(&[client], true);
+    pair.ends[1].peer.probe(pair.now, &[client], true);
     pair.wait(500);
     pair.loses = |_, _| false;
     pair.wait(20_000);

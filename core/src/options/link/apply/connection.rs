@@ -29,6 +29,7 @@ impl<'a> Connection<'a> {
             "connect-retry" => {
                 let pause = d.number::<u32>(0, SECONDS)?.max(1);
                 self.connect_retry = (pause, d.number_if_any(1, SECONDS)?.unwrap_or(300).max(pause));
+                self.own_connect_retry = true;
             }
             "connect-timeout" | "server-poll-timeout" => self.connect_timeout = d.number(0, SECONDS)?,
             "explicit-exit-notify" => {

@@ -13,7 +13,7 @@ pub const SOCKETS: usize = 4;
 const ECHO: u16 = 7;
 const SINK: u16 = 5001;
 /// Longest datagram, and size of a TCP socket's buffer, in bytes.
-const BUFFER: usize = 2048;
+const BUFFER: usize = 1536;
 /// A UDP flow that has been quiet for so long is over.
 const QUIET: Duration = Duration::from_secs(1);
 /// A TCP peer that has been silent for so long is given up.
@@ -55,9 +55,8 @@ async fn tcp_echo(stack: Stack<'static>) -> ! {
             continue;
         }
         while let Ok(length @ 1..) = socket.read(&mut chunk).await {
-            let mut rest = &chunk[..length];
-            while let Ok(written @ 1..) = socket.write(rest).await {
-                rest = &rest[written..];
+            if write_all(&mut socket, &chunk[..length]).await.is_err() {
+                break;
             }
         }
         end(&mut socket).await;
@@ -99,6 +98,14 @@ async fn udp_sink(stack: Stack<'static>) -> ! {
     }
 }
 
+async fn write_all(socket: &mut TcpSocket<'_>, mut bytes: &[u8]) -> Result<(), embassy_net::tcp::Error> {
+    while !bytes.is_empty() {
+        let written = socket.write(bytes).await?;
+        bytes = &bytes[written..];
+    }
+    Ok(())
+}
+
 async fn end(socket: &mut TcpSocket<'_>) {
     socket.close();
     let _ = socket.flush().await;
@@ -126,6 +133,12 @@ impl Flow {
 
     fn report(&self, protocol: &'static str) {
         let millis = (self.last - self.started).as_millis();
-        defmt::info!("sink: {=str}: {=u64} bytes in {=u32} pieces, {=u64} ms", protocol, self.bytes, self.pieces, millis);
+        defmt::info!(
+            "sink: {=str}: {=u64} bytes in {=u32} pieces, {=u64} ms",
+            protocol,
+            self.bytes,
+            self.pieces,
+            millis
+        );
     }
 }

@@ -1,0 +1,11 @@
+//! A link with certificates, as the client.
+#![no_std]
+#![no_main]
+
+use embassy_executor::Spawner;
+use nucleo_h743zi::Board;
+
+#[embassy_executor::main]
+async fn main(spawner: Spawner) {
+    Board::start().run_link(spawner, longcable_examples::TLS_LINK).await;
+}

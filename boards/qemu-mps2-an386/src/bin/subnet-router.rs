@@ -1,0 +1,93 @@
+//! A subnet router: the hosts on the board's Ethernet reach the networks behind the tunnel through the board, and are
+//! reached from there.
+#![no_std]
+#![no_main]
+
+use embassy_executor::Spawner;
+use embassy_net::{Runner, Stack, StackResources};
+use embassy_time::{Duration, with_timeout};
+use longcable_embassy::Device;
+use longcable_embassy::router::{self, Control, Lan, LanPort, State, Tunnel, TunnelPort};
+use longcable_examples::{SUBNET_ROUTER, services};
+use qemu_mps2_an386::settings::Settings;
+use qemu_mps2_an386::{ethernet, executor, host, link, watch};
+use static_cell::{ConstStaticCell, StaticCell};
+
+/// The largest packet that is forwarded, in bytes.
+const MTU: usize = 1500;
+/// Packets that wait, each way.
+const QUEUE: usize = 3;
+/// Hosts that are looked for at the same time.
+const PENDING: usize = 2;
+
+const REPORT: Duration = Duration::from_secs(10);
+
+type LanDriver = LanPort<'static, ethernet::Driver, MTU, PENDING>;
+type TunnelDriver = TunnelPort<'static, Device, MTU>;
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    executor::run(start)
+}
+
+fn start(spawner: Spawner) {
+    static ROUTER: ConstStaticCell<State<'static, MTU, QUEUE, PENDING>> = ConstStaticCell::new(State::new());
+    static LAN: StaticCell<ethernet::Resources> = StaticCell::new();
+    static TUNNEL: StaticCell<link::Resources> = StaticCell::new();
+
+    let settings = Settings::read();
+    let (device, link) = link::open(SUBNET_ROUTER);
+    let tunnel = match Tunnel::from_config(link.config()) {
+        Ok(tunnel) => tunnel,
+        Err(error) => panic!("{error}"),
+    };
+    let (lan_port, tunnel_port, control) =
+        router::new(ROUTER.take(), ethernet::driver(), device, Lan::default(), tunnel);
+
+    let config = ethernet::config(&settings);
+    let (lan, lan_runner) = embassy_net::new(lan_port, config, LAN.init(StackResources::new()), host::seed());
+    let resources = TUNNEL.init(StackResources::new());
+    let (_, tunnel_runner) = embassy_net::new(tunnel_port, link.net_config(), resources, host::seed());
+    link::run(spawner, link, lan);
+    spawner.spawn(run_lan(lan_runner).expect("it is started once"));
+    spawner.spawn(run_tunnel(tunnel_runner).expect("it is started once"));
+    spawner.spawn(follow(lan, control).expect("it is started once"));
+    services::start_udp_echo(spawner, lan);
+    watch::start(spawner, &settings);
+}
+
+#[embassy_executor::task]
+async fn run_lan(mut runner: Runner<'static, LanDriver>) -> ! {
+    runner.run().await
+}
+
+#[embassy_executor::task]
+async fn run_tunnel(mut runner: Runner<'static, TunnelDriver>) -> ! {
+    runner.run().await
+}
+
+/// Tells the router which address the board has, as DHCP may change it, and tells what it has forwarded.
+#[embassy_executor::task]
+async fn follow(lan: Stack<'static>, router: Control<'static>) -> ! {
+    let (mut known, mut counters) = (None, router.counters());
+    loop {
+        let config = lan.config_v4();
+        if config != known {
+            let address = config.as_ref().map(|config| config.address);
+            let gateway = config.as_ref().and_then(|config| config.gateway);
+            router.set_lan(Lan { ipv4: address, gateway_ipv4: gateway, ..Lan::default() });
+            match address {
+                Some(address) => defmt::info!("ethernet: address {}", defmt::Display2Format(&address)),
+                None => defmt::info!("ethernet: no address"),
+            }
+            known = config;
+        }
+        let changed =
+            async { if lan.is_config_up() { lan.wait_config_down().await } else { lan.wait_config_up().await } };
+        // An address may also be replaced by another at once.
+        if with_timeout(REPORT, changed).await.is_err() && counters != router.counters() {
+            counters = router.counters();
+            defmt::info!("router: {}", counters);
+        }
+    }
+}

@@ -1,0 +1,2 @@
+#![no_main]
+longcable_fuzz::fuzz!(super_packets);
