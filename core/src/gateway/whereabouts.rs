@@ -19,7 +19,7 @@ const RESOLVE_INTERVAL: Duration = Duration::from_secs(5);
 const STRANGER_INTERVAL: Duration = Duration::from_secs(2);
 
 impl<'c, P: Platform> Gateway<'c, P> {
-    /// The answer to [`Output::Resolve`]: the addresses in the order of preference. An answer to an earlier lookup
+    /// The answer to [`Output::Resolve`](super::Output::Resolve): the addresses in the order of preference. An answer to an earlier lookup
     /// is ignored.
     pub fn resolved(&mut self, now: Instant, lookup: u32, addresses: Result<&[SocketAddr], ()>) {
         let (after, pending) = (lookup.wrapping_sub(self.answered), self.lookup.wrapping_sub(self.answered));

@@ -65,7 +65,7 @@ impl<P: Platform> Peer<'_, P> {
     }
 
     /// The next thing for the host to do; to be called until it says `Timeout`, after every other
-    /// call. `out` holds at least [`OUTPUT_MAX`] bytes.
+    /// call. `out` holds at least [`OUTPUT_MAX`](super::OUTPUT_MAX) bytes.
     pub fn poll_output<'o>(&'o mut self, now: Instant, out: &'o mut [u8]) -> Output<'o> {
         if let Some(event) = self.take_event() {
             return Output::Event(event);
