@@ -5,6 +5,7 @@
 //! descriptors hold them, the programs because the kernel ends them with the thread that started them. A test that
 //! fails prints the end of the log of every program it had running.
 
+pub mod board;
 mod daemon;
 mod lab;
 mod link;
