@@ -195,7 +195,7 @@ pub fn echo_tcp(from: &Site, board: &Site, bytes: usize) {
             out.write_all(content).expect("all sent");
             out.shutdown(Shutdown::Write).expect("an open connection");
         });
-        let result = stream.read_to_end(&mut echo);
+        let result = (&stream).read_to_end(&mut echo);
         assert!(result.is_ok(), "{} of {bytes} bytes came back: {result:?}", echo.len());
     });
     assert!(echo == content, "{} of {bytes} bytes came back, not as they were sent", echo.len());
