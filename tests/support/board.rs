@@ -183,7 +183,7 @@ pub fn echo_tcp(from: &Site, board: &Site, bytes: usize) {
     const ECHO: u16 = 7;
     let to = (IpAddr::V4(board.inside), ECHO).into();
     let connect = || TcpStream::connect_timeout(&to, BOARD_PATIENCE);
-    let mut stream = from.namespace.inside(connect).unwrap_or_else(|error| panic!("no connection to {to}: {error}"));
+    let stream = from.namespace.inside(connect).unwrap_or_else(|error| panic!("no connection to {to}: {error}"));
     stream.set_read_timeout(Some(BOARD_PATIENCE)).expect("a time limit");
     stream.set_write_timeout(Some(BOARD_PATIENCE)).expect("a time limit");
     let mut content = vec![0; bytes];
