@@ -5,6 +5,7 @@ use embassy_executor::Spawner;
 use embassy_futures::join::join4;
 use embassy_net::{Config, Stack, StackResources};
 use embassy_net_driver::Driver;
+use embassy_time::{Duration, with_timeout};
 use longcable_embassy::core::crypto::Rng;
 use longcable_embassy::router::{self, Control, Lan, Tunnel};
 use longcable_embassy::{Host, State, Store};
@@ -17,6 +18,8 @@ type Memory = router::State<'static, 1500, 4, 2>;
 
 /// Sockets in the tunnel: those of the services, and the resolver that each stack has.
 const SOCKETS: usize = services::SOCKETS + 1;
+
+const REPORT: Duration = Duration::from_secs(10);
 
 /// Runs the Ethernet, the link and the router for ever; what is wrong with the link's configuration is logged. `lan` is
 /// the configuration of the stack on the Ethernet.
@@ -52,15 +55,27 @@ pub async fn run<E: Driver, R: Rng, S: Store>(
     join4(lan_runner.run(), tunnel_runner.run(), link.run(lan), follow(lan, control)).await;
 }
 
-/// Tells the router which addresses the board has on its LAN.
-async fn follow(stack: Stack<'static>, router: Control<'static>) -> ! {
+/// Tells the router which address the board has, as DHCP may change it, and tells what it has forwarded.
+pub async fn follow(lan: Stack<'static>, router: Control<'static>) -> ! {
+    let (mut known, mut counters) = (None, router.counters());
     loop {
-        stack.wait_config_up().await;
-        if let Some(config) = stack.config_v4() {
-            defmt::info!("ethernet: {}", config.address);
-            router.set_lan(Lan { ipv4: Some(config.address.into()), ..Lan::default() });
+        let config = lan.config_v4();
+        if config != known {
+            let address = config.as_ref().map(|config| config.address);
+            let gateway = config.as_ref().and_then(|config| config.gateway);
+            router.set_lan(Lan { ipv4: address, gateway_ipv4: gateway, ..Lan::default() });
+            match address {
+                Some(address) => defmt::info!("ethernet: address {}", defmt::Display2Format(&address)),
+                None => defmt::info!("ethernet: no address"),
+            }
+            known = config;
         }
-        stack.wait_config_down().await;
-        router.set_lan(Lan::default());
+        let changed =
+            async { if lan.is_config_up() { lan.wait_config_down().await } else { lan.wait_config_up().await } };
+        // An address may also be replaced by another at once.
+        if with_timeout(REPORT, changed).await.is_err() && counters != router.counters() {
+            counters = router.counters();
+            defmt::info!("router: {}", counters);
+        }
     }
 }

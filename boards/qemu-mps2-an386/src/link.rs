@@ -7,7 +7,8 @@ use longcable_embassy::{Device, Host, State};
 use longcable_examples::services;
 use static_cell::{ConstStaticCell, StaticCell};
 
-use crate::{config, exit, host};
+use crate::settings::Settings;
+use crate::{config, ethernet, executor, exit, host, watch};
 
 /// Runs a link of this board.
 pub type Runner = longcable_embassy::Runner<Random, longcable_embassy::Forgetful>;
@@ -15,10 +16,22 @@ pub type Runner = longcable_embassy::Runner<Random, longcable_embassy::Forgetful
 /// Memory of the network stack in the tunnel: for the services, and the resolver that each stack has.
 pub type Resources = StackResources<{ services::SOCKETS + 1 }>;
 
+/// A firmware with a link and the [`services`] in its tunnel. The configuration in flash describes the link, or if there is
+/// none, `default`.
+pub fn firmware(default: &'static str) -> ! {
+    executor::run(|spawner| {
+        let settings = Settings::read();
+        let ethernet = ethernet::start(spawner, &settings);
+        let tunnel = start(spawner, ethernet, default);
+        services::start(spawner, tunnel);
+        watch::start(spawner, &settings);
+    })
+}
+
 /// Starts the link that the configuration in flash describes, or if there is none, `default`. Sockets on the stack that
 /// this gives go through the tunnel.
 #[inline(never)] // so that its large values lie on the stack one after the other
-pub fn start(spawner: Spawner, ethernet: Stack<'static>, default: &'static str) -> Stack<'static> {
+fn start(spawner: Spawner, ethernet: Stack<'static>, default: &'static str) -> Stack<'static> {
     static RESOURCES: StaticCell<Resources> = StaticCell::new();
     let (device, link) = open(default);
     let resources = RESOURCES.init(StackResources::new());

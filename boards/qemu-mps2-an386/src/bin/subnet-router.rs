@@ -5,7 +5,6 @@
 
 use embassy_executor::Spawner;
 use embassy_net::{Runner, Stack, StackResources};
-use embassy_time::{Duration, with_timeout};
 use longcable_embassy::Device;
 use longcable_embassy::router::{self, Control, Lan, LanPort, State, Tunnel, TunnelPort};
 use longcable_examples::{SUBNET_ROUTER, services};
@@ -19,8 +18,6 @@ const MTU: usize = 1500;
 const QUEUE: usize = 3;
 /// Hosts that are looked for at the same time.
 const PENDING: usize = 2;
-
-const REPORT: Duration = Duration::from_secs(10);
 
 type LanDriver = LanPort<'static, ethernet::Driver, MTU, PENDING>;
 type TunnelDriver = TunnelPort<'static, Device, MTU>;
@@ -66,28 +63,7 @@ async fn run_tunnel(mut runner: Runner<'static, TunnelDriver>) -> ! {
     runner.run().await
 }
 
-/// Tells the router which address the board has, as DHCP may change it, and tells what it has forwarded.
 #[embassy_executor::task]
-async fn follow(lan: Stack<'static>, router: Control<'static>) -> ! {
-    let (mut known, mut counters) = (None, router.counters());
-    loop {
-        let config = lan.config_v4();
-        if config != known {
-            let address = config.as_ref().map(|config| config.address);
-            let gateway = config.as_ref().and_then(|config| config.gateway);
-            router.set_lan(Lan { ipv4: address, gateway_ipv4: gateway, ..Lan::default() });
-            match address {
-                Some(address) => defmt::info!("ethernet: address {}", defmt::Display2Format(&address)),
-                None => defmt::info!("ethernet: no address"),
-            }
-            known = config;
-        }
-        let changed =
-            async { if lan.is_config_up() { lan.wait_config_down().await } else { lan.wait_config_up().await } };
-        // An address may also be replaced by another at once.
-        if with_timeout(REPORT, changed).await.is_err() && counters != router.counters() {
-            counters = router.counters();
-            defmt::info!("router: {}", counters);
-        }
-    }
+async fn follow(lan: Stack<'static>, control: Control<'static>) -> ! {
+    longcable_examples::router::follow(lan, control).await
 }

@@ -3,17 +3,10 @@
 #![no_std]
 #![no_main]
 
-use longcable_examples::{TLS_LINK, services};
-use qemu_mps2_an386::settings::Settings;
-use qemu_mps2_an386::{ethernet, executor, link, watch};
+use longcable_examples::TLS_LINK;
+use qemu_mps2_an386::link;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    executor::run(|spawner| {
-        let settings = Settings::read();
-        let ethernet = ethernet::start(spawner, &settings);
-        let tunnel = link::start(spawner, ethernet, TLS_LINK);
-        services::start(spawner, tunnel);
-        watch::start(spawner, &settings);
-    })
+    link::firmware(TLS_LINK)
 }

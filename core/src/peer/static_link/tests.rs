@@ -10,11 +10,11 @@ use crate::peer::{Keys, Link, Peer};
 use crate::time::Instant;
 use crate::tls::NoTls;
 
-const KEY: &str = include_str!("../../../../tests/vectors/count.key");
+pub(super) const KEY: &str = include_str!("../../../../tests/vectors/count.key");
 const UNIX: u32 = 1_795_000_000;
 const ADDRESS: SocketAddr = SocketAddr::V4(core::net::SocketAddrV4::new(core::net::Ipv4Addr::LOCALHOST, 1194));
 
-struct Test;
+pub(super) struct Test;
 
 impl Platform for Test {
     type Crypto = RustCrypto;
@@ -26,7 +26,7 @@ impl Platform for Test {
     const CONTROL_MEMORY: [u8; 0] = [];
 }
 
-struct Zeros;
+pub(super) struct Zeros;
 
 impl Rng for Zeros {
     fn fill(&mut self, bytes: &mut [u8]) {
