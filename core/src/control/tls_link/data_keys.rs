@@ -1,6 +1,7 @@
 //! Which key opens a data packet, and which one seals it (protocol section 3.13).
 
 use super::TlsLink;
+use crate::control::key_state::KeyState;
 use crate::control::session::{Key, seconds};
 use crate::error::{Discard, NotReady};
 use crate::options::LinkConfig;
@@ -90,8 +91,12 @@ impl<P: Platform> TlsLink<P> {
         let active = self.active.as_mut().ok_or(NotReady::Negotiating)?;
         let current = active.current.as_mut().ok_or(NotReady::Negotiating)?;
         let (confirmed, in_use) = (current.data.confirmed, current.data.in_use);
-        let settled = |key: &Key<P>| now.since(key.since) > switch_after(config);
-        let may_lack = self.role == Role::Client && now.since(current.control.heard) < LAST_ACKNOWLEDGEMENT;
+        let switch_after = switch_after(config);
+        let settled = |key: &Key<P>| now.since(key.since) > switch_after;
+        let last_acknowledgement = LAST_ACKNOWLEDGEMENT.min(switch_after);
+        let may_lack = self.role == Role::Client && now.since(current.control.heard) < last_acknowledgement;
+        // Whoever negotiates the next key has this one, and forgets the one before as soon as that is done.
+        let in_use = in_use || active.next.as_ref().is_some_and(KeyState::is_open);
         // Soon after a renegotiation the peer may not have the new key yet, but it has the old one. Once it uses the new
         // one, it may forget the old one soon: it may renegotiate more often than this end would.
         let key = match &mut active.lame_duck {

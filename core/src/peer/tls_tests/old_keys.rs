@@ -96,3 +96,20 @@ fn a_client_whose_last_acknowledgement_is_lost_goes_on_with_the_old_key() {
     assert_eq!(sealed(&mut pair, 0)[0] & 7, 1, "nobody uses the new key, but the time is over");
     pair.talk(100);
 }
+
+/// A server that renegotiates more often than that takes forgets the old key with the next one.
+#[test]
+fn a_client_that_is_asked_for_the_key_after_the_new_one_uses_the_new_one() {
+    let mut pair = Pair::with(["reneg-sec 0\n", "reneg-sec 2\n"]);
+    pair.run(1);
+    pair.wait_for(0, "key 1");
+    assert_eq!(sealed(&mut pair, 0)[0] & 7, 0);
+    let asked = pair.count(0, "soft reset");
+    for _ in 0..300 {
+        if pair.count(0, "soft reset") == asked {
+            pair.wait(10);
+        }
+    }
+    assert_eq!([pair.count(0, "key 2"), pair.count(1, "key 2")], [0, 0], "the negotiation has just begun");
+    assert_eq!(sealed(&mut pair, 0)[0] & 7, 1);
+}
