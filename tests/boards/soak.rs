@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use longcable_core::tls::Role;
-use longcable_tests::support::board::{Addressing, BOARD_PATIENCE, Board, Firmware, check_board, echo_tcp};
+use longcable_tests::support::board::{Addressing, BOARD_PATIENCE, Board, Firmware, UP, check_board, echo_tcp};
 use longcable_tests::support::volatile::meanwhile;
 use longcable_tests::support::{Daemon, Filling, Lab, Pinger, Program, end, pki, tls_end};
 
@@ -64,7 +64,7 @@ fn soak(lab: &Lab, firmware: Firmware, configs: [&str; 2]) {
     println!("{lost} of {sent} echoes lost; {streams} TCP streams");
     assert!(lost * TOLERANCE <= sent, "{lost} of {sent} echoes lost");
 
-    assert_eq!(board.count("Initialization Sequence Completed"), 1, "the link does not restart");
+    assert_eq!(board.count(UP), 1, "the link does not restart");
     let report = board.finish(BOARD_PATIENCE);
     println!("{}", report.lines().filter(|line| line.contains("watch:")).collect::<Vec<_>>().join("\n"));
     assert!(peer.stop().success(), "exit status 0 after SIGTERM");

@@ -19,6 +19,9 @@ use super::{Daemon, Filling, Lab, Pinger, Site, poll};
 /// How long anything may take that a board does: it is slow, and its processor cores are shared.
 pub const BOARD_PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a board reports when its link has come up, once for each session.
+pub const UP: &str = "Initialized";
+
 /// After so long a board ends by itself, so that none is ever left behind.
 const LIFETIME: Duration = Duration::from_secs(600);
 
@@ -212,13 +215,14 @@ pub fn check_board(from: &Site, board: &Site) {
     echo_tcp(from, board, 64 * 1024);
 }
 
-/// An echo that comes back, at the third attempt at the latest.
+/// An echo comes back. One that is lost is asked for again: where a fragment of a large packet is lost, the board throws
+/// away other fragments for a minute.
 ///
 /// # Panics
 /// When none does.
 pub fn must_answer(pinger: &mut Pinger, size: usize) {
-    let answer = (0..3).find_map(|_| pinger.ping(size, Filling::Random, Duration::from_secs(10)).ok());
-    assert!(answer.is_some(), "no echo of {size} bytes from the board");
+    let mut ping = || pinger.ping(size, Filling::Random, Duration::from_secs(5)).ok();
+    assert!(poll(2 * BOARD_PATIENCE, &mut ping).is_some(), "no echo of {size} bytes from the board");
 }
 
 /// The board's TCP echo gives back so many bytes as they were.
@@ -228,8 +232,9 @@ pub fn must_answer(pinger: &mut Pinger, size: usize) {
 pub fn echo_tcp(from: &Site, board: &Site, bytes: usize) {
     const ECHO: u16 = 7;
     let to = (IpAddr::V4(board.inside), ECHO).into();
-    let connect = || TcpStream::connect_timeout(&to, BOARD_PATIENCE);
-    let stream = from.namespace.inside(connect).unwrap_or_else(|error| panic!("no connection to {to}: {error}"));
+    // The board takes one connection at a time, and refuses others until it has ended the last one.
+    let connect = || from.namespace.inside(|| TcpStream::connect_timeout(&to, BOARD_PATIENCE)).ok();
+    let stream = poll(BOARD_PATIENCE, connect).unwrap_or_else(|| panic!("no connection to {to}"));
     stream.set_read_timeout(Some(BOARD_PATIENCE)).expect("a time limit");
     stream.set_write_timeout(Some(BOARD_PATIENCE)).expect("a time limit");
     let mut content = vec![0; bytes];
