@@ -2,7 +2,7 @@
 
 use longcable_core::tls::Role;
 use longcable_tests::support::board::{Board, Firmware, UP, check_board, must_answer};
-use longcable_tests::support::{Daemon, Lab, Pinger, Program, pki, tls_end};
+use longcable_tests::support::{Daemon, Filling, Lab, Pinger, Program, pki, tls_end};
 
 pub(crate) const CRYPT: &str = "tls-crypt ta.key";
 
@@ -64,6 +64,22 @@ fn keys_are_negotiated_anew_while_packets_pass() {
     assert_eq!(board.count(UP), 1, "it is one session");
     board.must_be_well();
     assert!(peer.stop().success(), "exit status 0 after SIGTERM");
+}
+
+/// Servers that are not who they ought to be.
+#[test]
+fn certificates_that_are_refused() {
+    for kind in [pki::Kind::Impostor, pki::Kind::Wrong, pki::Kind::Expired] {
+        let lab = Lab::new();
+        let server = format!("cert server-{}.crt\n{CRYPT}", kind.name());
+        let (mut board, peer) = start(&lab, Program::Openvpn, [CRYPT, &server]);
+        let refusal = board.wait_for("TlsFailed(");
+        println!("{kind:?}: {refusal}");
+        peer.wait_for("TLS Error");
+        Pinger::new(&lab.right, lab.left.inside).must_not_answer(8, Filling::Random);
+        assert_eq!(board.count(UP), 0, "{kind:?}");
+        board.must_be_well();
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ const LIFETIME: Duration = Duration::from_secs(600);
 
 /// A task of the board that gets no turn for so many milliseconds is starved. That is long, because QEMU itself has to
 /// wait for its turn.
-const STARVED: &str = "2000";
+const STARVED: &str = "1000";
 
 /// A program of the board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
