@@ -38,12 +38,12 @@ fn with_certificates() {
 fn soak(lab: &Lab, firmware: Firmware, configs: [&str; 2]) {
     let seconds = env::var("BOARD_SOAK_SECONDS").map_or(60, |seconds| seconds.parse().expect("a number of seconds"));
     let lifetime = Duration::from_secs(seconds) + 2 * MARGIN;
-    let (start, mut peer) = (Instant::now(), Daemon::start(lab, &lab.right, Program::Openvpn, configs[1]));
+    let mut peer = Daemon::start(lab, &lab.right, Program::Openvpn, configs[1]);
     let board = Board::start_for(lab, &lab.left, firmware, configs[0], Addressing::Fixed, lifetime);
+    // Traffic is over before the board is.
+    let end = Instant::now() + lifetime - MARGIN;
     check_board(&lab.right, &lab.left);
 
-    // Traffic is over before the board is, which may be late but not early.
-    let end = start + lifetime - MARGIN;
     let (mut sent, mut lost, mut streams) = (0, 0, 0);
     let pings = |goes_on: &dyn Fn() -> bool| {
         let mut pinger = Pinger::new(&lab.right, lab.left.inside);
