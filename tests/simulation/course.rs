@@ -13,6 +13,7 @@
 use longcable_core::options::ReceiveTimeout;
 use longcable_core::time::{Duration, Instant};
 
+use crate::engine::held;
 use crate::lines::Nat;
 use crate::world::{Dice, World};
 
@@ -23,6 +24,8 @@ const RESTART: Duration = Duration::from_secs(15);
 const SLACK: Duration = Duration::from_millis(300);
 /// Three control packets in a row may come while the other end is busy with another session, and be repeated after 2 s.
 const HANDSHAKE: Duration = Duration::from_secs(6);
+/// Buffers of TLS stacks grow and shrink by so many bytes: less than three for each move of a day.
+const BUFFERS: i64 = 8192;
 /// Traffic is tried for so long.
 const TRAFFIC: Duration = Duration::from_secs(3);
 
@@ -73,11 +76,13 @@ pub struct Course<'c> {
     habits: Habits,
     episode: Option<Episode>,
     recoveries: Vec<Recovery>,
+    /// What TLS stacks had on the heap whenever the link stood, in bytes.
+    held: Vec<i64>,
 }
 
 impl<'c> Course<'c> {
     pub fn new(world: World<'c>, dice: Dice, habits: Habits) -> Self {
-        Self { world, dice, habits, episode: None, recoveries: Vec::new() }
+        Self { world, dice, habits, episode: None, recoveries: Vec::new(), held: Vec::new() }
     }
 
     /// Runs for so long; gives all recoveries.
@@ -99,7 +104,19 @@ impl<'c> Course<'c> {
         self.rest(Duration::from_secs(3600));
         assert!(self.episode.is_none(), "an hour is enough");
         self.world.check_deliveries();
+        self.check_memory();
         self.recoveries
+    }
+
+    /// A gateway has all its memory from the beginning, which each of its calls proves. What TLS stacks take, they give back.
+    fn check_memory(&self) {
+        // Whoever negotiates has more for a while.
+        let least = |held: &[i64]| held.iter().min().copied().unwrap_or(0);
+        let quarter = self.held.len() / 4;
+        let (morning, evening) = (least(&self.held[..quarter]), least(&self.held[self.held.len() - quarter..]));
+        if self.habits.pace == 0 {
+            assert!(evening <= morning + BUFFERS, "TLS holds {evening} bytes, {morning} in the morning");
+        }
     }
 
     /// Nothing more happens for so long.
@@ -155,6 +172,7 @@ impl<'c> Course<'c> {
             }
         }
         self.exchange(end);
+        self.held.push(held());
     }
 
     /// Packets pass both ways, now.

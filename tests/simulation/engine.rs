@@ -1,6 +1,7 @@
 //! The engine on platforms of every size, behind one interface.
 
 use std::array;
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 
@@ -76,47 +77,47 @@ impl<P: Platform> Engine for Gateway<'_, P> {
         from: SocketAddr,
         datagram: &'b mut [u8],
     ) -> Result<Option<&'b mut [u8]>, Discard> {
-        self.handle_datagram(now, from, datagram)
+        weighed::<P, _>(|| self.handle_datagram(now, from, datagram))
     }
 
     fn seal<'b>(&mut self, now: Instant, packet: PacketBuf<'b>) -> Result<Sealed<'b>, NotReady> {
-        self.seal(now, packet)
+        weighed::<P, _>(|| self.seal(now, packet))
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.handle_timeout(now);
+        weighed::<P, _>(|| self.handle_timeout(now));
     }
 
     fn poll_output<'o>(&'o mut self, now: Instant, out: &'o mut [u8]) -> Output<'o> {
-        self.poll_output(now, out)
+        weighed::<P, _>(|| self.poll_output(now, out))
     }
 
     fn has_output(&self, now: Instant) -> bool {
-        self.has_output(now)
+        weighed::<P, _>(|| self.has_output(now))
     }
 
     fn resolved(&mut self, now: Instant, lookup: u32, addresses: Result<&[SocketAddr], ()>) {
-        self.resolved(now, lookup, addresses);
+        weighed::<P, _>(|| self.resolved(now, lookup, addresses));
     }
 
     fn local_changed(&mut self, now: Instant) {
-        self.local_changed(now);
+        weighed::<P, _>(|| self.local_changed(now));
     }
 
     fn bound(&mut self, now: Instant, unix_now: u64) {
-        self.bound(now, unix_now, Ok(()));
+        weighed::<P, _>(|| self.bound(now, unix_now, Ok(())));
     }
 
     fn tunnel_opened(&mut self, now: Instant) {
-        self.tunnel_opened(now);
+        weighed::<P, _>(|| self.tunnel_opened(now));
     }
 
     fn signal(&mut self, now: Instant, signal: Signal) {
-        self.signal(now, signal);
+        weighed::<P, _>(|| self.signal(now, signal));
     }
 
     fn peer_address(&self) -> Option<SocketAddr> {
-        self.peer().address()
+        weighed::<P, _>(|| self.peer().address())
     }
 
     fn stored(&self) -> Stored {
@@ -131,6 +132,26 @@ impl<P: Platform> Engine for Gateway<'_, P> {
             self.peer_mut().preset_sent(time, unix_now);
         }
     }
+}
+
+thread_local! {
+    /// Bytes that the calls of gateways on this thread have taken from the heap and not given back.
+    static HELD: Cell<i64> = const { Cell::new(0) };
+}
+
+/// What [`weighed`] calls have left on the heap so far, in bytes: all of it belongs to TLS stacks.
+pub fn held() -> i64 {
+    HELD.get()
+}
+
+/// A call of a gateway. It uses no heap at all; only a TLS stack may.
+fn weighed<P: Platform, T>(call: impl FnOnce() -> T) -> T {
+    let mut result = None;
+    let heap = allocation_counter::measure(|| result = Some(call()));
+    let has_stack = size_of::<P::TlsSessions>() > 0;
+    assert!(has_stack || heap.count_total == 0, "the gateway takes memory from the heap {} times", heap.count_total);
+    HELD.set(HELD.get() + heap.bytes_current);
+    result.expect("it was called")
 }
 
 /// What starts the process of a gateway, as often as it is wanted, at this Unix time.

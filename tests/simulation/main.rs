@@ -2,7 +2,7 @@
 //!
 //! Every run is decided by its seed: what the network does, what the clock says, which configurations meet.
 //! `SIMULATION_SEEDS=FIRST..END` chooses other seeds than those of a normal run: 1,000 for the seconds of a link, 500 for
-//! the hours of volatile gateways, 8 for a day of flapping. A nightly run of 10,000 is
+//! the hours of volatile gateways, 8 or 4 for a day of flapping. A nightly run of 10,000 is
 //! `SIMULATION_SEEDS=0..10000 cargo test -p longcable-tests --test simulation volatile`. TLS stacks draw random numbers of
 //! their own, so the bytes of a TLS link differ from run to run, but not what is sent when and how much of it.
 

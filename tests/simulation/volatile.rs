@@ -45,6 +45,11 @@ fn a_day_of_flapping_leaves_a_link() {
     report(for_each_seed_of(8, |seed| static_course(seed, Some(0), 24)));
 }
 
+#[test]
+fn a_day_of_flapping_leaves_a_link_with_tls() {
+    report(for_each_seed_of(4, |seed| tls_course(seed, Some(0), 24)));
+}
+
 fn static_course(seed: u64, pace: Option<u64>, hours: u64) -> Vec<Recovery> {
     let mut dice = Dice::new(seed);
     let nats = nats(&mut dice);
