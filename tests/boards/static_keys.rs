@@ -14,13 +14,15 @@ fn link(more: [&str; 2]) {
     assert!(peer.stop().success(), "exit status 0 after SIGTERM");
 }
 
-/// Each cipher with each digest, and each with every direction of the key.
+/// Each cipher with each digest, and each of both with every direction of the key.
 #[test]
 fn ciphers_digests_and_key_directions() {
     for (cipher, digest, directions) in [
         ("AES-128-CBC", "SHA1", ["", ""]),
         ("AES-128-CBC", "SHA256", ["0", "1"]),
+        ("AES-128-CBC", "SHA256", ["1", "0"]),
         ("AES-256-CBC", "SHA1", ["1", "0"]),
+        ("AES-256-CBC", "SHA1", ["0", "1"]),
         ("AES-256-CBC", "SHA256", ["", ""]),
     ] {
         let more = directions.map(|direction| format!("cipher {cipher}\nauth {digest}\nsecret static.key {direction}"));
