@@ -66,15 +66,21 @@ fn keys_are_negotiated_anew_while_packets_pass() {
     assert!(peer.stop().success(), "exit status 0 after SIGTERM");
 }
 
-/// Servers that are not who they ought to be.
+/// Servers that are not who they ought to be; one has a certificate that another leaf has signed.
 #[test]
 fn certificates_that_are_refused() {
-    for kind in [pki::Kind::Impostor, pki::Kind::Wrong, pki::Kind::Expired] {
+    for (kind, cause) in [
+        (pki::Kind::Impostor, "no certificate in 'ca' has signed it"),
+        (pki::Kind::Leaf, "invalid CA certificate"),
+        (pki::Kind::Wrong, "extended key usage"),
+        (pki::Kind::Expired, "certificate has expired"),
+    ] {
         let lab = Lab::new();
         let server = format!("cert server-{}.crt\n{CRYPT}", kind.name());
         let (mut board, peer) = start(&lab, Program::Openvpn, [CRYPT, &server]);
         let refusal = board.wait_for("TlsFailed(");
         println!("{kind:?}: {refusal}");
+        assert!(refusal.contains(cause), "{kind:?}: {refusal}");
         peer.wait_for("TLS Error");
         Pinger::new(&lab.right, lab.left.inside).must_not_answer(8, Filling::Random);
         assert_eq!(board.count(UP), 0, "{kind:?}");

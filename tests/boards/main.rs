@@ -5,6 +5,7 @@
 //! is: an emulator does not tell.
 
 mod addresses;
+mod attacks;
 mod certificates;
 mod flood;
 mod peers;

@@ -40,15 +40,28 @@ pub enum Firmware {
     Dynamic,
     /// A link with a static key; hosts on the board's Ethernet reach what is behind the tunnel.
     Router,
+    /// A link with a static key, on a Cortex-M3.
+    CortexM3,
+    /// A link with a static key, on a Cortex-M7.
+    CortexM7,
 }
 
 impl Firmware {
     fn name(self) -> &'static str {
         match self {
-            Self::Static => "static-link",
+            Self::Static | Self::CortexM3 | Self::CortexM7 => "static-link",
             Self::Tls => "tls-link",
             Self::Dynamic => "dynamic-link",
             Self::Router => "subnet-router",
+        }
+    }
+
+    /// What QEMU calls the board.
+    fn machine(self) -> &'static str {
+        match self {
+            Self::CortexM3 => "mps2-an385",
+            Self::CortexM7 => "mps2-an500",
+            Self::Static | Self::Tls | Self::Dynamic | Self::Router => "mps2-an386",
         }
     }
 
@@ -57,9 +70,10 @@ impl Firmware {
     /// # Panics
     /// When it cannot be built.
     fn elf(self) -> &'static str {
-        static ELF: [OnceLock<String>; 4] = [const { OnceLock::new() }; 4];
+        static ELF: [OnceLock<String>; 6] = [const { OnceLock::new() }; 6];
         ELF[self as usize].get_or_init(|| {
-            let output = Command::new(runner()).args([self.name(), "--build"]).output().expect("the board's run");
+            let build = [self.name(), "--machine", self.machine(), "--build"];
+            let output = Command::new(runner()).args(build).output().expect("the board's run");
             assert!(output.status.success(), "{self:?}: {}", String::from_utf8_lossy(&output.stderr));
             String::from_utf8(output.stdout).expect("a path").trim().to_owned()
         })
@@ -115,7 +129,8 @@ impl Board {
         // Whatever `run` has started ends with it.
         command.args(["--pid", "--fork", "--kill-child"]).arg(runner());
         command
-            .args([firmware.name(), "--elf", firmware.elf(), "--tap", "tap0", "--mac", &mac])
+            .args([firmware.name(), "--machine", firmware.machine(), "--elf", firmware.elf()])
+            .args(["--tap", "tap0", "--mac", &mac])
             .arg("--config")
             .arg(file);
         command.args(["--starved", STARVED, "--seconds", &lifetime.as_secs().to_string()]);
