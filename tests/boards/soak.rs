@@ -1,4 +1,4 @@
-//! A link that lasts, with traffic both ways: `BOARD_SOAK_SECONDS` long, 60 if nobody says.
+//! A link that lasts, with traffic both ways: `BOARD_SOAK_SECONDS` long, 120 if nobody says.
 
 use std::env;
 use std::thread;
@@ -36,7 +36,7 @@ fn with_certificates() {
 }
 
 fn soak(lab: &Lab, firmware: Firmware, configs: [&str; 2]) {
-    let seconds = env::var("BOARD_SOAK_SECONDS").map_or(60, |seconds| seconds.parse().expect("a number of seconds"));
+    let seconds = env::var("BOARD_SOAK_SECONDS").map_or(120, |seconds| seconds.parse().expect("a number of seconds"));
     let lifetime = Duration::from_secs(seconds) + 2 * MARGIN;
     let mut peer = Daemon::start(lab, &lab.right, Program::Openvpn, configs[1]);
     let board = Board::start_for(lab, &lab.left, firmware, configs[0], Addressing::Fixed, lifetime);
