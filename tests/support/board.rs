@@ -2,8 +2,9 @@
 //! sites.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -12,13 +13,21 @@ use std::time::Duration;
 
 use longcable::demo::lab::find_program;
 
-use super::{Daemon, Filling, Lab, Pinger, Site, traffic::Random};
+use super::traffic::Random;
+use super::{Daemon, Filling, Lab, Pinger, Site, poll};
 
 /// How long anything may take that a board does: it is slow, and its processor cores are shared.
 pub const BOARD_PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a board reports when its link has come up, once for each session.
+pub const UP: &str = "Initialized";
+
 /// After so long a board ends by itself, so that none is ever left behind.
 const LIFETIME: Duration = Duration::from_secs(600);
+
+/// A task of the board that gets no turn for so many milliseconds is starved. That is long, because QEMU itself has to
+/// wait for its turn.
+const STARVED: &str = "1000";
 
 /// A program of the board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,14 +38,30 @@ pub enum Firmware {
     Tls,
     /// Either kind; addresses change.
     Dynamic,
+    /// A link with a static key; hosts on the board's Ethernet reach what is behind the tunnel.
+    Router,
+    /// A link with a static key, on a Cortex-M3.
+    CortexM3,
+    /// A link with a static key, on a Cortex-M7.
+    CortexM7,
 }
 
 impl Firmware {
     fn name(self) -> &'static str {
         match self {
-            Self::Static => "static-link",
+            Self::Static | Self::CortexM3 | Self::CortexM7 => "static-link",
             Self::Tls => "tls-link",
             Self::Dynamic => "dynamic-link",
+            Self::Router => "subnet-router",
+        }
+    }
+
+    /// What QEMU calls the board.
+    fn machine(self) -> &'static str {
+        match self {
+            Self::CortexM3 => "mps2-an385",
+            Self::CortexM7 => "mps2-an500",
+            Self::Static | Self::Tls | Self::Dynamic | Self::Router => "mps2-an386",
         }
     }
 
@@ -45,36 +70,30 @@ impl Firmware {
     /// # Panics
     /// When it cannot be built.
     fn elf(self) -> &'static str {
-        static ELF: [OnceLock<String>; 3] = [const { OnceLock::new() }; 3];
+        static ELF: [OnceLock<String>; 6] = [const { OnceLock::new() }; 6];
         ELF[self as usize].get_or_init(|| {
-            let output = Command::new(runner()).args([self.name(), "--build"]).output().expect("the board's run");
+            let build = [self.name(), "--machine", self.machine(), "--build"];
+            let output = Command::new(runner()).args(build).output().expect("the board's run");
             assert!(output.status.success(), "{self:?}: {}", String::from_utf8_lossy(&output.stderr));
             String::from_utf8(output.stdout).expect("a path").trim().to_owned()
         })
     }
 }
 
-/// Where a board is, and for how long.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'p> {
-    /// The last byte of its Ethernet address.
-    pub mac: u8,
-    /// Its own settings; without any it has an address by DHCP.
-    pub settings: &'p str,
-    /// After so long it reports, and ends.
-    pub lifetime: Duration,
-}
-
-impl Default for Place<'_> {
-    fn default() -> Self {
-        Self { mac: 2, settings: "", lifetime: LIFETIME }
-    }
+/// How a board has its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addressing {
+    /// That of its site.
+    Fixed,
+    /// By DHCP.
+    Dhcp,
 }
 
 /// A running board.
 pub struct Board {
-    /// QEMU, and what the firmware reports.
-    pub daemon: Daemon,
+    daemon: Daemon,
+    /// Where QEMU takes orders.
+    socket: PathBuf,
 }
 
 impl Board {
@@ -84,39 +103,67 @@ impl Board {
     /// # Panics
     /// When something is not installed, saying what.
     pub fn start(lab: &Lab, site: &Site, firmware: Firmware, config: &str) -> Self {
-        Self::start_for(lab, site, firmware, config, LIFETIME)
+        Self::start_for(lab, site, firmware, config, Addressing::Fixed, LIFETIME)
     }
 
-    /// As [`start`](Self::start); the board reports and ends after so long.
+    /// As [`start`](Self::start), with an address by any means; the board reports and ends after so long.
     ///
     /// # Panics
     /// When something is not installed, saying what.
-    pub fn start_for(lab: &Lab, site: &Site, firmware: Firmware, config: &str, lifetime: Duration) -> Self {
-        let settings = format!("--address {}/24", site.outside);
-        let mac = site.outside.octets()[3];
-        Self::place(lab, site, firmware, config, Place { mac, settings: &settings, lifetime })
-    }
-
-    /// As [`start`](Self::start), with settings of its own.
-    ///
-    /// # Panics
-    /// When something is not installed, saying what.
-    pub fn place(lab: &Lab, site: &Site, firmware: Firmware, config: &str, place: Place<'_>) -> Self {
+    pub fn start_for(
+        lab: &Lab,
+        site: &Site,
+        firmware: Firmware,
+        config: &str,
+        addressing: Addressing,
+        lifetime: Duration,
+    ) -> Self {
         for (program, package) in [("qemu-system-arm", "qemu-system-arm"), ("unshare", "util-linux")] {
             assert!(find_program(Path::new(program)).is_some(), "no program {program}: apt-get install {package}");
         }
         plug(site);
-        let name = format!("board-{}.ovpn", place.mac);
-        let file = lab.write(&name, &inline(lab, config));
+        let mac = Self::mac(site);
+        let file = lab.write(&format!("{mac}.ovpn"), &inline(lab, config));
+        let socket = lab.directory().join(format!("{mac}.qmp"));
         let mut command = Command::new("unshare");
         // Whatever `run` has started ends with it.
         command.args(["--pid", "--fork", "--kill-child"]).arg(runner());
-        command.args([firmware.name(), "--elf", firmware.elf(), "--tap", "tap0"]).arg("--config").arg(file);
-        command.arg("--mac").arg(format!("02:00:00:00:00:{:02x}", place.mac));
-        command.arg("--seconds").arg(place.lifetime.as_secs().to_string());
-        command.args(place.settings.split_whitespace());
+        command
+            .args([firmware.name(), "--machine", firmware.machine(), "--elf", firmware.elf()])
+            .args(["--tap", "tap0", "--mac", &mac])
+            .arg("--config")
+            .arg(file);
+        command.args(["--starved", STARVED, "--seconds", &lifetime.as_secs().to_string()]);
+        if addressing == Addressing::Fixed {
+            command.args(["--address", &format!("{}/24", site.outside)]);
+        }
+        command.args(["--", "-qmp", &format!("unix:{},server=on,wait=off", socket.display())]);
         let name = format!("{firmware:?} board at {}", site.outside);
-        Self { daemon: Daemon::spawn(lab, &site.namespace, &name, &mut command) }
+        Self { daemon: Daemon::spawn(lab, &site.namespace, &name, &mut command), socket }
+    }
+
+    /// The Ethernet address of the board at a site.
+    pub fn mac(site: &Site) -> String {
+        format!("02:00:00:00:00:{:02x}", site.outside.octets()[3])
+    }
+
+    /// Pulls its Ethernet cable, or plugs it in again.
+    ///
+    /// # Panics
+    /// When QEMU does not do it.
+    pub fn plug(&self, plugged: bool) {
+        let mut qemu = UnixStream::connect(&self.socket).expect("QEMU listens");
+        qemu.set_read_timeout(Some(BOARD_PATIENCE)).expect("a time limit");
+        let mut answers = BufReader::new(qemu.try_clone().expect("a descriptor")).lines();
+        let mut next = || answers.next().expect("QEMU goes on").expect("QEMU says something");
+        // Its greeting.
+        next();
+        let link = format!(r#"{{"execute":"set_link","arguments":{{"name":"lan9118.0","up":{plugged}}}}}"#);
+        for command in [r#"{"execute":"qmp_capabilities"}"#, &link] {
+            writeln!(qemu, "{command}").expect("QEMU listens");
+            let answer = next();
+            assert!(answer.contains(r#""return""#), "{command}: {answer}");
+        }
     }
 
     /// The first line that contains this, as soon as the board has reported it.
@@ -125,6 +172,15 @@ impl Board {
     /// When it is not there in time.
     pub fn wait_for(&self, text: &str) -> String {
         self.daemon.wait_for_within(text, BOARD_PATIENCE)
+    }
+
+    /// Waits until this many lines contain this.
+    ///
+    /// # Panics
+    /// When it is not there in time.
+    pub fn wait_for_count(&self, text: &str, count: usize) {
+        let there = poll(BOARD_PATIENCE, || (self.count(text) >= count).then_some(()));
+        assert!(there.is_some(), "the board said '{text}' {} times, not {count}", self.count(text));
     }
 
     /// How many lines contain this.
@@ -139,6 +195,14 @@ impl Board {
     pub fn must_be_well(&mut self) {
         assert_eq!(self.daemon.ended(), None, "the board goes on");
         assert_eq!(self.count("starved"), 0, "no task starves");
+    }
+
+    /// Waits for its end, and gives its exit status.
+    ///
+    /// # Panics
+    /// When it goes on.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.daemon.wait_within(BOARD_PATIENCE).code()
     }
 
     /// Waits until its time is over, and gives its report.
@@ -166,13 +230,14 @@ pub fn check_board(from: &Site, board: &Site) {
     echo_tcp(from, board, 64 * 1024);
 }
 
-/// An echo that comes back, at the third attempt at the latest.
+/// An echo comes back. One that is lost is asked for again: where a fragment of a large packet is lost, the board throws
+/// away other fragments for a minute.
 ///
 /// # Panics
 /// When none does.
 pub fn must_answer(pinger: &mut Pinger, size: usize) {
-    let answer = (0..3).find_map(|_| pinger.ping(size, Filling::Random, Duration::from_secs(10)).ok());
-    assert!(answer.is_some(), "no echo of {size} bytes from the board");
+    let mut ping = || pinger.ping(size, Filling::Random, Duration::from_secs(5)).ok();
+    assert!(poll(2 * BOARD_PATIENCE, &mut ping).is_some(), "no echo of {size} bytes from the board");
 }
 
 /// The board's TCP echo gives back so many bytes as they were.
@@ -182,8 +247,9 @@ pub fn must_answer(pinger: &mut Pinger, size: usize) {
 pub fn echo_tcp(from: &Site, board: &Site, bytes: usize) {
     const ECHO: u16 = 7;
     let to = (IpAddr::V4(board.inside), ECHO).into();
-    let connect = || TcpStream::connect_timeout(&to, BOARD_PATIENCE);
-    let stream = from.namespace.inside(connect).unwrap_or_else(|error| panic!("no connection to {to}: {error}"));
+    // The board takes one connection at a time, and refuses others until it has ended the last one.
+    let connect = || from.namespace.inside(|| TcpStream::connect_timeout(&to, BOARD_PATIENCE)).ok();
+    let stream = poll(BOARD_PATIENCE, connect).unwrap_or_else(|| panic!("no connection to {to}"));
     stream.set_read_timeout(Some(BOARD_PATIENCE)).expect("a time limit");
     stream.set_write_timeout(Some(BOARD_PATIENCE)).expect("a time limit");
     let mut content = vec![0; bytes];

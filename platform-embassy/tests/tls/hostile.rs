@@ -3,9 +3,9 @@
 use longcable_core::crypto::Rng as _;
 use longcable_core::tls::{Role, TlsProgress, TlsSession as _};
 
-use crate::pair::{Peer, Rustls, TestRng, connect, with_session};
+use crate::pair::{Rustls, TestRng, connect, with_session};
 use crate::pki::{NOW, P256, Pki};
-use crate::rogue::{Flight, Rogue};
+use crate::rogue::{Flight, Peer as _, Rogue};
 
 /// Runs the handshake with a server whose first flight passes through `damage`. Whether it was established.
 fn survives(

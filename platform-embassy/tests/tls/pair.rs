@@ -15,17 +15,10 @@ use rustls::{ServerConfig, ServerConnection};
 use sha2::{Digest as _, Sha256};
 
 use crate::pki::{Identity, NOW, Pki};
+use crate::rogue::Peer;
 
 /// Length of what fits into one control packet.
 const PACKET: usize = 1100;
-
-/// The other end.
-pub(crate) trait Peer {
-    /// Takes bytes.
-    fn receive(&mut self, wire: &[u8]);
-    /// What it has for the session.
-    fn output(&mut self) -> &mut Vec<u8>;
-}
 
 /// Reproducible random numbers.
 pub(crate) struct TestRng(pub u64);

@@ -12,8 +12,7 @@ use p256::pkcs8::DecodePrivateKey as _;
 use rand_core_06::{CryptoRng, RngCore};
 use sha2::{Digest as _, Sha256};
 
-use crate::pair::Peer;
-use crate::pki::Identity;
+use super::pki::Identity;
 
 pub(crate) const HELLO: u8 = 2;
 pub(crate) const TICKET: u8 = 4;
@@ -27,6 +26,14 @@ pub(crate) const KEY_UPDATE: u8 = 24;
 pub(crate) const ALERT: u8 = 21;
 pub(crate) const HANDSHAKE: u8 = 22;
 pub(crate) const DATA: u8 = 23;
+
+/// The other end of a session.
+pub(crate) trait Peer {
+    /// Takes bytes.
+    fn receive(&mut self, wire: &[u8]);
+    /// What it has for the session.
+    fn output(&mut self) -> &mut Vec<u8>;
+}
 
 /// The server. It answers a ClientHello with a ServerHello and with what its script does; afterwards it takes and
 /// gives records under the keys of an established session.

@@ -4,6 +4,8 @@
 #![no_std]
 #![no_main]
 
+#[path = "selftest/cost.rs"]
+mod cost;
 #[path = "../../../../tests/vectors/mod.rs"]
 mod vectors;
 
@@ -45,6 +47,7 @@ fn main() -> ! {
     for (name, unit, check) in CHECKS {
         defmt::info!("selftest: {=str}: {=usize} {=str} ok", name, check(), unit);
     }
+    cost::report();
     for (name, size) in [
         ("StaticKey", size_of::<StaticKey>()),
         ("Sealer", size_of::<Sealer<RustCrypto>>()),
@@ -140,7 +143,6 @@ fn burst() -> usize {
     count
 }
 
-/// Repeatable "randomness" (xorshift).
 /// Two whole gateways from their config texts: they find each other, compare options and carry packets.
 #[inline(never)]
 fn link() -> usize {
@@ -204,6 +206,7 @@ impl Platform for Board {
     const CONTROL_MEMORY: [u8; 0] = [];
 }
 
+/// Repeatable "randomness" (xorshift).
 struct Dice(u32);
 
 impl Rng for Dice {
