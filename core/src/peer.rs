@@ -34,9 +34,12 @@ pub(crate) use keepalive::LATENESS;
 pub use address::ADDRESSES_MAX;
 pub use link::{Keys, SetupError};
 
-/// Room that [`Peer::poll_output`] needs, in bytes: the largest control packet, with a wrapped key behind it.
-pub const OUTPUT_MAX: usize = control::HEADROOM.saturating_add(control::CELL).saturating_add(WRAPPED_MAX);
-const _: () = assert!(OUTPUT_MAX >= HEADROOM + OPTIONS_MAX + 32 + TAILROOM);
+/// Room that [`Peer::poll_output`] needs, in bytes: the largest control packet, with a wrapped key behind it; without the
+/// feature `tls` the largest message.
+pub const OUTPUT_MAX: usize = if cfg!(feature = "tls") { CONTROL_MAX } else { MESSAGE_MAX };
+const CONTROL_MAX: usize = control::HEADROOM.saturating_add(control::CELL).saturating_add(WRAPPED_MAX);
+const MESSAGE_MAX: usize = HEADROOM + OPTIONS_MAX + 32 + TAILROOM;
+const _: () = assert!(CONTROL_MAX >= MESSAGE_MAX);
 
 /// After this long without an authentic packet the operator is told, and again at this distance.
 const SILENCE: Duration = Duration::from_secs(10);

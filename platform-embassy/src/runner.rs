@@ -1,6 +1,5 @@
 //! The task of a link: it owns the socket, and does what the engine asks.
 
-use core::cell::RefCell;
 use core::fmt;
 use core::future::{pending, poll_fn};
 use core::net::{IpAddr, SocketAddr};
@@ -89,10 +88,9 @@ impl<R: Rng, S: Store> Runner<R, S> {
     /// Runs the link over this network stack, for ever. After an exit (`ping-exit`, `inactive`, `connect-retry-max` and
     /// the like) the tunnel is down until the board is reset; [`Event::Exiting`] tells so.
     pub async fn run(self, stack: Stack<'_>) -> ! {
-        let Host { rng, store, unix_time, on_event } = self.host;
-        let rng = RefCell::new(rng);
+        let Host { ref rng, store, unix_time, on_event } = self.host;
         #[cfg(feature = "tls")]
-        let rooms = self.sessions.each_ref().map(|memory| Room::new(memory, self.credentials, Shared(&rng)));
+        let rooms = self.sessions.each_ref().map(|memory| Room::new(memory, self.credentials, Shared(rng)));
         #[cfg(feature = "tls")]
         let [first, second] = &rooms;
         #[cfg(feature = "tls")]
@@ -110,7 +108,7 @@ impl<R: Rng, S: Store> Runner<R, S> {
         let sessions = [EmbeddedTlsSession::new(first, first_engine), EmbeddedTlsSession::new(second, second_engine)];
         #[cfg(not(feature = "tls"))]
         let sessions = [];
-        let mut gateway = gateway(self.config, sessions, Shared(&rng), now, unix_now(unix_time, now));
+        let mut gateway = gateway(self.config, sessions, Shared(rng), now, unix_now(unix_time, now));
         // `new` has tried all of this.
         let Some(gateway) = &mut gateway else { pending().await };
         let mut link = Link {
