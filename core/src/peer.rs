@@ -47,6 +47,8 @@ const SILENCE_AGAIN: Duration = Duration::from_secs(60);
 
 /// The present address, and all that the name has.
 const PROBES_MAX: usize = ADDRESSES_MAX.saturating_add(1);
+/// With a static key nobody is greeted.
+const GREETINGS_MAX: usize = if cfg!(feature = "tls") { PROBES_MAX } else { 0 };
 
 /// Distance of the exit notifications.
 const NOTIFY_INTERVAL: Duration = Duration::from_secs(1);
@@ -209,7 +211,7 @@ impl<'c, P: Platform> Peer<'c, P> {
                     }
                 });
                 // The first one is greeted last: what is repeated goes there.
-                self.outbox.greetings = remotes.iter().copied().take(ADDRESSES_MAX).collect();
+                self.outbox.greet(remotes);
             }
         }
     }
@@ -278,7 +280,7 @@ impl<'c, P: Platform> Peer<'c, P> {
             }
         }
         if greet && matches!(self.link, Link::Tls(_)) {
-            self.outbox.greetings = wanted.clone();
+            self.outbox.greet(&wanted);
         }
         self.outbox.probes = wanted;
         self.probed = Some(now);

@@ -97,12 +97,8 @@ impl<R: Rng, S: Store> Runner<R, S> {
         let (first_engine, second_engine) = (core::pin::pin!(first.engine()), core::pin::pin!(second.engine()));
         let (mut received_from, mut sent_to) = ([PacketMetadata::EMPTY; DATAGRAMS], [PacketMetadata::EMPTY; DATAGRAMS]);
         let resolver = Resolver::new();
-        let mut path = None;
         // Nothing can succeed before.
-        while path.is_none() {
-            Timer::after_millis(PATH_INTERVAL.as_millis() as u64 / 5).await;
-            path = Path::of(stack);
-        }
+        let path = Path::first(stack).await;
         let (now, unix_time) = (now(), unix_time.unwrap_or(|| 0));
         #[cfg(feature = "tls")]
         let sessions = [EmbeddedTlsSession::new(first, first_engine), EmbeddedTlsSession::new(second, second_engine)];
@@ -124,7 +120,7 @@ impl<R: Rng, S: Store> Runner<R, S> {
             received_due: now,
             unix_time,
             on_event,
-            path,
+            path: Some(path),
             path_due: now,
             log_due: now,
             exited: false,
@@ -390,6 +386,16 @@ struct Path {
 }
 
 impl Path {
+    /// Waits for it.
+    async fn first(stack: Stack<'_>) -> Self {
+        loop {
+            Timer::after_millis(PATH_INTERVAL.as_millis() as u64 / 5).await;
+            if let Some(path) = Self::of(stack) {
+                return path;
+            }
+        }
+    }
+
     fn of(stack: Stack<'_>) -> Option<Self> {
         (stack.is_link_up() && stack.is_config_up()).then(|| Self { v4: stack.config_v4(), v6: stack.config_v6() })
     }

@@ -339,6 +339,7 @@ fn metric(d: &Args<'_, '_>, index: usize) -> Result<Option<u32>, Refused> {
     unless_default(d, index).map(|_| d.number(index, METRIC)).transpose()
 }
 
+#[inline(never)]
 fn push<T, const N: usize>(list: &mut Vec<T, N>, item: T, d: &Args<'_, '_>) -> Result<(), Refused> {
     list.push(item).map_err(|_| d.refuse(0, Problem::TooMany { limit: N }))
 }
