@@ -55,6 +55,13 @@ impl<'b> PacketBuf<'b> {
         Some(grown)
     }
 
+    /// Grows by these bytes in front; `None` if there is no room.
+    pub fn prepend_bytes(&mut self, bytes: &[u8]) -> Option<()> {
+        // Item by item: of slices nobody could see that their lengths are the same.
+        self.prepend(bytes.len())?.iter_mut().zip(bytes).for_each(|(room, byte)| *room = *byte);
+        Some(())
+    }
+
     /// Grows by `len` bytes behind and hands them out to be filled; `None` if there is no room.
     pub fn append(&mut self, len: usize) -> Option<&mut [u8]> {
         let end = self.end.checked_add(len)?;

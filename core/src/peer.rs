@@ -34,9 +34,12 @@ pub(crate) use keepalive::LATENESS;
 pub use address::ADDRESSES_MAX;
 pub use link::{Keys, SetupError};
 
-/// Room that [`Peer::poll_output`] needs, in bytes: the largest control packet, with a wrapped key behind it.
-pub const OUTPUT_MAX: usize = control::HEADROOM.saturating_add(control::CELL).saturating_add(WRAPPED_MAX);
-const _: () = assert!(OUTPUT_MAX >= HEADROOM + OPTIONS_MAX + 32 + TAILROOM);
+/// Room that [`Peer::poll_output`] needs, in bytes: the largest control packet, with a wrapped key behind it; without the
+/// feature `tls` the largest message.
+pub const OUTPUT_MAX: usize = if cfg!(feature = "tls") { CONTROL_MAX } else { MESSAGE_MAX };
+const CONTROL_MAX: usize = control::HEADROOM.saturating_add(control::CELL).saturating_add(WRAPPED_MAX);
+const MESSAGE_MAX: usize = HEADROOM + OPTIONS_MAX + 32 + TAILROOM;
+const _: () = assert!(CONTROL_MAX >= MESSAGE_MAX);
 
 /// After this long without an authentic packet the operator is told, and again at this distance.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -44,6 +47,8 @@ const SILENCE_AGAIN: Duration = Duration::from_secs(60);
 
 /// The present address, and all that the name has.
 const PROBES_MAX: usize = ADDRESSES_MAX.saturating_add(1);
+/// With a static key nobody is greeted.
+const GREETINGS_MAX: usize = if cfg!(feature = "tls") { PROBES_MAX } else { 0 };
 
 /// Distance of the exit notifications.
 const NOTIFY_INTERVAL: Duration = Duration::from_secs(1);
@@ -206,7 +211,7 @@ impl<'c, P: Platform> Peer<'c, P> {
                     }
                 });
                 // The first one is greeted last: what is repeated goes there.
-                self.outbox.greetings = remotes.iter().copied().take(ADDRESSES_MAX).collect();
+                self.outbox.greet(remotes);
             }
         }
     }
@@ -275,7 +280,7 @@ impl<'c, P: Platform> Peer<'c, P> {
             }
         }
         if greet && matches!(self.link, Link::Tls(_)) {
-            self.outbox.greetings = wanted.clone();
+            self.outbox.greet(&wanted);
         }
         self.outbox.probes = wanted;
         self.probed = Some(now);

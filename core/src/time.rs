@@ -20,6 +20,8 @@ impl Instant {
     }
 
     /// The time from `earlier` to this moment; zero if `earlier` is later.
+    // Called from everywhere, too; where room matters.
+    #[cfg_attr(not(feature = "host"), inline(never))]
     pub const fn since(self, earlier: Instant) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }

@@ -114,11 +114,13 @@ pub enum TlsFailure {
     Protocol(heapless::String<FAILURE_TEXT_MAX>),
 }
 
-/// In the words of the TLS stack, which nobody else has.
+/// In the words of the TLS stack, which nobody else has. A firmware without TLS has no room for what cannot happen.
 #[cfg(feature = "defmt")]
 impl defmt::Format for TlsFailure {
     fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "{}", defmt::Display2Format(self));
+        if cfg!(feature = "tls") {
+            defmt::write!(f, "{}", defmt::Display2Format(self));
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use crate::store::{Forgetful, Store};
 
 /// What a board gives to a link.
 pub struct Host<R, S = Forgetful> {
-    pub(crate) rng: R,
+    /// Where it stays: what is moved within a task lies there twice.
+    pub(crate) rng: RefCell<R>,
     pub(crate) store: S,
     pub(crate) unix_time: Option<fn() -> u64>,
     pub(crate) on_event: fn(&Event<'_>),
@@ -20,7 +21,7 @@ impl<R: Rng> Host<R> {
     /// A board without a clock and without lasting memory. `rng` makes keys: it must be the hardware's true random number
     /// generator ([`Random`] adapts those of the embassy HALs), or a cipher seeded by it.
     pub fn new(rng: R) -> Self {
-        Self { rng, store: Forgetful, unix_time: None, on_event: |_| {} }
+        Self { rng: RefCell::new(rng), store: Forgetful, unix_time: None, on_event: |_| {} }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Names to addresses, beside the tunnel: nothing waits for an answer.
 
+use core::cell::RefCell;
 use core::fmt::Write as _;
 use core::net::SocketAddr;
 
@@ -17,6 +18,7 @@ use longcable_core::peer::ADDRESSES_MAX;
 const NAME_MAX: usize = 255 + 13;
 
 /// A name that is wanted.
+#[derive(Clone)]
 struct Question {
     number: u32,
     name: String<NAME_MAX>,
@@ -32,22 +34,28 @@ pub(crate) struct Answer {
 
 /// One question at a time: a later one takes the place of an earlier one.
 pub(crate) struct Resolver {
-    question: Signal<NoopRawMutex, Question>,
+    question: RefCell<Question>,
+    asked: Signal<NoopRawMutex, ()>,
     answer: Signal<NoopRawMutex, Answer>,
 }
 
 impl Resolver {
     pub(crate) const fn new() -> Self {
-        Self { question: Signal::new(), answer: Signal::new() }
+        let question = Question { number: 0, name: String::new(), port: 0, family: Family::Any };
+        Self { question: RefCell::new(question), asked: Signal::new(), answer: Signal::new() }
     }
 
     /// Asks for the addresses of a name.
     pub(crate) fn ask(&self, number: u32, lookup: &Lookup<'_>) {
-        let mut name = String::new();
-        if write!(name, "{lookup}").is_err() {
+        // Nobody else holds it for longer than a copy takes.
+        let Ok(mut question) = self.question.try_borrow_mut() else { return };
+        question.name.clear();
+        if write!(question.name, "{lookup}").is_err() {
+            self.asked.reset();
             return self.answer.signal(Answer { number, addresses: Vec::new() });
         }
-        self.question.signal(Question { number, name, port: lookup.port, family: lookup.family });
+        (question.number, question.port, question.family) = (number, lookup.port, lookup.family);
+        self.asked.signal(());
     }
 
     /// Waits until there is an answer.
@@ -62,16 +70,16 @@ impl Resolver {
 
     /// Looks names up for ever.
     pub(crate) async fn run(&self, stack: Stack<'_>) -> ! {
-        let mut question = self.question.wait().await;
         loop {
-            question = match select(self.question.wait(), look_up(stack, &question)).await {
-                Either::First(later) => later,
-                Either::Second(addresses) => {
-                    self.answer.signal(Answer { number: question.number, addresses });
-                    self.question.wait().await
-                }
-            };
+            self.asked.wait().await;
+            while let Either::First(()) = select(self.asked.wait(), self.look_up(stack)).await {}
         }
+    }
+
+    async fn look_up(&self, stack: Stack<'_>) {
+        let Ok(question) = self.question.try_borrow().map(|question| question.clone()) else { return };
+        let addresses = look_up(stack, &question).await;
+        self.answer.signal(Answer { number: question.number, addresses });
     }
 }
 

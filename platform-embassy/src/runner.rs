@@ -1,6 +1,5 @@
 //! The task of a link: it owns the socket, and does what the engine asks.
 
-use core::cell::RefCell;
 use core::fmt;
 use core::future::{pending, poll_fn};
 use core::net::{IpAddr, SocketAddr};
@@ -89,28 +88,23 @@ impl<R: Rng, S: Store> Runner<R, S> {
     /// Runs the link over this network stack, for ever. After an exit (`ping-exit`, `inactive`, `connect-retry-max` and
     /// the like) the tunnel is down until the board is reset; [`Event::Exiting`] tells so.
     pub async fn run(self, stack: Stack<'_>) -> ! {
-        let Host { rng, store, unix_time, on_event } = self.host;
-        let rng = RefCell::new(rng);
+        let Host { ref rng, store, unix_time, on_event } = self.host;
         #[cfg(feature = "tls")]
-        let rooms = self.sessions.each_ref().map(|memory| Room::new(memory, self.credentials, Shared(&rng)));
+        let rooms = self.sessions.each_ref().map(|memory| Room::new(memory, self.credentials, Shared(rng)));
         #[cfg(feature = "tls")]
         let [first, second] = &rooms;
         #[cfg(feature = "tls")]
         let (first_engine, second_engine) = (core::pin::pin!(first.engine()), core::pin::pin!(second.engine()));
         let (mut received_from, mut sent_to) = ([PacketMetadata::EMPTY; DATAGRAMS], [PacketMetadata::EMPTY; DATAGRAMS]);
         let resolver = Resolver::new();
-        let mut path = None;
         // Nothing can succeed before.
-        while path.is_none() {
-            Timer::after_millis(PATH_INTERVAL.as_millis() as u64 / 5).await;
-            path = Path::of(stack);
-        }
+        let path = Path::first(stack).await;
         let (now, unix_time) = (now(), unix_time.unwrap_or(|| 0));
         #[cfg(feature = "tls")]
         let sessions = [EmbeddedTlsSession::new(first, first_engine), EmbeddedTlsSession::new(second, second_engine)];
         #[cfg(not(feature = "tls"))]
         let sessions = [];
-        let mut gateway = gateway(self.config, sessions, Shared(&rng), now, unix_now(unix_time, now));
+        let mut gateway = gateway(self.config, sessions, Shared(rng), now, unix_now(unix_time, now));
         // `new` has tried all of this.
         let Some(gateway) = &mut gateway else { pending().await };
         let mut link = Link {
@@ -126,7 +120,7 @@ impl<R: Rng, S: Store> Runner<R, S> {
             received_due: now,
             unix_time,
             on_event,
-            path,
+            path: Some(path),
             path_due: now,
             log_due: now,
             exited: false,
@@ -392,6 +386,16 @@ struct Path {
 }
 
 impl Path {
+    /// Waits for it.
+    async fn first(stack: Stack<'_>) -> Self {
+        loop {
+            Timer::after_millis(PATH_INTERVAL.as_millis() as u64 / 5).await;
+            if let Some(path) = Self::of(stack) {
+                return path;
+            }
+        }
+    }
+
     fn of(stack: Stack<'_>) -> Option<Self> {
         (stack.is_link_up() && stack.is_config_up()).then(|| Self { v4: stack.config_v4(), v6: stack.config_v6() })
     }

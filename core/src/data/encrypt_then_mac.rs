@@ -196,8 +196,7 @@ fn mac_key<M: Mac>(suite: Suite, key: KeyHalf<'_>) -> Result<Option<M>, Unsuppor
 }
 
 fn prepend(packet: &mut PacketBuf<'_>, bytes: &[u8]) -> Result<(), NotReady> {
-    packet.prepend(bytes.len()).ok_or(NotReady::NoRoom)?.copy_from_slice(bytes);
-    Ok(())
+    packet.prepend_bytes(bytes).ok_or(NotReady::NoRoom)
 }
 
 /// The packet id, if there is one, and what follows.

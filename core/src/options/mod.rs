@@ -20,6 +20,7 @@ mod options_string;
 mod table;
 mod word;
 
+pub use args::{Args, Refused};
 pub use check::{Checker, Verdict};
 pub use error::{ConfigError, Problem};
 pub use lexer::{Directive, LINE_MAX, Lexer, Position, SyntaxError, SyntaxProblem, WORDS_MAX, words};

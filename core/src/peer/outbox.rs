@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use heapless::{String, Vec};
 
-use super::{Link, Output, PROBES_MAX, Peer, Phase, Sealed, occ};
+use super::{GREETINGS_MAX, Link, Output, PROBES_MAX, Peer, Phase, Sealed, occ};
 use crate::error::NotReady;
 use crate::packet::{HEADROOM, PacketBuf};
 use crate::platform::Platform;
@@ -25,7 +25,14 @@ pub(super) struct Outbox {
     /// The peer is asked for a sign of life there.
     pub(super) probes: Vec<SocketAddr, PROBES_MAX>,
     /// A TLS session is offered there.
-    pub(super) greetings: Vec<SocketAddr, PROBES_MAX>,
+    pub(super) greetings: Vec<SocketAddr, GREETINGS_MAX>,
+}
+
+impl Outbox {
+    /// Greets these in the reverse order, as many as there is room for.
+    pub(super) fn greet(&mut self, remotes: &[SocketAddr]) {
+        self.greetings = remotes.iter().copied().take(GREETINGS_MAX).collect();
+    }
 }
 
 impl<P: Platform> Peer<'_, P> {

@@ -49,7 +49,7 @@ impl Framing {
                 packet.append(1)?.fill(first);
                 *packet.as_mut_slice().first_mut()? = UNCOMPRESSED_SWAPPED;
             }
-            Self::StubV2 | Self::Lz4V2 if first == V2 => packet.prepend(2)?.copy_from_slice(&[V2, V2_UNCOMPRESSED]),
+            Self::StubV2 | Self::Lz4V2 if first == V2 => packet.prepend_bytes(&[V2, V2_UNCOMPRESSED])?,
             Self::StubV2 | Self::Lz4V2 => {}
         }
         Some(())

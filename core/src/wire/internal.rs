@@ -82,7 +82,7 @@ impl Message<'_> {
         let mut len = 0usize;
         for part in parts {
             let end = len.checked_add(part.len())?;
-            buffer.get_mut(len..end)?.copy_from_slice(part);
+            buffer.get_mut(len..end)?.iter_mut().zip(part).for_each(|(room, byte)| *room = *byte);
             len = end;
         }
         Some(len)

@@ -219,16 +219,17 @@ impl Counters {
     }
 }
 
-/// A bucket of tokens (RFC 4443 section 2.4 (f)).
+/// A bucket of tokens (RFC 4443 section 2.4 (f)). It counts those that are missing, because a static takes no flash only if
+/// all of it is zero.
 struct ErrorLimit {
-    left: u32,
+    taken: u32,
     /// Up to when tokens have been filled in.
     since: Instant,
 }
 
 impl ErrorLimit {
     const fn new() -> Self {
-        Self { left: ERRORS_MAX, since: Instant::from_millis(0) }
+        Self { taken: 0, since: Instant::from_millis(0) }
     }
 
     /// Whether an error may be sent now.
@@ -236,17 +237,12 @@ impl ErrorLimit {
         let intervals = now.since(self.since).as_millis().checked_div(ERROR_INTERVAL.as_millis()).unwrap_or(0);
         let intervals = u32::try_from(intervals).unwrap_or(u32::MAX);
         if intervals > 0 {
-            self.left = self.left.saturating_add(intervals).min(ERRORS_MAX);
-            self.since =
-                if self.left == ERRORS_MAX { now } else { self.since + ERROR_INTERVAL.saturating_mul(intervals) };
+            self.taken = self.taken.saturating_sub(intervals);
+            self.since = if self.taken == 0 { now } else { self.since + ERROR_INTERVAL.saturating_mul(intervals) };
         }
-        match self.left.checked_sub(1) {
-            Some(left) => {
-                self.left = left;
-                true
-            }
-            None => false,
-        }
+        let may = self.taken < ERRORS_MAX;
+        self.taken = self.taken.saturating_add(may.into());
+        may
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use longcable_core::options::{Applied, ConfigError, Directive, Problem};
+use longcable_core::options::{Applied, Args, ConfigError, Directive, Problem, Refused};
 
 use crate::environment::Environment;
 use crate::link::udp::MtuDiscovery;
@@ -169,17 +169,19 @@ impl Default for HostConfig {
     }
 }
 
-type Done<'a> = Result<Applied, ConfigError<'a>>;
+type Done = Result<Applied, Refused>;
 
 impl HostConfig {
     /// Takes an option that the table lets pass, if it is one of the host's.
-    pub(super) fn apply<'a>(&mut self, directive: &Directive<'a>) -> Done<'a> {
-        for topic in [Self::apply_process, Self::apply_log, Self::apply_network, Self::apply_mode] {
-            if topic(self, directive)? == Applied::Taken {
-                return Ok(Applied::Taken);
+    pub(super) fn apply<'a>(&mut self, directive: &Directive<'a>) -> Result<Applied, ConfigError<'a>> {
+        directive.read(|args| {
+            for topic in [Self::apply_process, Self::apply_log, Self::apply_network, Self::apply_mode] {
+                if topic(self, args)? == Applied::Taken {
+                    return Ok(Applied::Taken);
+                }
             }
-        }
-        Ok(Applied::NotMine)
+            Ok(Applied::NotMine)
+        })
     }
 
     /// Settles what depends on several options.
@@ -191,7 +193,7 @@ impl HostConfig {
         }
     }
 
-    fn apply_process<'a>(&mut self, d: &Directive<'a>) -> Done<'a> {
+    fn apply_process(&mut self, d: &Args<'_, '_>) -> Done {
         match d.name.as_str().unwrap_or_default() {
             "up" => self.scripts.push((Hook::Up, text(d, 0)?)),
             "down" => self.scripts.push((Hook::Down, text(d, 0)?)),
@@ -226,7 +228,7 @@ impl HostConfig {
         Ok(Applied::Taken)
     }
 
-    fn apply_log<'a>(&mut self, d: &Directive<'a>) -> Done<'a> {
+    fn apply_log(&mut self, d: &Args<'_, '_>) -> Done {
         match d.name.as_str().unwrap_or_default() {
             name @ ("daemon" | "syslog") => {
                 self.daemon |= name == "daemon";
@@ -250,7 +252,7 @@ impl HostConfig {
         Ok(Applied::Taken)
     }
 
-    fn apply_network<'a>(&mut self, d: &Directive<'a>) -> Done<'a> {
+    fn apply_network(&mut self, d: &Args<'_, '_>) -> Done {
         match d.name.as_str().unwrap_or_default() {
             "sndbuf" => self.sndbuf = Some(d.number(0, "a number of bytes")?),
             "rcvbuf" => self.rcvbuf = Some(d.number(0, "a number of bytes")?),
@@ -268,7 +270,7 @@ impl HostConfig {
         Ok(Applied::Taken)
     }
 
-    fn apply_mode<'a>(&mut self, d: &Directive<'a>) -> Done<'a> {
+    fn apply_mode(&mut self, d: &Args<'_, '_>) -> Done {
         let mode = match d.name.as_str().unwrap_or_default() {
             "help" => Mode::Help,
             "version" => Mode::Version,
@@ -291,7 +293,7 @@ impl HostConfig {
 }
 
 /// `genkey TYPE FILE [METADATA]`, or `genkey` alone beside `secret FILE`.
-fn generate_key<'a>(d: &Directive<'a>) -> Result<Mode, ConfigError<'a>> {
+fn generate_key(d: &Args<'_, '_>) -> Result<Mode, Refused> {
     const KINDS: &str = "secret, tls-auth, tls-crypt, tls-crypt-v2-server or tls-crypt-v2-client";
     let kind = match d.arg(0) {
         None => KeyKind::Static,
@@ -305,16 +307,16 @@ fn generate_key<'a>(d: &Directive<'a>) -> Result<Mode, ConfigError<'a>> {
     };
     if d.args.len() > 2 && !matches!(kind, KeyKind::TlsCryptV2Client { .. }) {
         let problem = Problem::WrongArgumentCount { given: d.args.len(), usage: "type file" };
-        return Err(ConfigError { option: d.name, word: 3, problem });
+        return Err(d.refuse(3, problem));
     }
     Ok(Mode::GenerateKey(kind, d.arg(1).map(|_| path(d, 1)).transpose()?))
 }
 
-fn text<'a>(d: &Directive<'a>, index: usize) -> Result<String, ConfigError<'a>> {
+fn text(d: &Args<'_, '_>, index: usize) -> Result<String, Refused> {
     Ok(d.required(index)?.to_string())
 }
 
-fn path<'a>(d: &Directive<'a>, index: usize) -> Result<PathBuf, ConfigError<'a>> {
+fn path(d: &Args<'_, '_>, index: usize) -> Result<PathBuf, Refused> {
     text(d, index).map(PathBuf::from)
 }
 

@@ -8,6 +8,7 @@ use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::str::FromStr;
 
 use super::*;
+use crate::options::args::{Args, Refused};
 use crate::options::error::Problem;
 
 const SECONDS: &str = "a time in seconds";
@@ -18,14 +19,18 @@ const ADDRESS: &str = "a name or an IPv4 address";
 const PROTO: &str = "udp, udp4 or udp6";
 const DEVICE_NAME_MAX: usize = 15;
 
-type Done<'a> = Result<Applied, ConfigError<'a>>;
+type Done = Result<Applied, Refused>;
 
 impl<'a> LinkConfig<'a> {
     /// Takes an option that [`Checker`] has let pass, if it is one of the link's.
     ///
     /// # Errors
     /// An argument is missing or has no valid value.
-    pub fn apply(&mut self, directive: &Directive<'a>) -> Done<'a> {
+    pub fn apply(&mut self, directive: &Directive<'a>) -> Result<Applied, ConfigError<'a>> {
+        directive.read(|args| self.apply_any(args))
+    }
+
+    fn apply_any(&mut self, directive: &Args<'_, 'a>) -> Done {
         if self.apply_block(directive)? == Applied::Taken || self.connection.apply(directive)? == Applied::Taken {
             return Ok(Applied::Taken);
         }
@@ -45,7 +50,7 @@ impl<'a> LinkConfig<'a> {
         Ok(Applied::NotMine)
     }
 
-    fn apply_tunnel(&mut self, d: &Directive<'a>) -> Done<'a> {
+    fn apply_tunnel(&mut self, d: &Args<'_, 'a>) -> Done {
         match d.name.as_str().unwrap_or_default() {
             "dev" => {
                 let valid = "tun, tunN, null or a name of at most 15 characters";
@@ -106,7 +111,7 @@ impl<'a> LinkConfig<'a> {
         Ok(Applied::Taken)
     }
 
-    fn apply_routes(&mut self, d: &Directive<'a>) -> Done<'a> {
+    fn apply_routes(&mut self, d: &Args<'_, 'a>) -> Done {
         match d.name.as_str().unwrap_or_default() {
             "route" => {
                 let valid = "a netmask such as 255.255.255.0, or default";
@@ -143,7 +148,7 @@ impl<'a> LinkConfig<'a> {
         Ok(Applied::Taken)
     }
 
-    fn apply_remotes(&mut self, d: &Directive<'a>) -> Done<'a> {
+    fn apply_remotes(&mut self, d: &Args<'_, 'a>) -> Done {
         match d.name.as_str().unwrap_or_default() {
             // Blocks take the place of all others.
             "remote" if !self.blocks.is_empty() => drop(remote(d)?),
@@ -164,7 +169,7 @@ impl<'a> LinkConfig<'a> {
         Ok(Applied::Taken)
     }
 
-    fn apply_crypto(&mut self, d: &Directive<'a>) -> Done<'a> {
+    fn apply_crypto(&mut self, d: &Args<'_, 'a>) -> Done {
         match d.name.as_str().unwrap_or_default() {
             "secret" => {
                 self.secret = source(d)?.or(self.secret);
@@ -230,7 +235,7 @@ impl<'a> LinkConfig<'a> {
         Ok(Applied::Taken)
     }
 
-    fn apply_timers(&mut self, d: &Directive<'a>) -> Done<'a> {
+    fn apply_timers(&mut self, d: &Args<'_, 'a>) -> Done {
         match d.name.as_str().unwrap_or_default() {
             "keepalive" => {
                 let positive = |word: Word<'_>| u32::try_from(word.parse_number()?).ok().filter(|n| *n > 0);
@@ -279,22 +284,22 @@ impl<'a> LinkConfig<'a> {
 }
 
 /// The inline block or the file of an option; `None` for `[inline]`, with which old configurations announce a block.
-fn source<'a>(d: &Directive<'a>) -> Result<Option<KeySource<'a>>, ConfigError<'a>> {
+fn source<'a>(d: &Args<'_, 'a>) -> Result<Option<KeySource<'a>>, Refused> {
     match d.inline {
         Some(text) => Ok(Some(KeySource::Inline(text))),
         None => Ok(Some(d.required(0)?).filter(|file| *file != "[inline]").map(KeySource::File)),
     }
 }
 
-fn direction<'a>(d: &Directive<'a>, index: usize) -> Result<Direction, ConfigError<'a>> {
+fn direction(d: &Args<'_, '_>, index: usize) -> Result<Direction, Refused> {
     d.choice(index, &[("0", Direction::Normal), ("1", Direction::Inverse)], "0 or 1")
 }
 
-fn cipher<'a>(d: &Directive<'a>) -> Result<Cipher, ConfigError<'a>> {
+fn cipher(d: &Args<'_, '_>) -> Result<Cipher, Refused> {
     d.parsed(0, "a cipher from --show-ciphers, such as AES-256-CBC", |name| Cipher::from_name(name.as_str()?))
 }
 
-fn remote<'a>(d: &Directive<'a>) -> Result<Remote<'a>, ConfigError<'a>> {
+fn remote<'a>(d: &Args<'_, 'a>) -> Result<Remote<'a>, Refused> {
     let host = d.parsed(
         0,
         "a name or an address, and the port as a word of its own, as in 'remote 192.0.2.1 1194'",
@@ -313,29 +318,30 @@ fn remote<'a>(d: &Directive<'a>) -> Result<Remote<'a>, ConfigError<'a>> {
     Ok(Remote { host, port, family, block: None })
 }
 
-fn family<'a>(d: &Directive<'a>, index: usize) -> Result<Family, ConfigError<'a>> {
+fn family(d: &Args<'_, '_>, index: usize) -> Result<Family, Refused> {
     if is_tcp(d, index) {
         return Err(d.not_yet(index, PROTO));
     }
     d.choice(index, &[("udp", Family::Any), ("udp4", Family::V4), ("udp6", Family::V6)], PROTO)
 }
 
-fn is_tcp(d: &Directive<'_>, index: usize) -> bool {
+fn is_tcp(d: &Args<'_, '_>, index: usize) -> bool {
     d.arg(index).is_some_and(|word| word.starts_with("tcp"))
 }
 
 /// Argument `index` unless it is absent or says `default`.
-fn unless_default<'a>(d: &Directive<'a>, index: usize) -> Option<Word<'a>> {
+fn unless_default<'a>(d: &Args<'_, 'a>, index: usize) -> Option<Word<'a>> {
     d.arg(index).filter(|word| *word != "default")
 }
 
 #[inline(never)]
-fn metric<'a>(d: &Directive<'a>, index: usize) -> Result<Option<u32>, ConfigError<'a>> {
+fn metric(d: &Args<'_, '_>, index: usize) -> Result<Option<u32>, Refused> {
     unless_default(d, index).map(|_| d.number(index, METRIC)).transpose()
 }
 
-fn push<'a, T, const N: usize>(list: &mut Vec<T, N>, item: T, d: &Directive<'a>) -> Result<(), ConfigError<'a>> {
-    list.push(item).map_err(|_| ConfigError::new(d.name, 0, Problem::TooMany { limit: N }))
+#[inline(never)]
+fn push<T, const N: usize>(list: &mut Vec<T, N>, item: T, d: &Args<'_, '_>) -> Result<(), Refused> {
+    list.push(item).map_err(|_| d.refuse(0, Problem::TooMany { limit: N }))
 }
 
 fn port(word: Word<'_>) -> Option<u16> {
@@ -343,7 +349,7 @@ fn port(word: Word<'_>) -> Option<u16> {
 }
 
 #[inline(never)]
-fn ipv4_or_name<'a>(d: &Directive<'a>, index: usize, valid: &'static str) -> Result<Word<'a>, ConfigError<'a>> {
+fn ipv4_or_name<'a>(d: &Args<'_, 'a>, index: usize, valid: &'static str) -> Result<Word<'a>, Refused> {
     d.parsed(index, valid, |word| Some(word).filter(is_ipv4_or_name))
 }
 

@@ -8,13 +8,22 @@ use crate::options::WORDS_MAX;
 use crate::tls::Role;
 
 /// The most entries of `data-ciphers`.
-pub const DATA_CIPHERS_MAX: usize = 20;
+pub const DATA_CIPHERS_MAX: usize = at_most(20, 20);
 /// The most `peer-fingerprint` and `verify-hash` values.
-pub const FINGERPRINTS_MAX: usize = if cfg!(feature = "host") { 32 } else { 2 };
+pub const FINGERPRINTS_MAX: usize = at_most(32, 2);
 /// The most values of `remote-cert-ku`: as many as fit on a line.
-pub const KEY_USAGES_MAX: usize = WORDS_MAX.saturating_sub(1);
+pub const KEY_USAGES_MAX: usize = at_most(WORDS_MAX.saturating_sub(1), WORDS_MAX.saturating_sub(1));
 /// The most fields of `x509-username-field`.
-pub const USER_NAME_FIELDS_MAX: usize = if cfg!(feature = "host") { WORDS_MAX.saturating_sub(1) } else { 2 };
+pub const USER_NAME_FIELDS_MAX: usize = at_most(WORDS_MAX.saturating_sub(1), 2);
+
+/// How many on a host and on a board; without the feature `tls` none, as all these options are unknown.
+const fn at_most(host: usize, board: usize) -> usize {
+    match (cfg!(feature = "tls"), cfg!(feature = "host")) {
+        (false, _) => 0,
+        (true, true) => host,
+        (true, false) => board,
+    }
+}
 
 /// `data-ciphers` if it is not configured (protocol section 3.14).
 pub(super) const DEFAULT_DATA_CIPHERS: [Cipher; 3] = [Cipher::Aes256Gcm, Cipher::Aes128Gcm, Cipher::ChaCha20Poly1305];
@@ -180,7 +189,7 @@ impl Default for PeerRules<'_> {
             name: None,
             authority: Vec::new(),
             peer: Vec::new(),
-            user_name_fields: Vec::from([Word::literal("CN")]),
+            user_name_fields: [Word::literal("CN")].into_iter().take(USER_NAME_FIELDS_MAX).collect(),
         }
     }
 }
@@ -203,7 +212,7 @@ impl Default for TlsOptions<'_> {
             ciphersuites: None,
             groups: None,
             profile: CertProfile::default(),
-            data_ciphers: DEFAULT_DATA_CIPHERS.into_iter().collect(),
+            data_ciphers: DEFAULT_DATA_CIPHERS.into_iter().take(DATA_CIPHERS_MAX).collect(),
             data_ciphers_fallback: None,
             data_epoch: false,
             timeout: 2,

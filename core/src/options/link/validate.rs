@@ -101,7 +101,7 @@ impl<'a> LinkConfig<'a> {
         let cipher = self.suite().cipher;
         if !matches!(cipher.mode(), Mode::Cbc | Mode::None) {
             let valid = "a CBC cipher such as AES-256-CBC: with a static key no other mode is legal";
-            let problem = Problem::BadValue { value: Word::literal(cipher.name()), valid };
+            let problem = Problem::BadValue { value: Word::literal(cipher.name()), valid: on_a_host(valid) };
             return Err(ConfigError { word: 1, ..ConfigError::of("cipher", problem) });
         }
         Ok(())

@@ -3,11 +3,12 @@
 use core::mem::take;
 
 use super::*;
+use crate::options::error::on_a_host;
 use crate::options::lexer::{CONNECTION, CONNECTION_END};
 
 impl<'a> Connection<'a> {
     /// Takes an option that may differ from one remote to the next.
-    pub(super) fn apply(&mut self, d: &Directive<'a>) -> Done<'a> {
+    pub(super) fn apply(&mut self, d: &Args<'_, 'a>) -> Done {
         match d.name.as_str().unwrap_or_default() {
             "proto" => self.family = family(d, 0)?,
             "port" => {
@@ -57,21 +58,23 @@ impl<'a> LinkConfig<'a> {
     pub fn is_too_late(&self, directive: &Directive<'a>) -> bool {
         let concerns_blocks = || {
             directive.name == "remote"
-                || self.connection.clone().apply(directive).is_ok_and(|applied| applied == Applied::Taken)
+                || directive
+                    .read(|args| self.connection.clone().apply(args))
+                    .is_ok_and(|applied| applied == Applied::Taken)
         };
         !self.blocks.is_empty() && self.open.is_none() && concerns_blocks()
     }
 
     /// Takes the tags of a `<connection>` block and every option between them.
-    pub(super) fn apply_block(&mut self, d: &Directive<'a>) -> Done<'a> {
-        let error = |problem| Err(ConfigError::new(d.name, 0, problem));
+    pub(super) fn apply_block(&mut self, d: &Args<'_, 'a>) -> Done {
+        let error = |problem| Err(d.refuse(0, problem));
         let Some(mut block) = self.open.take() else {
             if d.name != CONNECTION {
                 return Ok(Applied::NotMine);
             }
             if d.inline.is_none() {
                 let why = "it is a block: write '<connection>' and '</connection>' around a 'remote' and its options";
-                return error(Problem::Conflict { why });
+                return error(Problem::Conflict { why: on_a_host(why) });
             }
             self.open = Some(Block { connection: self.connection, called: false, remote: None, tcp: false });
             return Ok(Applied::Taken);
@@ -83,7 +86,8 @@ impl<'a> LinkConfig<'a> {
                 return Ok(Applied::Taken);
             }
             "remote" if take(&mut block.called) => {
-                return error(Problem::Conflict { why: "a <connection> block has one only; write a block for each" });
+                let why = "a <connection> block has one only; write a block for each";
+                return error(Problem::Conflict { why: on_a_host(why) });
             }
             "remote" => {
                 block.called = true;
@@ -96,7 +100,7 @@ impl<'a> LinkConfig<'a> {
             name => {
                 if block.connection.apply(d)? == Applied::NotMine {
                     let why = "all connections have it in common here; write it outside of the <connection> block";
-                    return error(Problem::Conflict { why });
+                    return error(Problem::Conflict { why: on_a_host(why) });
                 }
                 // Of the two ways to say it, the later one counts.
                 if let Some(remote) = &mut block.remote {
@@ -112,23 +116,23 @@ impl<'a> LinkConfig<'a> {
         Ok(Applied::Taken)
     }
 
-    fn close(&mut self, block: Block<'a>, d: &Directive<'a>) -> Result<(), ConfigError<'a>> {
+    fn close(&mut self, block: Block<'a>, d: &Args<'_, 'a>) -> Result<(), Refused> {
         if !block.called {
             let remedy = "each <connection> block must contain exactly one 'remote': this one has none";
-            return Err(ConfigError::new(d.name, 0, Problem::Missing { remedy }));
+            return Err(d.refuse(0, Problem::Missing { remedy: on_a_host(remedy) }));
         }
         let Some(remote) = block.remote.filter(|_| !block.tcp) else {
             self.passed_over = true;
             return Ok(());
         };
-        let conflict = |(option, why)| ConfigError::new(Word::literal(option), 0, Problem::Conflict { why });
+        let conflict = |(option, why)| d.refuse_for(ConfigError::of(option, Problem::Conflict { why: on_a_host(why) }));
         block.connection.validate(true).map_err(conflict)?;
         if self.blocks.is_empty() {
             self.remotes.clear();
         }
         let index = u8::try_from(self.blocks.len()).ok();
         let full = ConfigError::of(CONNECTION, Problem::TooMany { limit: BLOCKS_MAX });
-        self.blocks.push(block.connection).map_err(|_| full)?;
+        self.blocks.push(block.connection).map_err(|_| d.refuse_for(full))?;
         push(&mut self.remotes, Remote { block: index, ..remote }, d)
     }
 }

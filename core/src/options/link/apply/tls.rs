@@ -11,7 +11,7 @@ const ALTERNATIVE_NAMES: [&str; 2] = ["ext:subjectAltName", "ext:issuerAltName"]
 const PACKET_SIZES: core::ops::RangeInclusive<u64> = 154..=2048;
 
 impl<'a> LinkConfig<'a> {
-    pub(super) fn apply_tls(&mut self, d: &Directive<'a>) -> Done<'a> {
+    pub(super) fn apply_tls(&mut self, d: &Args<'_, 'a>) -> Done {
         if self.apply_negotiation(d)? == Applied::Taken {
             return Ok(Applied::Taken);
         }
@@ -27,7 +27,7 @@ impl<'a> LinkConfig<'a> {
     }
 
     /// What a static-key link may have as well.
-    fn apply_negotiation(&mut self, d: &Directive<'a>) -> Done<'a> {
+    fn apply_negotiation(&mut self, d: &Args<'_, 'a>) -> Done {
         match d.name.as_str().unwrap_or_default() {
             "data-ciphers" | "ncp-ciphers" => self.tls.data_ciphers = data_ciphers(d)?,
             "data-ciphers-fallback" => self.tls.data_ciphers_fallback = Some(cipher(d)?),
@@ -44,7 +44,7 @@ impl<'a> LinkConfig<'a> {
         Ok(Applied::Taken)
     }
 
-    fn apply_credentials(&mut self, d: &Directive<'a>) -> Done<'a> {
+    fn apply_credentials(&mut self, d: &Args<'_, 'a>) -> Done {
         let tls = &mut self.tls;
         let slot = match d.name.as_str().unwrap_or_default() {
             name @ ("tls-client" | "tls-server") => {
@@ -66,7 +66,7 @@ impl<'a> LinkConfig<'a> {
         Ok(Applied::Taken)
     }
 
-    fn apply_wrapping(&mut self, d: &Directive<'a>) -> Done<'a> {
+    fn apply_wrapping(&mut self, d: &Args<'_, 'a>) -> Done {
         let wrapping: fn(KeySource<'a>) -> ControlKey<'a> = match d.name.as_str().unwrap_or_default() {
             "tls-auth" => ControlKey::Auth,
             "tls-crypt" => ControlKey::Crypt,
@@ -95,7 +95,7 @@ impl<'a> LinkConfig<'a> {
         Ok(Applied::Taken)
     }
 
-    fn apply_stack(&mut self, d: &Directive<'a>) -> Done<'a> {
+    fn apply_stack(&mut self, d: &Args<'_, 'a>) -> Done {
         let tls = &mut self.tls;
         match d.name.as_str().unwrap_or_default() {
             "tls-version-min" => {
@@ -130,7 +130,7 @@ impl<'a> LinkConfig<'a> {
         Ok(Applied::Taken)
     }
 
-    fn apply_peer(&mut self, d: &Directive<'a>) -> Done<'a> {
+    fn apply_peer(&mut self, d: &Args<'_, 'a>) -> Done {
         let peer = &mut self.tls.peer;
         match d.name.as_str().unwrap_or_default() {
             "remote-cert-tls" => {
@@ -198,7 +198,7 @@ impl<'a> LinkConfig<'a> {
         Ok(Applied::Taken)
     }
 
-    fn apply_session(&mut self, d: &Directive<'a>) -> Done<'a> {
+    fn apply_session(&mut self, d: &Args<'_, 'a>) -> Done {
         let tls = &mut self.tls;
         let positive = |word: Word<'_>| u32::try_from(word.parse_number()?).ok().filter(|seconds| *seconds > 0);
         match d.name.as_str().unwrap_or_default() {
@@ -224,11 +224,11 @@ impl<'a> LinkConfig<'a> {
     }
 }
 
-fn conflict<'a>(d: &Directive<'a>, why: &'static str) -> ConfigError<'a> {
-    ConfigError::new(d.name, 0, Problem::Conflict { why })
+fn conflict(d: &Args<'_, '_>, why: &'static str) -> Refused {
+    d.refuse(0, Problem::Conflict { why })
 }
 
-fn data_ciphers<'a>(d: &Directive<'a>) -> Result<Vec<Cipher, DATA_CIPHERS_MAX>, ConfigError<'a>> {
+fn data_ciphers<'a>(d: &Args<'_, 'a>) -> Result<Vec<Cipher, DATA_CIPHERS_MAX>, Refused> {
     let mut list = Vec::new();
     for entry in d.parsed(0, CIPHERS, |word| word.as_str())?.split(':') {
         let name = entry.strip_prefix('?');
@@ -238,7 +238,7 @@ fn data_ciphers<'a>(d: &Directive<'a>) -> Result<Vec<Cipher, DATA_CIPHERS_MAX>, 
             None if name.is_some() || entry.is_empty() => {}
             None => {
                 let problem = Problem::BadValue { value: Word::literal(entry), valid: CIPHERS };
-                return Err(ConfigError::new(d.name, 1, problem));
+                return Err(d.refuse(1, problem));
             }
         }
     }
@@ -266,11 +266,11 @@ fn version(word: Word<'_>) -> Option<(u8, u8, u8)> {
 
 /// Adds the fingerprint of the argument, or one for each line of the block.
 fn fingerprints<'a, T, const N: usize>(
-    d: &Directive<'a>,
+    d: &Args<'_, 'a>,
     valid: &'static str,
     list: &mut Vec<T, N>,
     parse: impl Fn(&str) -> Option<T>,
-) -> Result<(), ConfigError<'a>> {
+) -> Result<(), Refused> {
     let Some(block) = d.inline else {
         if d.required(0)? != "[inline]" {
             push(list, d.parsed(0, valid, |word| parse(word.as_str()?))?, d)?;
@@ -282,7 +282,7 @@ fn fingerprints<'a, T, const N: usize>(
     let first = lines.next().ok_or_else(|| conflict(d, "the block holds no fingerprint; write one on each line"))?;
     for line in core::iter::once(first).chain(lines) {
         let problem = Problem::BadValue { value: Word::literal(line), valid };
-        push(list, parse(line).ok_or(ConfigError::new(d.name, 0, problem))?, d)?;
+        push(list, parse(line).ok_or_else(|| d.refuse(0, problem))?, d)?;
     }
     Ok(())
 }
