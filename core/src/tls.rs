@@ -44,6 +44,10 @@ pub trait TlsSession {
     /// Where a link keeps its control channel: [`Inside`] itself, or [`Nowhere`].
     type Place<T>: Place<T>;
 
+    /// Where a session keeps what only a server, or only a stack with an exporter, has: [`Inside`] itself, or [`Nowhere`]
+    /// for a stack that is neither.
+    type Extra<T>: Place<T>;
+
     /// Whether [`TlsSession::export`] works.
     const CAN_EXPORT: bool = false;
 
@@ -209,6 +213,7 @@ pub enum NoTls {}
 
 impl TlsSession for NoTls {
     type Place<T> = Nowhere<T>;
+    type Extra<T> = Nowhere<T>;
 
     fn start(&mut self, _role: Role, _unix_now: u64) -> Result<(), TlsFailure> {
         match *self {}

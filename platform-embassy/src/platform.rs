@@ -19,9 +19,9 @@ pub(crate) struct Board<'a, R>(PhantomData<&'a R>);
 #[cfg(feature = "tls")]
 pub(crate) const SESSIONS: usize = 2;
 
-/// Memory for the control packets of one key: two flights of a handshake, and what comes out of order.
+/// Memory for control packets: of each session two flights of a handshake, and what comes out of order.
 #[cfg(feature = "tls")]
-const CONTROL_MEMORY: usize = 3 * longcable_core::control::CELL;
+const CONTROL_MEMORY: usize = SESSIONS * 3 * longcable_core::control::CELL;
 
 #[cfg(feature = "tls")]
 impl<'a, R: Rng> Platform for Board<'a, R> {

@@ -63,8 +63,8 @@ impl<T: TlsSession> Platform for Linux<T> {
     type ReplayBits = OnDemand<u64, 1024>;
     type Tls = T;
     type TlsSessions = [T; SESSIONS];
-    /// As many packets as a peer may send before it waits for an answer, and our own.
-    type ControlMemory = OnDemand<u8, { 18 * CELL }>;
+    /// For each, as many packets as a peer may send before it waits for an answer, and our own.
+    type ControlMemory = OnDemand<u8, { SESSIONS * 18 * CELL }>;
     const CONTROL_MEMORY: Self::ControlMemory = OnDemand::EMPTY;
 }
 

@@ -36,8 +36,28 @@ impl<P: Platform> Context<'_, P> {
 pub(super) struct Stack<'x, P: Platform> {
     pub(super) protection: &'x Protection<P::Crypto>,
     pub(super) tls: &'x mut [P::Tls],
+    /// For their control packets, divided equally.
+    pub(super) memory: &'x mut [u8],
     /// The TLS session that a renegotiation may use, if there is one.
     pub(super) spare: Option<usize>,
+}
+
+impl<P: Platform> Stack<'_, P> {
+    /// A TLS session and the memory for its control packets.
+    pub(super) fn slot(&mut self, number: usize) -> Option<(&mut P::Tls, &mut [u8])> {
+        let memory = part_mut(self.memory, self.tls.len(), number)?;
+        Some((self.tls.get_mut(number)?, memory))
+    }
+}
+
+/// One of so many equal parts.
+pub(super) fn part(whole: &[u8], parts: usize, number: usize) -> Option<&[u8]> {
+    whole.chunks_exact(whole.len().checked_div(parts)?.max(1)).nth(number)
+}
+
+/// One of so many equal parts, to be changed.
+pub(super) fn part_mut(whole: &mut [u8], parts: usize, number: usize) -> Option<&mut [u8]> {
+    whole.chunks_exact_mut(whole.len().checked_div(parts)?.max(1)).nth(number)
 }
 
 /// What an input has led to, for the peer that owns the sessions.

@@ -19,7 +19,7 @@ use crate::event::Event;
 use crate::options::{Side, options_string};
 use crate::platform::Platform;
 use crate::time::{Duration, Instant};
-use crate::tls::{Role, TlsFailure, TlsProgress, TlsSession};
+use crate::tls::{Place, Role, TlsFailure, TlsProgress, TlsSession};
 use crate::wire::internal::OPTIONS_MAX;
 use crate::wire::key_method2::{KeyMessage, KeySource};
 use crate::wire::opcode::KeyId;
@@ -218,7 +218,7 @@ impl<P: Platform> Session<P> {
             let original = self.protection(shared).original_key();
             let wrapping = Wrapping::dynamic(&bytes, original, cx.role)
                 .map_err(|_| TlsFailure::new("tls-crypt is not supported here", false))?;
-            self.dynamic = Some((wrapping, Guard::new(cx.config, cx.unix_now, 0)));
+            self.dynamic = Place::with((wrapping, Guard::new(cx.config, cx.unix_now, 0)));
         }
         Ok(())
     }

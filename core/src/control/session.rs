@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::options::LinkConfig;
 use crate::platform::Platform;
 use crate::time::{Duration, Instant};
-use crate::tls::{Role, TlsFailure, TlsSession};
+use crate::tls::{Place, Role, TlsFailure, TlsSession};
 use crate::wire::control::{EarlyNegotiation, Message, SessionId};
 use crate::wire::opcode::{Head, KeyId, Opcode};
 
@@ -26,11 +26,13 @@ const SETTLING: Duration = Duration::from_secs(1);
 /// The peer may ask for a new key this often.
 const RENEGOTIATION_INTERVAL: Duration = Duration::from_millis(250);
 
+type Extra<P, T> = <<P as Platform>::Tls as TlsSession>::Extra<T>;
+
 pub(super) type Key<P> = DataKey<<P as Platform>::Crypto, <P as Platform>::ReplayBits>;
 
 /// A key that stands: its control state, for text messages, and its data.
 pub(super) struct Current<P: Platform> {
-    pub(super) control: KeyState<P::ControlMemory>,
+    pub(super) control: KeyState,
     pub(super) data: Key<P>,
     /// When a new key is to be negotiated, if there is a time for that.
     pub(super) renewal: Option<Instant>,
@@ -61,17 +63,17 @@ pub(super) struct Session<P: Platform> {
     pub(super) is_greeting: bool,
     guard: Guard,
     /// With a tls-crypt-v2 server key: what this one client's packets are wrapped with.
-    own_protection: Option<Protection<P::Crypto>>,
+    own_protection: Option<Extra<P, Protection<P::Crypto>>>,
     /// With a tls-crypt-v2 client key: the server wants to see it again.
     pub(super) resend_key: bool,
     /// Wraps everything from the second key on.
-    pub(super) dynamic: Option<(Wrapping<P::Crypto>, Guard)>,
+    pub(super) dynamic: Option<Extra<P, (Wrapping<P::Crypto>, Guard)>>,
     pub(super) agreed: Option<Agreed>,
     pub(super) peer_id: Option<u32>,
     /// Who the first key was negotiated with.
     pub(super) identity: Option<Identity>,
     pub(super) current: Option<Current<P>>,
-    pub(super) next: Option<KeyState<P::ControlMemory>>,
+    pub(super) next: Option<KeyState>,
     pub(super) lame_duck: Option<Key<P>>,
     /// A repeated packet of a key that is gone; it is acknowledged all the same, or the peer repeats it for ever.
     pub(super) stray: Option<(KeyId, u32)>,
@@ -83,7 +85,7 @@ impl<P: Platform> Session<P> {
         cx: &mut Context<'_, P>,
         protection: &Protection<P::Crypto>,
         address: SocketAddr,
-        tls: usize,
+        (tls, memory): (usize, &mut [u8]),
         ours: bool,
     ) -> Self {
         let reset = match cx.role {
@@ -91,7 +93,7 @@ impl<P: Platform> Session<P> {
             Role::Client if protection.is_v2_client() => Opcode::HardResetClientV3,
             Role::Client => Opcode::HardResetClientV2,
         };
-        let key = KeyState::start(KeyId::FIRST, reset, ours, tls, P::CONTROL_MEMORY, timeout(cx.config), cx.now);
+        let key = KeyState::start(KeyId::FIRST, reset, ours, tls, memory, timeout(cx.config), cx.now);
         Self {
             own: SessionId::generate(cx.rng),
             peer: None,
@@ -152,7 +154,7 @@ impl<P: Platform> Session<P> {
 
     /// Whether a peer has been heard lately that is still to answer our reset, the only one that was heard.
     pub(super) fn is_in_talk(&self, now: Instant) -> bool {
-        let is_recent = |key: &KeyState<P::ControlMemory>| now.since(key.heard) < PATIENCE;
+        let is_recent = |key: &KeyState| now.since(key.heard) < PATIENCE;
         self.peer.is_some() && !self.displaced && self.next.as_ref().is_some_and(is_recent)
     }
 
@@ -184,7 +186,7 @@ impl<P: Platform> Session<P> {
     }
 
     /// Those with a control channel.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &KeyState<P::ControlMemory>> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &KeyState> {
         self.next.iter().chain(self.current.as_ref().map(|current| &current.control))
     }
 
@@ -255,11 +257,12 @@ impl<P: Platform> Session<P> {
             key.reliability.resend_now();
             if !is_reset {
                 key.stage = Stage::Reset { answered: true };
-                key.reliability.receive(0, &[], &mut |_, _| {});
+                // It is in order, and needs no memory.
+                key.reliability.receive(&mut [], 0, &[], &mut |_, _| {});
             }
         }
         if is_reset || own_protection.is_some() {
-            self.own_protection = own_protection;
+            self.own_protection = own_protection.and_then(Place::with);
         }
     }
 
@@ -274,7 +277,7 @@ impl<P: Platform> Session<P> {
     }
 
     pub(super) fn protection<'a>(&'a self, shared: &'a Protection<P::Crypto>) -> &'a Protection<P::Crypto> {
-        self.own_protection.as_ref().unwrap_or(shared)
+        self.own_protection.as_ref().map_or(shared, Place::get)
     }
 
     /// What packets of a key are wrapped with, and their packet ids.
@@ -283,9 +286,9 @@ impl<P: Platform> Session<P> {
         shared: &'a Protection<P::Crypto>,
         id: KeyId,
     ) -> Option<(&'a Wrapping<P::Crypto>, &'a mut Guard)> {
-        match &mut self.dynamic {
-            Some((wrapping, guard)) if id != KeyId::FIRST => Some((wrapping, guard)),
-            _ => Some((self.own_protection.as_ref().unwrap_or(shared).wrapping()?, &mut self.guard)),
+        match self.dynamic.as_mut().filter(|_| id != KeyId::FIRST).map(Place::get_mut) {
+            Some((wrapping, guard)) => Some((wrapping, guard)),
+            None => Some((self.own_protection.as_ref().map_or(shared, Place::get).wrapping()?, &mut self.guard)),
         }
     }
 
@@ -349,11 +352,11 @@ impl<P: Platform> Session<P> {
         if !is_known && message.id.is_some_and(|id| id > 0) {
             return Err(Discard::UnknownSession);
         }
-        let session = stack.tls.get_mut(key.tls).ok_or(Discard::NotReady)?;
+        let (session, memory) = stack.slot(key.tls).ok_or(Discard::NotReady)?;
         let failed = key.has_failed();
         let (mut answered, mut resend_key, mut stuck) = (false, false, false);
         if let Some(id) = message.id {
-            key.reliability.receive(id, message.payload, &mut |id, payload| {
+            key.reliability.receive(memory, id, message.payload, &mut |id, payload| {
                 news = true;
                 match id {
                     _ if failed => {}
@@ -407,13 +410,13 @@ impl<P: Platform> Session<P> {
     pub(super) fn renegotiate(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, ours: bool) -> Option<()> {
         let current = self.current.as_mut()?;
         let slot = stack.spare?;
-        let session = stack.tls.get_mut(slot)?;
+        let (session, memory) = stack.slot(slot)?;
         let id = current.control.id.next();
         cx.notify(Event::Renegotiating { ours });
         if ours {
             current.data.expires.get_or_insert(cx.now + expiry(cx.config));
         }
-        let mut key = KeyState::start(id, Opcode::SoftReset, ours, slot, P::CONTROL_MEMORY, timeout(cx.config), cx.now);
+        let mut key = KeyState::start(id, Opcode::SoftReset, ours, slot, memory, timeout(cx.config), cx.now);
         if let Err(failure) = session.start(cx.role, cx.unix_now) {
             cx.notify(Event::TlsFailed(failure));
             key.fail(cx.now);
@@ -433,7 +436,7 @@ impl<P: Platform> Session<P> {
         self.flush(cx, stack, negotiates && self.next.is_some());
     }
 
-    pub(super) fn key(&mut self, negotiates: bool) -> Option<&mut KeyState<P::ControlMemory>> {
+    pub(super) fn key(&mut self, negotiates: bool) -> Option<&mut KeyState> {
         if negotiates { self.next.as_mut() } else { self.current.as_mut().map(|current| &mut current.control) }
     }
 

@@ -13,7 +13,7 @@ use core::ops::Range;
 
 use heapless::Vec;
 
-use crate::control::context::{Context, Stack};
+use crate::control::context::{Context, Stack, part, part_mut};
 use crate::control::key_state::Stage;
 use crate::control::protection::Protection;
 use crate::control::session::{Current, Key, Session, seconds};
@@ -39,6 +39,7 @@ pub struct TlsLink<P: Platform> {
     role: Role,
     protection: Protection<P::Crypto>,
     tls: P::TlsSessions,
+    memory: P::ControlMemory,
     active: Option<Session<P>>,
     pending: Option<Session<P>>,
     /// Open what is still under way from the session before: its latest key, which the peer may not have, or may get
@@ -51,7 +52,16 @@ pub struct TlsLink<P: Platform> {
 impl<P: Platform> TlsLink<P> {
     /// Sessions that are not started yet.
     pub(crate) fn new(role: Role, protection: Protection<P::Crypto>, tls: P::TlsSessions) -> Self {
-        Self { role, protection, tls, active: None, pending: None, old: Vec::new(), retry: None }
+        Self {
+            role,
+            protection,
+            tls,
+            memory: P::CONTROL_MEMORY,
+            active: None,
+            pending: None,
+            old: Vec::new(),
+            retry: None,
+        }
     }
 
     /// The role in the handshake.
@@ -129,7 +139,8 @@ impl<P: Platform> TlsLink<P> {
             cx.outcome.failed |= self.active.is_none();
             return None;
         }
-        self.pending = Some(Session::begin(cx, &self.protection, address, slot, ours));
+        let memory = part_mut(self.memory.as_mut(), self.tls.as_mut().len(), slot)?;
+        self.pending = Some(Session::begin(cx, &self.protection, address, (slot, memory), ours));
         self.pending.as_mut()
     }
 
@@ -214,7 +225,12 @@ impl<P: Platform> TlsLink<P> {
                 Opcode::HardResetClientV3 | Opcode::ControlWkc => self.protection.unwrap_client(datagram)?.1,
                 _ => datagram,
             };
-            let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare };
+            let stack = &mut Stack {
+                protection: &self.protection,
+                tls: self.tls.as_mut(),
+                memory: self.memory.as_mut(),
+                spare,
+            };
             session.handle(cx, stack, from, head, datagram)?;
             self.clear_displaced();
             if cx.outcome.heard {
@@ -284,7 +300,12 @@ impl<P: Platform> TlsLink<P> {
         }
         let Some(session) = &mut self.pending else { return Err(Discard::Busy) };
         session.adopt(cx, sid, from, guard, own_protection, is_reset);
-        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare: None };
+        let stack = &mut Stack {
+            protection: &self.protection,
+            tls: self.tls.as_mut(),
+            memory: self.memory.as_mut(),
+            spare: None,
+        };
         session.accepted(cx, stack, from, head, message)
     }
 
@@ -366,7 +387,12 @@ impl<P: Platform> TlsLink<P> {
             self.begin(cx, address);
         } else if self.renegotiation().is_some_and(|at| at <= now) {
             let spare = self.spare_tls(now);
-            let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare };
+            let stack = &mut Stack {
+                protection: &self.protection,
+                tls: self.tls.as_mut(),
+                memory: self.memory.as_mut(),
+                spare,
+            };
             if let Some(active) = &mut self.active
                 && active.renegotiate(cx, stack, true).is_none()
             {
@@ -417,8 +443,10 @@ impl<P: Platform> TlsLink<P> {
         unix_now: u64,
         out: &mut [u8],
     ) -> Option<(SocketAddr, Range<usize>)> {
+        let (memory, slots) = (self.memory.as_ref(), self.tls.as_mut().len());
+        let memory = |slot| part(memory, slots, slot);
         for session in [&mut self.pending, &mut self.active].into_iter().flatten() {
-            if let Some(datagram) = session.next_datagram(now, unix_now, &self.protection, out) {
+            if let Some(datagram) = session.next_datagram(now, unix_now, &self.protection, memory, out) {
                 return Some((session.address, datagram));
             }
         }
@@ -451,7 +479,12 @@ impl<P: Platform> TlsLink<P> {
 
     /// Tells the peer that this end exits, by the control channel if that was agreed on. True if it was told.
     pub(crate) fn say_exit(&mut self, cx: &mut Context<'_, P>) -> bool {
-        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare: None };
+        let stack = &mut Stack {
+            protection: &self.protection,
+            tls: self.tls.as_mut(),
+            memory: self.memory.as_mut(),
+            spare: None,
+        };
         self.active.as_mut().is_some_and(|active| active.say_exit(cx, stack))
     }
 }

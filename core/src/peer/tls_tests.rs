@@ -65,6 +65,7 @@ impl Toy {
 
 impl TlsSession for Toy {
     type Place<T> = Inside<T>;
+    type Extra<T> = Inside<T>;
 
     const CAN_EXPORT: bool = true;
 
@@ -154,8 +155,8 @@ impl Platform for Test {
     type ReplayBits = [u64; 1];
     type Tls = Toy;
     type TlsSessions = Vec<Toy>;
-    type ControlMemory = [u8; 8 * control::CELL];
-    const CONTROL_MEMORY: Self::ControlMemory = [0; 8 * control::CELL];
+    type ControlMemory = [u8; 3 * 8 * control::CELL];
+    const CONTROL_MEMORY: Self::ControlMemory = [0; 3 * 8 * control::CELL];
 }
 
 pub(crate) struct Dice(pub(crate) u32);

@@ -67,7 +67,7 @@ use embedded_io_async::ErrorKind;
 use embedded_tls::TlsError;
 use embedded_tls::alert::AlertDescription;
 use longcable_core::crypto::Rng;
-use longcable_core::tls::{Inside, Role, TlsFailure, TlsProgress, TlsSession};
+use longcable_core::tls::{Inside, Nowhere, Role, TlsFailure, TlsProgress, TlsSession};
 use longcable_core::x509::{PeerVerified, Reason};
 use zeroize::Zeroize as _;
 
@@ -233,6 +233,7 @@ impl<'a> EmbeddedTlsSession<'a> {
 
 impl TlsSession for EmbeddedTlsSession<'_> {
     type Place<T> = Inside<T>;
+    type Extra<T> = Nowhere<T>;
 
     /// Starts a handshake. A board without a clock gives 0 or its uptime as the time, and the validity of certificates
     /// is not checked.

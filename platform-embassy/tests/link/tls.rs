@@ -37,8 +37,8 @@ impl Platform for Linux {
     type ReplayBits = [u64; 1];
     type Tls = RustlsSession;
     type TlsSessions = [RustlsSession; 3];
-    type ControlMemory = [u8; 18 * CELL];
-    const CONTROL_MEMORY: Self::ControlMemory = [0; 18 * CELL];
+    type ControlMemory = [u8; 3 * 18 * CELL];
+    const CONTROL_MEMORY: Self::ControlMemory = [0; 3 * 18 * CELL];
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

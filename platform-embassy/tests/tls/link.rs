@@ -30,8 +30,8 @@ impl Platform for Board {
     type ReplayBits = [u64; 1];
     type Tls = EmbeddedTlsSession<'static>;
     type TlsSessions = [EmbeddedTlsSession<'static>; 2];
-    type ControlMemory = [u8; 8 * CELL];
-    const CONTROL_MEMORY: Self::ControlMemory = [0; 8 * CELL];
+    type ControlMemory = [u8; 2 * 8 * CELL];
+    const CONTROL_MEMORY: Self::ControlMemory = [0; 2 * 8 * CELL];
 }
 
 struct Linux;
@@ -42,8 +42,8 @@ impl Platform for Linux {
     type ReplayBits = [u64; 1];
     type Tls = RustlsSession;
     type TlsSessions = [RustlsSession; 3];
-    type ControlMemory = [u8; 18 * CELL];
-    const CONTROL_MEMORY: Self::ControlMemory = [0; 18 * CELL];
+    type ControlMemory = [u8; 3 * 18 * CELL];
+    const CONTROL_MEMORY: Self::ControlMemory = [0; 3 * 18 * CELL];
 }
 
 /// One end, whatever its platform.

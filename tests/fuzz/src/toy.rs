@@ -33,8 +33,8 @@ impl Platform for Host {
     type ReplayBits = [u64; 1];
     type Tls = Toy;
     type TlsSessions = [Toy; 3];
-    type ControlMemory = [u8; 4 * CELL];
-    const CONTROL_MEMORY: Self::ControlMemory = [0; 4 * CELL];
+    type ControlMemory = [u8; 3 * 4 * CELL];
+    const CONTROL_MEMORY: Self::ControlMemory = [0; 3 * 4 * CELL];
 }
 
 /// The same numbers for the same start.
@@ -111,6 +111,7 @@ impl Toy {
 
 impl TlsSession for Toy {
     type Place<T> = Inside<T>;
+    type Extra<T> = Inside<T>;
 
     const CAN_EXPORT: bool = true;
 
