@@ -17,8 +17,8 @@ const SOCKETS: usize = 4;
 
 static DOORBELL: Doorbell = Doorbell::new();
 
-/// The driver of the board's Ethernet.
-pub type Driver = Lan9118<Mapped>;
+/// The driver of the board's Ethernet. It holds two frames, and stays where it is.
+pub type Driver = &'static mut Lan9118<Mapped>;
 
 /// Memory of the network stack on it.
 pub type Resources = StackResources<SOCKETS>;
@@ -36,8 +36,9 @@ pub fn start(spawner: Spawner, settings: &Settings) -> Stack<'static> {
 
 /// Starts the Ethernet controller, once.
 pub fn driver() -> Driver {
+    static DRIVER: StaticCell<Lan9118<Mapped>> = StaticCell::new();
     let ethernet = match Lan9118::start(registers(), &DOORBELL, None) {
-        Ok(ethernet) => ethernet,
+        Ok(ethernet) => DRIVER.init(ethernet),
         Err(error) => panic!("{error}"),
     };
     mmio::unmask(INTERRUPT);
