@@ -128,6 +128,8 @@ pub fn new<R: Rng, S: Store, const N: usize>(
         sessions,
         #[cfg(feature = "tls")]
         credentials,
+        #[cfg(feature = "tls")]
+        memory: &mut state.link,
     };
     Ok((Device::new(device, config.tun_mtu.into()), runner))
 }

@@ -29,7 +29,7 @@ use crate::host::{Host, Shared};
 use crate::log::{LOGS, note, warning};
 use crate::platform::Board;
 #[cfg(feature = "tls")]
-use crate::platform::SESSIONS;
+use crate::platform::{LinkMemory, SESSIONS};
 use crate::resolver::Resolver;
 use crate::start;
 use crate::state::{BUFFER_LEN, MTU_MAX};
@@ -71,6 +71,8 @@ pub struct Runner<R, S> {
     pub(crate) sessions: &'static [Memory; SESSIONS],
     #[cfg(feature = "tls")]
     pub(crate) credentials: Credentials<'static>,
+    #[cfg(feature = "tls")]
+    pub(crate) memory: &'static mut LinkMemory,
 }
 
 impl<R: Rng, S: Store> Runner<R, S> {
@@ -107,10 +109,13 @@ impl<R: Rng, S: Store> Runner<R, S> {
         }
         let (now, unix_time) = (now(), unix_time.unwrap_or(|| 0));
         #[cfg(feature = "tls")]
-        let sessions = [EmbeddedTlsSession::new(first, first_engine), EmbeddedTlsSession::new(second, second_engine)];
+        let tls = (
+            [EmbeddedTlsSession::new(first, first_engine), EmbeddedTlsSession::new(second, second_engine)],
+            self.memory,
+        );
         #[cfg(not(feature = "tls"))]
-        let sessions = [];
-        let mut gateway = gateway(self.config, sessions, Shared(&rng), now, unix_now(unix_time, now));
+        let tls = ([], ());
+        let mut gateway = gateway(self.config, tls, Shared(&rng), now, unix_now(unix_time, now));
         // `new` has tried all of this.
         let Some(gateway) = &mut gateway else { pending().await };
         let mut link = Link {
@@ -402,15 +407,17 @@ impl Path {
 #[inline(never)]
 fn gateway<'a, R: Rng>(
     config: &'static LinkConfig<'static>,
-    #[cfg_attr(not(feature = "tls"), expect(unused_variables, reason = "there are none"))]
-    sessions: <Board<'a, R> as Platform>::TlsSessions,
+    #[cfg_attr(not(feature = "tls"), expect(unused_variables, reason = "there are none"))] (sessions, memory): (
+        <Board<'a, R> as Platform>::TlsSessions,
+        <Board<'a, R> as Platform>::TlsMemory,
+    ),
     rng: Shared<'a, R>,
     now: Instant,
     unix_now: u64,
 ) -> Option<Gateway<'static, Board<'a, R>>> {
     let keys = match config.role() {
         #[cfg(feature = "tls")]
-        Some(role) => Keys::Tls { protection: start::protection(config, role).ok()?, sessions },
+        Some(role) => Keys::Tls { protection: start::protection(config, role).ok()?, sessions, memory },
         _ => Keys::Static(start::static_key(config).ok()?),
     };
     Gateway::new(config, keys, rng, now, unix_now).ok()

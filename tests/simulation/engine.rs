@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 
-use longcable_core::control::{CELL, Protection};
+use longcable_core::control::{CELL, Memory, Protection};
 use longcable_core::crypto::{Rng, RustCrypto, StaticKey};
 use longcable_core::error::{Discard, NotReady};
 use longcable_core::event::Signal;
@@ -28,8 +28,7 @@ impl<T: TlsSession, const SESSIONS: usize, const MEMORY: usize> Platform for Sim
     type ReplayBits = [u64; 1];
     type Tls = T;
     type TlsSessions = [T; SESSIONS];
-    type ControlMemory = [u8; MEMORY];
-    const CONTROL_MEMORY: [u8; MEMORY] = [0; MEMORY];
+    type TlsMemory = Memory<RustCrypto, [u64; 1], [u8; MEMORY]>;
 }
 
 impl Rng for Dice {
@@ -186,5 +185,6 @@ fn tls_keys<T: TlsSession, const SESSIONS: usize, const MEMORY: usize>(
     Keys::Tls {
         protection: Protection::new(config, role).expect("the keys are well-formed"),
         sessions: array::from_fn(|_| session()),
+        memory: Memory::new([0; MEMORY]),
     }
 }

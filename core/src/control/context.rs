@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 
 use heapless::{Deque, String};
 
+use crate::control::memory::{DataKeys, LinkMemory};
 use crate::control::negotiation::Agreed;
 use crate::control::protection::Protection;
 use crate::event::Event;
@@ -37,16 +38,27 @@ pub(super) struct Stack<'x, P: Platform> {
     pub(super) protection: &'x Protection<P::Crypto>,
     pub(super) tls: &'x mut [P::Tls],
     /// For their control packets, divided equally.
-    pub(super) memory: &'x mut [u8],
+    pub(super) packets: &'x mut [u8],
+    pub(super) keys: &'x mut DataKeys<P::Crypto, P::ReplayBits>,
     /// The TLS session that a renegotiation may use, if there is one.
     pub(super) spare: Option<usize>,
 }
 
-impl<P: Platform> Stack<'_, P> {
+impl<'x, P: Platform> Stack<'x, P> {
+    pub(super) fn new(
+        protection: &'x Protection<P::Crypto>,
+        tls: &'x mut P::TlsSessions,
+        memory: &'x mut P::TlsMemory,
+        spare: Option<usize>,
+    ) -> Self {
+        let (keys, packets) = memory.parts();
+        Self { protection, tls: tls.as_mut(), packets, keys, spare }
+    }
+
     /// A TLS session and the memory for its control packets.
     pub(super) fn slot(&mut self, number: usize) -> Option<(&mut P::Tls, &mut [u8])> {
-        let memory = part_mut(self.memory, self.tls.len(), number)?;
-        Some((self.tls.get_mut(number)?, memory))
+        let packets = part_mut(self.packets, self.tls.len(), number)?;
+        Some((self.tls.get_mut(number)?, packets))
     }
 }
 

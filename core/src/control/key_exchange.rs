@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::control::context::Context;
 use crate::control::key_state::{Identity, KeyState, Stage};
+use crate::control::memory::DataKeys;
 use crate::control::negotiation::{self, Agreed, PeerId};
 use crate::control::protection::{Guard, Protection};
 use crate::control::session::{Current, Key, Session, expiry, seconds};
@@ -18,7 +19,7 @@ use crate::data::{Budget, DataKey, Format, Opener, Sealer};
 use crate::event::Event;
 use crate::options::{Side, options_string};
 use crate::platform::Platform;
-use crate::time::{Duration, Instant};
+use crate::time::Duration;
 use crate::tls::{Place, Role, TlsFailure, TlsProgress, TlsSession};
 use crate::wire::internal::OPTIONS_MAX;
 use crate::wire::key_method2::{KeyMessage, KeySource};
@@ -38,6 +39,7 @@ impl<P: Platform> Session<P> {
         &mut self,
         cx: &mut Context<'_, P>,
         shared: &Protection<P::Crypto>,
+        keys: &mut DataKeys<P::Crypto, P::ReplayBits>,
         tls: &mut P::Tls,
         negotiates: bool,
     ) -> Result<(), TlsFailure> {
@@ -76,7 +78,7 @@ impl<P: Platform> Session<P> {
                 Stage::Exchange { .. } | Stage::Established => {
                     let exchanges = matches!(key.stage, Stage::Exchange { .. });
                     tls.step()?;
-                    if !self.exchange(cx, shared, tls, exchanges)? {
+                    if !self.exchange(cx, shared, keys, tls, exchanges)? {
                         return Ok(());
                     }
                 }
@@ -91,6 +93,7 @@ impl<P: Platform> Session<P> {
         &mut self,
         cx: &mut Context<'_, P>,
         shared: &Protection<P::Crypto>,
+        keys: &mut DataKeys<P::Crypto, P::ReplayBits>,
         tls: &mut P::Tls,
         exchanges: bool,
     ) -> Result<bool, TlsFailure> {
@@ -106,7 +109,7 @@ impl<P: Platform> Session<P> {
             return Ok(false);
         }
         if exchanges {
-            self.key_message(cx, shared, tls, record.as_mut_slice(), len)?;
+            self.key_message(cx, shared, keys, tls, record.as_mut_slice(), len)?;
             return Ok(true);
         }
         for message in text::messages(record.get(..len).unwrap_or_default()) {
@@ -124,6 +127,7 @@ impl<P: Platform> Session<P> {
         &mut self,
         cx: &mut Context<'_, P>,
         shared: &Protection<P::Crypto>,
+        keys: &mut DataKeys<P::Crypto, P::ReplayBits>,
         tls: &mut P::Tls,
         record: &mut [u8],
         len: usize,
@@ -164,9 +168,16 @@ impl<P: Platform> Session<P> {
             self.agreed = Some(agreed);
             self.derive_from_session(cx, shared, tls, agreed)?;
         }
+        let place = keys.iter().position(|key| key.is_empty());
+        let Some((place, key)) = place.and_then(|place| Some((place, keys.get_mut(place)?))) else {
+            return Err(TlsFailure::new("there is no memory for another data key", false));
+        };
         let data = self
-            .data_key(cx, id, started, &verified, agreed, &material)
+            .data_key(cx, id, &verified, agreed, &material)
             .map_err(|_| TlsFailure::new("this cipher or digest is not supported here", false))?;
+        // Its place is empty.
+        let _ = key.push(data);
+        let data = Key { place, since: started, confirmed: false, in_use: false, expires: None };
         let lifetime = lifetime(cx);
         // Counted from now: a negotiation may take longer than its key is to live.
         let renewal = (!lifetime.is_zero()).then(|| cx.now + lifetime);
@@ -183,7 +194,7 @@ impl<P: Platform> Session<P> {
             let before = core::mem::replace(&mut current.data, data);
             current.renewal = renewal;
             let expires = before.expires.unwrap_or(cx.now + expiry(cx.config));
-            self.lame_duck = Some(DataKey { expires: Some(expires), confirmed: true, ..before });
+            self.lame_duck = Some(Key { expires: Some(expires), confirmed: true, ..before });
             self.next = None;
         } else if let Some(mut control) = self.next.take() {
             control.stage = Stage::Established;
@@ -228,11 +239,10 @@ impl<P: Platform> Session<P> {
         &self,
         cx: &Context<'_, P>,
         id: KeyId,
-        started: Instant,
         _peer: &Identity,
         agreed: Agreed,
         material: &KeyMaterial,
-    ) -> Result<Key<P>, Unsupported> {
+    ) -> Result<DataKey<P::Crypto, P::ReplayBits>, Unsupported> {
         let (config, pair, key_id) = (cx.config, material.keys(cx.role), id.get());
         let format = match self.peer_id {
             None => Format::V1 { key_id },
@@ -255,10 +265,6 @@ impl<P: Platform> Session<P> {
             peer_id: self.peer_id,
             sealer: Sealer::for_tls(agreed.suite, pair.send, format, config.packet_ids)?,
             opener: Opener::for_tls(agreed.suite, pair.receive, agreed.epoch, window)?,
-            since: started,
-            confirmed: false,
-            in_use: false,
-            expires: None,
             budget: Budget { bytes, packets },
         })
     }

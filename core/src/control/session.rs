@@ -8,7 +8,6 @@ use crate::control::key_state::{Identity, KeyState, PATIENCE, Stage};
 use crate::control::negotiation::Agreed;
 use crate::control::protection::{Guard, Protection};
 use crate::control::wrapping::Wrapping;
-use crate::data::DataKey;
 use crate::error::Discard;
 use crate::event::Event;
 use crate::options::LinkConfig;
@@ -27,18 +26,32 @@ const SETTLING: Duration = Duration::from_secs(1);
 const RENEGOTIATION_INTERVAL: Duration = Duration::from_millis(250);
 
 type Extra<P, T> = <<P as Platform>::Tls as TlsSession>::Extra<T>;
+type Dynamic<C> = (Wrapping<C>, Guard);
 
-pub(super) type Key<P> = DataKey<<P as Platform>::Crypto, <P as Platform>::ReplayBits>;
+/// A data key, and what decides when it is used.
+#[derive(Clone, Copy)]
+pub(super) struct Key {
+    /// Its place in the link's memory.
+    pub(super) place: usize,
+    /// When its negotiation began.
+    pub(super) since: Instant,
+    /// The peer is known to have the key.
+    pub(super) confirmed: bool,
+    /// The peer uses the key, or negotiates its successor already.
+    pub(super) in_use: bool,
+    /// When it must not be used any more; `None` until a successor is negotiated.
+    pub(super) expires: Option<Instant>,
+}
 
 /// A key that stands: its control state, for text messages, and its data.
-pub(super) struct Current<P: Platform> {
+pub(super) struct Current {
     pub(super) control: KeyState,
-    pub(super) data: Key<P>,
+    pub(super) data: Key,
     /// When a new key is to be negotiated, if there is a time for that.
     pub(super) renewal: Option<Instant>,
 }
 
-impl<P: Platform> Current<P> {
+impl Current {
     /// Notes if the peer has turned out to have the key. Packets under the one before may still be under way then.
     pub(super) fn confirm(&mut self, now: Instant) {
         let reliability = &self.control.reliability;
@@ -67,14 +80,14 @@ pub(super) struct Session<P: Platform> {
     /// With a tls-crypt-v2 client key: the server wants to see it again.
     pub(super) resend_key: bool,
     /// Wraps everything from the second key on.
-    pub(super) dynamic: Option<Extra<P, (Wrapping<P::Crypto>, Guard)>>,
+    pub(super) dynamic: Option<Extra<P, Dynamic<P::Crypto>>>,
     pub(super) agreed: Option<Agreed>,
     pub(super) peer_id: Option<u32>,
     /// Who the first key was negotiated with.
     pub(super) identity: Option<Identity>,
-    pub(super) current: Option<Current<P>>,
+    pub(super) current: Option<Current>,
     pub(super) next: Option<KeyState>,
-    pub(super) lame_duck: Option<Key<P>>,
+    pub(super) lame_duck: Option<Key>,
     /// A repeated packet of a key that is gone; it is acknowledged all the same, or the peer repeats it for ever.
     pub(super) stray: Option<(KeyId, u32)>,
 }
@@ -197,12 +210,10 @@ impl<P: Platform> Session<P> {
 
     /// When it has work.
     pub(super) fn next_deadline(&self, window: Duration) -> Option<Instant> {
-        let expiry = |key: &Key<P>| key.expires;
         self.keys()
             .flat_map(|key| [key.reliability.next_due(), key.deadline(window)])
             .flatten()
-            .chain(self.lame_duck.as_ref().and_then(expiry))
-            .chain(self.current.as_ref().and_then(|current| expiry(&current.data)))
+            .chain(self.data_keys().filter_map(|key| key.expires))
             .min()
     }
 
@@ -266,14 +277,14 @@ impl<P: Platform> Session<P> {
         }
     }
 
-    /// Whether the peer is known to have one of [`Session::into_data_keys`].
+    /// Whether the peer is known to have one of [`Session::data_keys`].
     pub(super) fn has_confirmed_key(&self) -> bool {
         self.current.as_ref().is_some_and(|current| current.data.confirmed) || self.lame_duck.is_some()
     }
 
-    /// Its keys, the newest first, for the time after it.
-    pub(super) fn into_data_keys(self) -> impl Iterator<Item = Key<P>> {
-        self.current.map(|current| current.data).into_iter().chain(self.lame_duck)
+    /// Its data keys, the newest first.
+    pub(super) fn data_keys(&self) -> impl Iterator<Item = &Key> {
+        self.current.iter().map(|current| &current.data).chain(&self.lame_duck)
     }
 
     pub(super) fn protection<'a>(&'a self, shared: &'a Protection<P::Crypto>) -> &'a Protection<P::Crypto> {
@@ -429,7 +440,7 @@ impl<P: Platform> Session<P> {
     pub(super) fn advance(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, negotiates: bool) {
         let Some(slot) = self.key(negotiates).map(|key| key.tls) else { return };
         let Some(session) = stack.tls.get_mut(slot) else { return };
-        if let Err(failure) = self.negotiate(cx, stack.protection, session, negotiates) {
+        if let Err(failure) = self.negotiate(cx, stack.protection, stack.keys, session, negotiates) {
             self.fail(cx, negotiates, failure);
         }
         // The negotiated key may have become the current one.

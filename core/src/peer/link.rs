@@ -20,6 +20,8 @@ pub enum Keys<P: Platform> {
         protection: Protection<P::Crypto>,
         /// The host's TLS stack.
         sessions: P::TlsSessions,
+        /// Memory for data keys and control packets.
+        memory: P::TlsMemory,
     },
 }
 
@@ -37,8 +39,8 @@ impl<P: Platform> Link<P> {
     pub(super) fn new(config: &LinkConfig<'_>, keys: Keys<P>, unix_now: u64) -> Result<Self, SetupError> {
         match (keys, config.role()) {
             (Keys::Static(key), None) => Ok(Self::Static(StaticLink::new(config, key, unix_now)?)),
-            (Keys::Tls { protection, sessions }, Some(role)) => {
-                Place::with(TlsLink::new(role, protection, sessions)).map(Self::Tls).ok_or(SetupError::Mode)
+            (Keys::Tls { protection, sessions, memory }, Some(role)) => {
+                Place::with(TlsLink::new(role, protection, sessions, memory)).map(Self::Tls).ok_or(SetupError::Mode)
             }
             _ => Err(SetupError::Mode),
         }
