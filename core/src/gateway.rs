@@ -19,7 +19,7 @@ use crate::error::{Discard, NotReady};
 use crate::event::{Cause, Reason, Signal};
 use crate::options::{Connection, LinkConfig};
 use crate::packet::PacketBuf;
-use crate::peer::{self, ADDRESSES_MAX, Counters, Keys, Peer, Sealed, SetupError};
+use crate::peer::{self, ADDRESSES_MAX, Counters, Keys, Link, Peer, Sealed, SetupError};
 use crate::platform::Platform;
 use crate::time::{Duration, Instant, Timer, TimerTable};
 
@@ -92,9 +92,10 @@ impl<'c, P: Platform> Gateway<'c, P> {
         unix_now: u64,
     ) -> Result<Self, SetupError> {
         let remotes = Remotes::new(config, &mut rng);
+        let link = Link::new(config, keys, unix_now)?;
         let mut gateway = Self {
             config,
-            peer: Peer::new(config, keys, rng, now, unix_now)?,
+            peer: Peer::on(config, link, rng, now, unix_now),
             state: State::Resolving(now),
             remotes,
             addresses: Vec::new(),

@@ -20,7 +20,7 @@ use longcable_core::event::{Event, Reason};
 use longcable_core::gateway::{Gateway, Output};
 use longcable_core::options::LinkConfig;
 use longcable_core::packet::{HEADROOM, PacketBuf};
-use longcable_core::peer::{Keys, Sealed};
+use longcable_core::peer::{Keys, Sealed, SetupError};
 use longcable_core::platform::Platform;
 use longcable_core::time::{Duration, Instant};
 
@@ -117,7 +117,7 @@ impl<R: Rng, S: Store> Runner<R, S> {
         let tls = ([], ());
         let mut gateway = gateway(self.config, tls, Shared(&rng), now, unix_now(unix_time, now));
         // `new` has tried all of this.
-        let Some(gateway) = &mut gateway else { pending().await };
+        let Ok(gateway) = &mut gateway else { pending().await };
         let mut link = Link {
             config: self.config,
             gateway,
@@ -414,13 +414,17 @@ fn gateway<'a, R: Rng>(
     rng: Shared<'a, R>,
     now: Instant,
     unix_now: u64,
-) -> Option<Gateway<'static, Board<'a, R>>> {
+) -> Result<Gateway<'static, Board<'a, R>>, SetupError> {
+    // It has been tried before.
+    const CANNOT_BE: SetupError = SetupError::Mode;
     let keys = match config.role() {
         #[cfg(feature = "tls")]
-        Some(role) => Keys::Tls { protection: start::protection(config, role).ok()?, sessions, memory },
-        _ => Keys::Static(start::static_key(config).ok()?),
+        Some(role) => {
+            Keys::Tls { protection: start::protection(config, role).map_err(|_| CANNOT_BE)?, sessions, memory }
+        }
+        _ => Keys::Static(start::static_key(config).map_err(|_| CANNOT_BE)?),
     };
-    Gateway::new(config, keys, rng, now, unix_now).ok()
+    Gateway::new(config, keys, rng, now, unix_now)
 }
 
 /// Sends a datagram; one that cannot be sent is lost.

@@ -26,7 +26,7 @@ pub enum Keys<P: Platform> {
 }
 
 /// A link in one of its two modes.
-pub(super) enum Link<P: Platform> {
+pub(crate) enum Link<P: Platform> {
     Static(StaticLink<P>),
     Tls(<P::Tls as TlsSession>::Place<TlsLink<P>>),
 }
@@ -36,7 +36,7 @@ impl<P: Platform> Link<P> {
     ///
     /// # Errors
     /// The key must not be used or is not of the configured mode, or the platform lacks the cipher or digest.
-    pub(super) fn new(config: &LinkConfig<'_>, keys: Keys<P>, unix_now: u64) -> Result<Self, SetupError> {
+    pub(crate) fn new(config: &LinkConfig<'_>, keys: Keys<P>, unix_now: u64) -> Result<Self, SetupError> {
         match (keys, config.role()) {
             (Keys::Static(key), None) => Ok(Self::Static(StaticLink::new(config, key, unix_now)?)),
             (Keys::Tls { protection, sessions, memory }, Some(role)) => {

@@ -3,11 +3,11 @@
 use core::fmt;
 
 use base64ct::{Base64, Decoder};
-use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use embedded_tls::SignatureScheme;
 use heapless::Vec;
 use longcable_core::options::{CertProfile, PeerRules};
 use longcable_core::x509::Certificate;
+use p256::pkcs8::DecodePrivateKey as _;
 use rustls_pki_types::alg_id;
 use zeroize::Zeroizing;
 
@@ -44,6 +44,7 @@ pub enum PrivateKey {
     /// ECDSA with P-256.
     P256(p256::ecdsa::SigningKey),
     /// Ed25519.
+    #[cfg(feature = "ed25519")]
     Ed25519(ed25519_dalek::SigningKey),
 }
 
@@ -70,9 +71,13 @@ impl fmt::Display for CredentialError {
             Self::Pem => "this is not PEM, as in '-----BEGIN CERTIFICATE-----'",
             Self::Memory => "there are more or longer certificates than there is memory for",
             Self::Encrypted => "the key is encrypted: decrypt it with 'openssl pkey' first",
-            Self::Key => {
+            Self::Key if cfg!(feature = "ed25519") => {
                 "the key must be of P-256 or Ed25519, without RSA: make one with 'openssl genpkey -algorithm EC \
                  -pkeyopt ec_paramgen_curve:P-256'"
+            }
+            Self::Key => {
+                "the key must be of P-256 (this firmware is built without Ed25519): make one with 'openssl genpkey \
+                 -algorithm EC -pkeyopt ec_paramgen_curve:P-256'"
             }
             Self::Certificate => "the certificate cannot be read",
             Self::Mismatch => "the private key does not belong to the certificate of 'cert'",
@@ -139,7 +144,11 @@ impl PrivateKey {
         if let Ok(key) = p256::SecretKey::from_pkcs8_der(der).or_else(|_| p256::SecretKey::from_sec1_der(der)) {
             return Ok(Self::P256((&key).into()));
         }
-        ed25519_dalek::SigningKey::from_pkcs8_der(der).map(Self::Ed25519).map_err(|_| CredentialError::Key)
+        #[cfg(feature = "ed25519")]
+        if let Ok(key) = ed25519_dalek::SigningKey::from_pkcs8_der(der) {
+            return Ok(Self::Ed25519(key));
+        }
+        Err(CredentialError::Key)
     }
 
     /// Whether it is the key to a public one: algorithm and key as in a certificate.
@@ -150,6 +159,7 @@ impl PrivateKey {
                     && p256::ecdsa::VerifyingKey::from_sec1_bytes(public)
                         .is_ok_and(|public| public == *key.verifying_key())
             }
+            #[cfg(feature = "ed25519")]
             Self::Ed25519(key) => algorithm == alg_id::ED25519.as_ref() && public == key.verifying_key().as_bytes(),
         }
     }
@@ -157,6 +167,7 @@ impl PrivateKey {
     pub(super) const fn scheme(&self) -> SignatureScheme {
         match self {
             Self::P256(_) => SignatureScheme::EcdsaSecp256r1Sha256,
+            #[cfg(feature = "ed25519")]
             Self::Ed25519(_) => SignatureScheme::Ed25519,
         }
     }
@@ -181,6 +192,7 @@ impl signature::Signer<Signature> for Signer<'_> {
                 let signature: p256::ecdsa::DerSignature = key.try_sign(message)?;
                 Vec::from_slice(signature.as_bytes())
             }
+            #[cfg(feature = "ed25519")]
             PrivateKey::Ed25519(key) => Vec::from_slice(&key.try_sign(message)?.to_bytes()),
         };
         signature.map(Signature).map_err(|_| signature::Error::new())
