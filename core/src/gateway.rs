@@ -87,13 +87,26 @@ impl<'c, P: Platform> Gateway<'c, P> {
     pub fn new(
         config: &'c LinkConfig<'c>,
         keys: Keys<P>,
+        rng: P::Rng,
+        now: Instant,
+        unix_now: u64,
+    ) -> Result<Self, SetupError> {
+        match Link::new(config, keys, unix_now) {
+            Ok(link) => Self::on(config, link, rng, now, unix_now),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A gateway on this link. It is started where it lies: on the way there, its size would be needed of the stack.
+    fn on(
+        config: &'c LinkConfig<'c>,
+        link: Link<P>,
         mut rng: P::Rng,
         now: Instant,
         unix_now: u64,
     ) -> Result<Self, SetupError> {
         let remotes = Remotes::new(config, &mut rng);
-        let link = Link::new(config, keys, unix_now)?;
-        let mut gateway = Self {
+        let mut gateway = Ok(Self {
             config,
             peer: Peer::on(config, link, rng, now, unix_now),
             state: State::Resolving(now),
@@ -112,9 +125,11 @@ impl<'c, P: Platform> Gateway<'c, P> {
             kept_in_vain: false,
             steps: Deque::new(),
             timers: TimerTable::new(),
-        };
-        gateway.start(now);
-        Ok(gateway)
+        });
+        if let Ok(gateway) = &mut gateway {
+            gateway.start(now);
+        }
+        gateway
     }
 
     /// The peer behind the link.

@@ -105,7 +105,11 @@ pub trait TlsSession {
 pub struct ExportUnsupported;
 
 /// Longest text of a TLS failure in bytes.
-pub const FAILURE_TEXT_MAX: usize = if cfg!(feature = "tls") { 240 } else { 0 };
+pub const FAILURE_TEXT_MAX: usize = match (cfg!(feature = "tls"), cfg!(feature = "host")) {
+    (true, true) => 240,
+    (true, false) => 128,
+    (false, _) => 0,
+};
 
 /// Why a TLS session failed.
 #[derive(Clone, Debug, PartialEq, Eq)]

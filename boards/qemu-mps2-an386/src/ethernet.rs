@@ -27,7 +27,7 @@ pub type Resources = StackResources<SOCKETS>;
 #[inline(never)] // so that its large values lie on the stack one after the other
 pub fn start(spawner: Spawner, settings: &Settings) -> Stack<'static> {
     static RESOURCES: StaticCell<Resources> = StaticCell::new();
-    let resources = RESOURCES.init(StackResources::new());
+    let resources = RESOURCES.init_with(StackResources::new);
     let (stack, runner) = embassy_net::new(driver(), config(settings), resources, host::seed());
     spawner.spawn(network(runner).expect("it is started once"));
     spawner.spawn(addresses(stack).expect("it is started once"));

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use heapless::String;
+use heapless::{String, Vec};
 use zeroize::Zeroizing;
 
 use crate::control::context::Context;
@@ -172,11 +172,8 @@ impl<P: Platform> Session<P> {
         let Some((place, key)) = place.and_then(|place| Some((place, keys.get_mut(place)?))) else {
             return Err(TlsFailure::new("there is no memory for another data key", false));
         };
-        let data = self
-            .data_key(cx, id, &verified, agreed, &material)
+        self.data_key(cx, id, &verified, agreed, &material, key)
             .map_err(|_| TlsFailure::new("this cipher or digest is not supported here", false))?;
-        // Its place is empty.
-        let _ = key.push(data);
         let data = Key { place, since: started, confirmed: false, in_use: false, expires: None };
         let lifetime = lifetime(cx);
         // Counted from now: a negotiation may take longer than its key is to live.
@@ -234,7 +231,8 @@ impl<P: Platform> Session<P> {
         Ok(())
     }
 
-    /// Makes the data key; it takes a verified peer to do so.
+    /// Makes the data key in its place; it takes a verified peer to do so.
+    #[inline(never)] // so that the stack has what it needs only while it runs
     fn data_key(
         &self,
         cx: &Context<'_, P>,
@@ -242,7 +240,8 @@ impl<P: Platform> Session<P> {
         _peer: &Identity,
         agreed: Agreed,
         material: &KeyMaterial,
-    ) -> Result<DataKey<P::Crypto, P::ReplayBits>, Unsupported> {
+        place: &mut Vec<DataKey<P::Crypto, P::ReplayBits>, 1>,
+    ) -> Result<(), Unsupported> {
         let (config, pair, key_id) = (cx.config, material.keys(cx.role), id.get());
         let format = match self.peer_id {
             None => Format::V1 { key_id },
@@ -260,13 +259,12 @@ impl<P: Platform> Session<P> {
             None => u64::MAX,
         };
         let packets = if config.tls.reneg_pkts == 0 { u64::MAX } else { config.tls.reneg_pkts };
-        Ok(DataKey {
-            key_id,
-            peer_id: self.peer_id,
-            sealer: Sealer::for_tls(agreed.suite, pair.send, format, config.packet_ids)?,
-            opener: Opener::for_tls(agreed.suite, pair.receive, agreed.epoch, window)?,
-            budget: Budget { bytes, packets },
-        })
+        let sealer = Sealer::for_tls(agreed.suite, pair.send, format, config.packet_ids)?;
+        let opener = Opener::for_tls(agreed.suite, pair.receive, agreed.epoch, window)?;
+        let budget = Budget { bytes, packets };
+        // It is empty.
+        let _ = place.push(DataKey { key_id, peer_id: self.peer_id, sealer, opener, budget });
+        Ok(())
     }
 }
 

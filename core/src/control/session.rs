@@ -25,7 +25,7 @@ const SETTLING: Duration = Duration::from_secs(1);
 /// The peer may ask for a new key this often.
 const RENEGOTIATION_INTERVAL: Duration = Duration::from_millis(250);
 
-type Extra<P, T> = <<P as Platform>::Tls as TlsSession>::Extra<T>;
+pub(super) type Extra<P, T> = <<P as Platform>::Tls as TlsSession>::Extra<T>;
 type Dynamic<C> = (Wrapping<C>, Guard);
 
 /// A data key, and what decides when it is used.
@@ -248,7 +248,7 @@ impl<P: Platform> Session<P> {
         peer: SessionId,
         from: SocketAddr,
         guard: Guard,
-        own_protection: Option<Protection<P::Crypto>>,
+        own_protection: Option<Extra<P, Protection<P::Crypto>>>,
         is_reset: bool,
     ) {
         if self.peer.is_some() {
@@ -273,7 +273,7 @@ impl<P: Platform> Session<P> {
             }
         }
         if is_reset || own_protection.is_some() {
-            self.own_protection = own_protection.and_then(Place::with);
+            self.own_protection = own_protection;
         }
     }
 

@@ -17,7 +17,7 @@ use crate::control::context::{Context, Stack, part, part_mut};
 use crate::control::key_state::Stage;
 use crate::control::memory::LinkMemory;
 use crate::control::protection::Protection;
-use crate::control::session::{Current, Key, Session, seconds};
+use crate::control::session::{Current, Extra, Key, Session, seconds};
 use crate::control::wrapping;
 use crate::data::DataKey;
 use crate::error::Discard;
@@ -25,7 +25,7 @@ use crate::event::Event;
 use crate::options::LinkConfig;
 use crate::platform::Platform;
 use crate::time::{Duration, Instant};
-use crate::tls::{Role, TlsSession};
+use crate::tls::{Place, Role, TlsSession};
 use crate::wire::control::{Message, SessionId};
 use crate::wire::opcode::{Head, KeyId, Opcode};
 
@@ -216,6 +216,7 @@ impl<P: Platform> TlsLink<P> {
         self.and_wipe(|link| link.control(cx, from, datagram))
     }
 
+    #[inline(never)] // as above
     fn control(&mut self, cx: &mut Context<'_, P>, from: SocketAddr, datagram: &mut [u8]) -> Result<(), Discard> {
         let (head, sid) = wrapping::peek(datagram).ok_or(Discard::TooShort)?;
         match (head.opcode, self.role) {
@@ -258,6 +259,7 @@ impl<P: Platform> TlsLink<P> {
 
     /// A peer that is not known yet, or not any more, wants a session; or one that wanted it, and was displaced by
     /// others who wanted one as well, shows that it has seen our answer.
+    #[inline(never)] // as above
     fn newcomer(
         &mut self,
         cx: &mut Context<'_, P>,
@@ -283,11 +285,11 @@ impl<P: Platform> TlsLink<P> {
             _ => {}
         }
         let (own_protection, datagram) = match head.opcode {
-            Opcode::HardResetClientV3 | Opcode::ControlWkc => self.protection.unwrap_client(datagram)?,
+            Opcode::HardResetClientV3 | Opcode::ControlWkc => self.unwrap_client(datagram)?,
             _ => (None, datagram),
         };
         let protection = match (&own_protection, awaited) {
-            (Some(protection), _) => protection,
+            (Some(protection), _) => protection.get(),
             (None, Some(pending)) if !is_reset => pending.protection(&self.protection),
             _ => &self.protection,
         };
@@ -311,7 +313,14 @@ impl<P: Platform> TlsLink<P> {
         session.accepted(cx, stack, from, head, message)
     }
 
+    /// A client's own key, and its packet without it.
+    fn unwrap_client<'b>(&self, datagram: &'b mut [u8]) -> Result<OwnProtection<'b, P>, Discard> {
+        let (protection, datagram) = self.protection.unwrap_client(datagram)?;
+        Ok((protection.and_then(Place::with), datagram))
+    }
+
     /// A pending session that has authenticated takes over.
+    #[inline(never)] // as above
     fn promote(&mut self, cx: &mut Context<'_, P>) {
         if !self.pending.as_ref().is_some_and(Session::is_live) {
             return;
@@ -344,6 +353,7 @@ impl<P: Platform> TlsLink<P> {
         self.and_wipe(|link| link.time_has_passed(cx));
     }
 
+    #[inline(never)] // so that the stack has what it needs only while it runs
     fn time_has_passed(&mut self, cx: &mut Context<'_, P>) {
         let (now, config) = (cx.now, cx.config);
         let window = seconds(config.tls.hand_window);
@@ -485,6 +495,8 @@ impl<P: Platform> TlsLink<P> {
         self.active.as_mut().is_some_and(|active| active.say_exit(cx, stack))
     }
 }
+
+type OwnProtection<'b, P> = (Option<Extra<P, Protection<<P as Platform>::Crypto>>>, &'b mut [u8]);
 
 /// What stands for a TLS session among others; none if there are too many.
 fn bit(slot: usize) -> u32 {

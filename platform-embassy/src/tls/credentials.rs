@@ -11,6 +11,8 @@ use p256::pkcs8::DecodePrivateKey as _;
 use rustls_pki_types::alg_id;
 use zeroize::Zeroizing;
 
+use super::WRITE_MAX;
+
 /// Longest private key in bytes of DER; those that are supported have less than 150.
 const KEY_DER_MAX: usize = 256;
 /// Longest signature in bytes: of ECDSA with P-256 in DER.
@@ -87,21 +89,21 @@ impl fmt::Display for CredentialError {
 
 impl core::error::Error for CredentialError {}
 
-/// Decodes all blocks of PEM with this label, `CERTIFICATE` or `X509 CRL`; the result lies in `memory`.
+/// Decodes all blocks of PEM with this label, `CERTIFICATE` or `X509 CRL`; the result is taken off the beginning of
+/// `memory`.
 ///
 /// # Errors
 /// There is none, a block is damaged, or the memory is too small.
 pub fn decode_pem<'m, const N: usize>(
     text: &str,
     label: &str,
-    mut memory: &'m mut [u8],
+    memory: &mut &'m mut [u8],
 ) -> Result<Vec<&'m [u8], N>, CredentialError> {
     let mut found = Vec::new();
     for (_, body) in blocks(text).filter(|&(block, _)| block == label) {
         let len = decode(body, memory)?.len();
-        let (der, rest) = memory.split_at_mut_checked(len).ok_or(CredentialError::Memory)?;
+        let der = memory.split_off_mut(..len).ok_or(CredentialError::Memory)?;
         found.push(&*der).map_err(|_| CredentialError::Memory)?;
-        memory = rest;
     }
     if found.is_empty() { Err(CredentialError::Pem) } else { Ok(found) }
 }
@@ -110,8 +112,11 @@ impl<'c> Identity<'c> {
     /// A certificate in DER with its key.
     ///
     /// # Errors
-    /// The certificate cannot be read, or the key is another one's.
+    /// The certificate cannot be read or is longer than what can be sent, or the key is another one's.
     pub fn new(certificate: &'c [u8], key: &'c PrivateKey) -> Result<Self, CredentialError> {
+        if certificate.len() > WRITE_MAX {
+            return Err(CredentialError::Memory);
+        }
         let public = Certificate::parse(certificate).map_err(|_| CredentialError::Certificate)?.public_key();
         if key.belongs_to(public) { Ok(Self { certificate, key }) } else { Err(CredentialError::Mismatch) }
     }

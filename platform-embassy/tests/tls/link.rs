@@ -166,8 +166,8 @@ fn board(config: &'static LinkConfig<'static>) -> Engine<Board> {
         other => panic!("{other:?}"),
     };
     let certificates = |source| {
-        let memory = Box::leak(Box::new([0; CERTIFICATES]));
-        decode_pem::<2>(inline(source), "CERTIFICATE", memory).unwrap()
+        let mut memory = Box::leak(Box::new([0; CERTIFICATES])).as_mut_slice();
+        decode_pem::<2>(inline(source), "CERTIFICATE", &mut memory).unwrap()
     };
     let roots: &'static heapless::Vec<&[u8], 2> = Box::leak(Box::new(certificates(config.tls.ca)));
     let key = Box::leak(Box::new(PrivateKey::parse(inline(config.tls.key).as_bytes()).unwrap()));
