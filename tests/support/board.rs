@@ -47,7 +47,9 @@ impl Firmware {
     fn elf(self) -> &'static str {
         static ELF: [OnceLock<String>; 3] = [const { OnceLock::new() }; 3];
         ELF[self as usize].get_or_init(|| {
-            let output = Command::new(runner()).args([self.name(), "--build"]).output().expect("the board's run");
+            let features: &[&str] = if self == Self::Static { &[] } else { &["--features", "ed25519"] };
+            let output = Command::new(runner()).args([self.name(), "--build"]).args(features).output();
+            let output = output.expect("the board's run");
             assert!(output.status.success(), "{self:?}: {}", String::from_utf8_lossy(&output.stderr));
             String::from_utf8(output.stdout).expect("a path").trim().to_owned()
         })

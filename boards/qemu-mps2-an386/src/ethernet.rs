@@ -35,6 +35,7 @@ pub fn start(spawner: Spawner, settings: &Settings) -> Stack<'static> {
 }
 
 /// Starts the Ethernet controller, once.
+#[inline(never)] // as above
 pub fn driver() -> Driver {
     static DRIVER: StaticCell<Lan9118<Mapped>> = StaticCell::new();
     let ethernet = match Lan9118::start(registers(), &DOORBELL, None) {

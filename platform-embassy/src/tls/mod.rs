@@ -97,7 +97,11 @@ const PART: usize = 256;
 const UPTIME_MAX: u64 = 1_000_000_000;
 
 const CLIENT_ONLY: &str = "this stack is TLS client only: configure tls-client here and tls-server at the peer";
-const PEER_NEEDS: &str = "it must have TLS 1.3, prime256v1 and a certificate of P-256 or Ed25519";
+const PEER_NEEDS: &str = if cfg!(feature = "ed25519") {
+    "it must have TLS 1.3, prime256v1 and a certificate of P-256 or Ed25519"
+} else {
+    "it must have TLS 1.3, prime256v1 and a certificate of P-256 (Ed25519 is a feature of the firmware)"
+};
 
 /// The memory of one session at a time.
 pub struct Memory {
