@@ -12,7 +12,11 @@ use crate::tls::TlsFailure;
 use crate::wire::control::SessionId;
 
 /// Longest description of a TLS session in bytes.
-pub const TLS_TEXT_MAX: usize = if cfg!(feature = "tls") { 200 } else { 0 };
+pub const TLS_TEXT_MAX: usize = match (cfg!(feature = "tls"), cfg!(feature = "host")) {
+    (true, true) => 200,
+    (true, false) => 64,
+    (false, _) => 0,
+};
 /// Longest name of a peer in bytes.
 pub const NAME_MAX: usize = if cfg!(feature = "tls") { 64 } else { 0 };
 

@@ -19,7 +19,7 @@ use crate::error::{Discard, NotReady};
 use crate::event::{Cause, Reason, Signal};
 use crate::options::{Connection, LinkConfig};
 use crate::packet::PacketBuf;
-use crate::peer::{self, ADDRESSES_MAX, Counters, Keys, Peer, Sealed, SetupError};
+use crate::peer::{self, ADDRESSES_MAX, Counters, Keys, Link, Peer, Sealed, SetupError};
 use crate::platform::Platform;
 use crate::time::{Duration, Instant, Timer, TimerTable};
 
@@ -87,14 +87,28 @@ impl<'c, P: Platform> Gateway<'c, P> {
     pub fn new(
         config: &'c LinkConfig<'c>,
         keys: Keys<P>,
+        rng: P::Rng,
+        now: Instant,
+        unix_now: u64,
+    ) -> Result<Self, SetupError> {
+        match Link::new(config, keys, unix_now) {
+            Ok(link) => Self::on(config, link, rng, now, unix_now),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A gateway on this link. It is started where it lies: on the way there, its size would be needed of the stack.
+    fn on(
+        config: &'c LinkConfig<'c>,
+        link: Link<P>,
         mut rng: P::Rng,
         now: Instant,
         unix_now: u64,
     ) -> Result<Self, SetupError> {
         let remotes = Remotes::new(config, &mut rng);
-        let mut gateway = Self {
+        let mut gateway = Ok(Self {
             config,
-            peer: Peer::new(config, keys, rng, now, unix_now)?,
+            peer: Peer::on(config, link, rng, now, unix_now),
             state: State::Resolving(now),
             remotes,
             addresses: Vec::new(),
@@ -111,9 +125,11 @@ impl<'c, P: Platform> Gateway<'c, P> {
             kept_in_vain: false,
             steps: Deque::new(),
             timers: TimerTable::new(),
-        };
-        gateway.start(now);
-        Ok(gateway)
+        });
+        if let Ok(gateway) = &mut gateway {
+            gateway.start(now);
+        }
+        gateway
     }
 
     /// The peer behind the link.

@@ -33,8 +33,7 @@
 //!     // Static keys only.
 //!     type Tls = NoTls;
 //!     type TlsSessions = [NoTls; 1];
-//!     type ControlMemory = [u8; 0];
-//!     const CONTROL_MEMORY: [u8; 0] = [];
+//!     type TlsMemory = ();
 //! }
 //! struct NotRandom;
 //! impl Rng for NotRandom {

@@ -25,7 +25,7 @@ use crate::wire::internal::OPTIONS_MAX;
 
 use address::Addresses;
 use keepalive::{Due, Keepalive};
-use link::Link;
+pub(crate) use link::Link;
 use occ::Occ;
 use outbox::Outbox;
 
@@ -142,12 +142,17 @@ impl<'c, P: Platform> Peer<'c, P> {
         now: Instant,
         unix_now: u64,
     ) -> Result<Self, SetupError> {
+        Ok(Self::on(config, Link::new(config, keys, unix_now)?, rng, now, unix_now))
+    }
+
+    /// A peer on this link. It is made where it is to lie: on the way, its size would be needed of the stack.
+    #[inline(always)]
+    pub(crate) fn on(config: &'c LinkConfig<'c>, link: Link<P>, rng: P::Rng, now: Instant, unix_now: u64) -> Self {
         let epoch = unix_now.saturating_sub(now.as_millis() / 1000);
         let mut timers = TimerTable::new();
         let keepalive = Keepalive::start(config, now, &mut timers);
         timers.stop_all();
-        let link = Link::new(config, keys, unix_now)?;
-        Ok(Self {
+        Self {
             config,
             connection: &config.connection,
             link,
@@ -167,7 +172,7 @@ impl<'c, P: Platform> Peer<'c, P> {
             answered: false,
             told: false,
             counters: Counters::default(),
-        })
+        }
     }
 
     /// What is special about the remote that the next [`Peer::connect`] is for.

@@ -1,5 +1,6 @@
 //! What a host brings to the engine.
 
+use crate::control::LinkMemory;
 use crate::crypto::replay::ReplayBits;
 use crate::crypto::{Provider, Rng};
 use crate::tls::TlsSession;
@@ -17,9 +18,6 @@ pub trait Platform {
     /// The TLS sessions of one link: two at least (the one in use and the one that is negotiated), three so that a peer
     /// that comes back need not wait for a renegotiation.
     type TlsSessions: AsMut<[Self::Tls]>;
-    /// Memory for the control packets of one key that wait to be acknowledged or came out of order; a multiple of
-    /// [`CELL`](crate::control::CELL) bytes, three of them at least.
-    type ControlMemory: AsRef<[u8]> + AsMut<[u8]>;
-    /// Empty memory for control packets.
-    const CONTROL_MEMORY: Self::ControlMemory;
+    /// Memory for the data keys and control packets of one link with TLS; `()` without TLS.
+    type TlsMemory: LinkMemory<Self::Crypto, Self::ReplayBits>;
 }

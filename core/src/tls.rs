@@ -44,6 +44,10 @@ pub trait TlsSession {
     /// Where a link keeps its control channel: [`Inside`] itself, or [`Nowhere`].
     type Place<T>: Place<T>;
 
+    /// Where a session keeps what only a server, or only a stack with an exporter, has: [`Inside`] itself, or [`Nowhere`]
+    /// for a stack that is neither.
+    type Extra<T>: Place<T>;
+
     /// Whether [`TlsSession::export`] works.
     const CAN_EXPORT: bool = false;
 
@@ -101,7 +105,11 @@ pub trait TlsSession {
 pub struct ExportUnsupported;
 
 /// Longest text of a TLS failure in bytes.
-pub const FAILURE_TEXT_MAX: usize = if cfg!(feature = "tls") { 240 } else { 0 };
+pub const FAILURE_TEXT_MAX: usize = match (cfg!(feature = "tls"), cfg!(feature = "host")) {
+    (true, true) => 240,
+    (true, false) => 128,
+    (false, _) => 0,
+};
 
 /// Why a TLS session failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,6 +219,7 @@ pub enum NoTls {}
 
 impl TlsSession for NoTls {
     type Place<T> = Nowhere<T>;
+    type Extra<T> = Nowhere<T>;
 
     fn start(&mut self, _role: Role, _unix_now: u64) -> Result<(), TlsFailure> {
         match *self {}

@@ -10,7 +10,7 @@ use crate::host::Shared;
 /// The largest `replay-window`, in packets.
 pub(crate) const REPLAY_WINDOW_MAX: u32 = 512;
 
-const REPLAY_WORDS: usize = (REPLAY_WINDOW_MAX / u64::BITS) as usize;
+type ReplayBits = [u64; (REPLAY_WINDOW_MAX / u64::BITS) as usize];
 
 /// A board with this random number generator.
 pub(crate) struct Board<'a, R>(PhantomData<&'a R>);
@@ -19,28 +19,27 @@ pub(crate) struct Board<'a, R>(PhantomData<&'a R>);
 #[cfg(feature = "tls")]
 pub(crate) const SESSIONS: usize = 2;
 
-/// Memory for the control packets of one key: two flights of a handshake, and what comes out of order.
+/// Memory for data keys, and for control packets: of each session two flights of a handshake, and what comes out of order.
 #[cfg(feature = "tls")]
-const CONTROL_MEMORY: usize = 3 * longcable_core::control::CELL;
+pub(crate) type LinkMemory =
+    longcable_core::control::Memory<RustCrypto, ReplayBits, [u8; SESSIONS * 3 * longcable_core::control::CELL]>;
 
 #[cfg(feature = "tls")]
 impl<'a, R: Rng> Platform for Board<'a, R> {
     type Crypto = RustCrypto;
     type Rng = Shared<'a, R>;
-    type ReplayBits = [u64; REPLAY_WORDS];
+    type ReplayBits = ReplayBits;
     type Tls = crate::tls::EmbeddedTlsSession<'a>;
     type TlsSessions = [Self::Tls; SESSIONS];
-    type ControlMemory = [u8; CONTROL_MEMORY];
-    const CONTROL_MEMORY: Self::ControlMemory = [0; CONTROL_MEMORY];
+    type TlsMemory = &'static mut LinkMemory;
 }
 
 #[cfg(not(feature = "tls"))]
 impl<'a, R: Rng> Platform for Board<'a, R> {
     type Crypto = RustCrypto;
     type Rng = Shared<'a, R>;
-    type ReplayBits = [u64; REPLAY_WORDS];
+    type ReplayBits = ReplayBits;
     type Tls = longcable_core::tls::NoTls;
     type TlsSessions = [Self::Tls; 0];
-    type ControlMemory = [u8; 0];
-    const CONTROL_MEMORY: Self::ControlMemory = [];
+    type TlsMemory = ();
 }

@@ -19,7 +19,7 @@ use longcable_core::event::{Event, Reason};
 use longcable_core::gateway::{Gateway, Output};
 use longcable_core::options::LinkConfig;
 use longcable_core::packet::{HEADROOM, PacketBuf};
-use longcable_core::peer::{Keys, Sealed};
+use longcable_core::peer::{Keys, Sealed, SetupError};
 use longcable_core::platform::Platform;
 use longcable_core::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ use crate::host::{Host, Shared};
 use crate::log::{LOGS, note, warning};
 use crate::platform::Board;
 #[cfg(feature = "tls")]
-use crate::platform::SESSIONS;
+use crate::platform::{LinkMemory, SESSIONS};
 use crate::resolver::Resolver;
 use crate::start;
 use crate::state::{BUFFER_LEN, MTU_MAX};
@@ -70,6 +70,8 @@ pub struct Runner<R, S> {
     pub(crate) sessions: &'static [Memory; SESSIONS],
     #[cfg(feature = "tls")]
     pub(crate) credentials: Credentials<'static>,
+    #[cfg(feature = "tls")]
+    pub(crate) memory: &'static mut LinkMemory,
 }
 
 impl<R: Rng, S: Store> Runner<R, S> {
@@ -101,12 +103,15 @@ impl<R: Rng, S: Store> Runner<R, S> {
         let path = Path::first(stack).await;
         let (now, unix_time) = (now(), unix_time.unwrap_or(|| 0));
         #[cfg(feature = "tls")]
-        let sessions = [EmbeddedTlsSession::new(first, first_engine), EmbeddedTlsSession::new(second, second_engine)];
+        let tls = (
+            [EmbeddedTlsSession::new(first, first_engine), EmbeddedTlsSession::new(second, second_engine)],
+            self.memory,
+        );
         #[cfg(not(feature = "tls"))]
-        let sessions = [];
-        let mut gateway = gateway(self.config, sessions, Shared(rng), now, unix_now(unix_time, now));
+        let tls = ([], ());
+        let mut gateway = gateway(self.config, tls, Shared(rng), now, unix_now(unix_time, now));
         // `new` has tried all of this.
-        let Some(gateway) = &mut gateway else { pending().await };
+        let Ok(gateway) = &mut gateway else { pending().await };
         let mut link = Link {
             config: self.config,
             gateway,
@@ -406,18 +411,24 @@ impl Path {
 #[inline(never)]
 fn gateway<'a, R: Rng>(
     config: &'static LinkConfig<'static>,
-    #[cfg_attr(not(feature = "tls"), expect(unused_variables, reason = "there are none"))]
-    sessions: <Board<'a, R> as Platform>::TlsSessions,
+    #[cfg_attr(not(feature = "tls"), expect(unused_variables, reason = "there are none"))] (sessions, memory): (
+        <Board<'a, R> as Platform>::TlsSessions,
+        <Board<'a, R> as Platform>::TlsMemory,
+    ),
     rng: Shared<'a, R>,
     now: Instant,
     unix_now: u64,
-) -> Option<Gateway<'static, Board<'a, R>>> {
+) -> Result<Gateway<'static, Board<'a, R>>, SetupError> {
+    // It has been tried before.
+    const CANNOT_BE: SetupError = SetupError::Mode;
     let keys = match config.role() {
         #[cfg(feature = "tls")]
-        Some(role) => Keys::Tls { protection: start::protection(config, role).ok()?, sessions },
-        _ => Keys::Static(start::static_key(config).ok()?),
+        Some(role) => {
+            Keys::Tls { protection: start::protection(config, role).map_err(|_| CANNOT_BE)?, sessions, memory }
+        }
+        _ => Keys::Static(start::static_key(config).map_err(|_| CANNOT_BE)?),
     };
-    Gateway::new(config, keys, rng, now, unix_now).ok()
+    Gateway::new(config, keys, rng, now, unix_now)
 }
 
 /// Sends a datagram; one that cannot be sent is lost.

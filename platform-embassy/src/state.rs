@@ -30,6 +30,8 @@ pub struct State<const N: usize = 2> {
     pub(crate) config: Vec<LinkConfig<'static>, 1>,
     #[cfg(feature = "tls")]
     pub(crate) tls: crate::certificates::TlsMemory,
+    #[cfg(feature = "tls")]
+    pub(crate) link: crate::platform::LinkMemory,
 }
 
 impl<const N: usize> State<N> {
@@ -43,6 +45,8 @@ impl<const N: usize> State<N> {
             config: Vec::new(),
             #[cfg(feature = "tls")]
             tls: crate::certificates::TlsMemory::new(),
+            #[cfg(feature = "tls")]
+            link: crate::platform::LinkMemory::new([0; _]),
         }
     }
 }

@@ -313,7 +313,7 @@ fn keys<'c, S: TlsStack>(link: &'c LinkConfig<'c>, host: &'c HostConfig) -> Resu
     };
     let (stack, sessions) = S::open(link, host)?;
     let protection = Protection::new(link, role).map_err(|error| wrapping_error(link, host, &error))?;
-    Ok((Keys::Tls { protection, sessions }, Some(stack)))
+    Ok((Keys::Tls { protection, sessions, memory: event_loop::tls_memory() }, Some(stack)))
 }
 
 /// What is wrong with the key of the control channel.

@@ -11,7 +11,7 @@ use std::mem::Discriminant;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant as Clock, SystemTime, UNIX_EPOCH};
 
-use longcable_core::control::CELL;
+use longcable_core::control::{CELL, Memory};
 use longcable_core::error::{Discard, NotReady};
 use longcable_core::event::{Cause, Event, Reason, Signal};
 use longcable_core::gateway::{Gateway, Output};
@@ -63,9 +63,15 @@ impl<T: TlsSession> Platform for Linux<T> {
     type ReplayBits = OnDemand<u64, 1024>;
     type Tls = T;
     type TlsSessions = [T; SESSIONS];
-    /// As many packets as a peer may send before it waits for an answer, and our own.
-    type ControlMemory = OnDemand<u8, { 18 * CELL }>;
-    const CONTROL_MEMORY: Self::ControlMemory = OnDemand::EMPTY;
+    type TlsMemory = TlsMemory;
+}
+
+/// For each TLS session, as many packets as a peer may send before it waits for an answer, and our own.
+pub type TlsMemory = Memory<Fast, OnDemand<u64, 1024>, OnDemand<u8, { SESSIONS * 18 * CELL }>>;
+
+/// Memory for a link with TLS.
+pub const fn tls_memory() -> TlsMemory {
+    Memory::new(OnDemand::EMPTY)
 }
 
 /// What is done once, when the link is first set up: privileges are dropped then.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use longcable::crypto::FastRng;
-use longcable_core::control::{CELL, Protection};
+use longcable_core::control::{CELL, Memory, Protection};
 use longcable_core::crypto::RustCrypto;
 use longcable_core::options::LinkConfig;
 use longcable_core::peer::{Keys, OUTPUT_MAX, Output, Peer};
@@ -117,7 +117,8 @@ impl Server {
         let config = Box::leak(Box::new(LinkConfig::parse(config.to_owned().leak()).expect("a usual config")));
         let session = || RogueSession { rogue: Rogue::new(|_| ()), script, received: Arc::clone(received) };
         let protection = Protection::new(config, Role::Server).expect("a usual key");
-        let keys = Keys::Tls { protection, sessions: [session(), session(), session()] };
+        let sessions = [session(), session(), session()];
+        let keys = Keys::Tls { protection, sessions, memory: Memory::new([0; 3 * 18 * CELL]) };
         Self(Peer::new(config, keys, FastRng::new(), Instant::from_millis(0), unix_now()).expect("a usual config"))
     }
 
@@ -156,8 +157,7 @@ impl Platform for Hostile {
     type ReplayBits = [u64; 1];
     type Tls = RogueSession;
     type TlsSessions = [RogueSession; 3];
-    type ControlMemory = [u8; 18 * CELL];
-    const CONTROL_MEMORY: Self::ControlMemory = [0; 18 * CELL];
+    type TlsMemory = Memory<RustCrypto, [u64; 1], [u8; 3 * 18 * CELL]>;
 }
 
 /// Never established: the engine has to carry the handshake, no more.
@@ -169,6 +169,7 @@ struct RogueSession {
 
 impl TlsSession for RogueSession {
     type Place<T> = Inside<T>;
+    type Extra<T> = Inside<T>;
 
     fn start(&mut self, _role: Role, _unix_now: u64) -> Result<(), TlsFailure> {
         let text = |name: &str| files::text(&format!("server{name}"));

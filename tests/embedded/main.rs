@@ -78,7 +78,7 @@ fn decode<const N: usize>(
     source: &KeySource<'_>,
     label: &str,
 ) -> Result<&'static [&'static [u8]], Fatal> {
-    let found = decode_pem::<N>(&text(option, source)?, label, vec![0; BYTES_MAX].leak());
+    let found = decode_pem::<N>(&text(option, source)?, label, &mut vec![0; BYTES_MAX].leak());
     Ok(found.map_err(|error| unusable(option, error))?.to_vec().leak())
 }
 

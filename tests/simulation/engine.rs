@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 
-use longcable_core::control::{CELL, Protection};
+use longcable_core::control::{CELL, Memory, Protection};
 use longcable_core::crypto::{Rng, RustCrypto, StaticKey};
 use longcable_core::error::{Discard, NotReady};
 use longcable_core::event::Signal;
@@ -28,8 +28,7 @@ impl<T: TlsSession, const SESSIONS: usize, const MEMORY: usize> Platform for Sim
     type ReplayBits = [u64; 1];
     type Tls = T;
     type TlsSessions = [T; SESSIONS];
-    type ControlMemory = [u8; MEMORY];
-    const CONTROL_MEMORY: [u8; MEMORY] = [0; MEMORY];
+    type TlsMemory = Memory<RustCrypto, [u64; 1], [u8; MEMORY]>;
 }
 
 impl Rng for Dice {
@@ -164,12 +163,12 @@ pub fn with_static_key<'c>(config: &'c LinkConfig<'c>, key: &'c StaticKey) -> St
 
 /// Starts a gateway with TLS and memory as on a computer.
 pub fn with_tls<'c, T: TlsSession + 'c>(config: &'c LinkConfig<'c>, session: impl Fn() -> T + 'c) -> Start<'c> {
-    start::<Simulated<T, 3, { 18 * CELL }>>(config, move || tls_keys(config, &session))
+    start::<Simulated<T, 3, { 3 * 18 * CELL }>>(config, move || tls_keys(config, &session))
 }
 
 /// Starts a gateway with TLS and as little memory as works.
 pub fn with_little_tls<'c, T: TlsSession + 'c>(config: &'c LinkConfig<'c>, session: impl Fn() -> T + 'c) -> Start<'c> {
-    start::<Simulated<T, 2, { 3 * CELL }>>(config, move || tls_keys(config, &session))
+    start::<Simulated<T, 2, { 2 * 3 * CELL }>>(config, move || tls_keys(config, &session))
 }
 
 fn start<'c, P: Platform<Rng = Dice> + 'c>(config: &'c LinkConfig<'c>, keys: impl Fn() -> Keys<P> + 'c) -> Start<'c> {
@@ -186,5 +185,6 @@ fn tls_keys<T: TlsSession, const SESSIONS: usize, const MEMORY: usize>(
     Keys::Tls {
         protection: Protection::new(config, role).expect("the keys are well-formed"),
         sessions: array::from_fn(|_| session()),
+        memory: Memory::new([0; MEMORY]),
     }
 }

@@ -58,7 +58,7 @@ fn file(name: &str) -> &'static str {
 /// What a board has in its memory.
 static BOARD: LazyLock<Credentials<'static>> = LazyLock::new(|| {
     let der = |name| -> &'static [u8] {
-        decode_pem::<1>(file(name), "CERTIFICATE", vec![0; 2048].leak()).expect("a certificate")[0]
+        decode_pem::<1>(file(name), "CERTIFICATE", &mut vec![0; 2048].leak()).expect("a certificate")[0]
     };
     let key = PrivateKey::parse(file("client.key").as_bytes()).expect("a key");
     Credentials {

@@ -28,7 +28,7 @@ pub fn start<R: Rng, S: Store>(
     static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
     let (device, link) = longcable_embassy::new(STATE.take(), config, host)?;
-    let (stack, runner) = embassy_net::new(device, link.net_config(), RESOURCES.init(StackResources::new()), seed);
+    let (stack, runner) = embassy_net::new(device, link.net_config(), RESOURCES.init_with(StackResources::new), seed);
     spawner.spawn(run_stack(runner).expect("it is started once"));
     services::start(spawner, stack);
     Ok((stack, link))

@@ -21,7 +21,7 @@ pub fn start<D: Driver>(ethernet: D, seed: u64) -> (Stack<'static>, Runner<'stat
 /// There is one already.
 pub fn with_config<D: Driver>(ethernet: D, config: Config, seed: u64) -> (Stack<'static>, Runner<'static, D>) {
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
-    embassy_net::new(ethernet, config, RESOURCES.init(StackResources::new()), seed)
+    embassy_net::new(ethernet, config, RESOURCES.init_with(StackResources::new), seed)
 }
 
 /// Says which address the stack has, whenever it gets one.

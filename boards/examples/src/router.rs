@@ -49,7 +49,7 @@ pub async fn run<E: Driver, R: Rng, S: Store>(
     let tunnel_config = link.net_config();
     let (lan_port, tunnel_port, control) = router::new(ROUTER.take(), ethernet, device, Lan::default(), networks);
     let (lan, mut lan_runner) = network::with_config(lan_port, lan, seed);
-    let resources = RESOURCES.init(StackResources::new());
+    let resources = RESOURCES.init_with(StackResources::new);
     let (tunnel, mut tunnel_runner) = embassy_net::new(tunnel_port, tunnel_config, resources, seed);
     services::start(spawner, tunnel);
     join4(lan_runner.run(), tunnel_runner.run(), link.run(lan), follow(lan, control)).await;

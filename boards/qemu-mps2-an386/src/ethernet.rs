@@ -17,8 +17,8 @@ const SOCKETS: usize = 4;
 
 static DOORBELL: Doorbell = Doorbell::new();
 
-/// The driver of the board's Ethernet.
-pub type Driver = Lan9118<Mapped>;
+/// The driver of the board's Ethernet. It holds two frames, and stays where it is.
+pub type Driver = &'static mut Lan9118<Mapped>;
 
 /// Memory of the network stack on it.
 pub type Resources = StackResources<SOCKETS>;
@@ -27,7 +27,7 @@ pub type Resources = StackResources<SOCKETS>;
 #[inline(never)] // so that its large values lie on the stack one after the other
 pub fn start(spawner: Spawner, settings: &Settings) -> Stack<'static> {
     static RESOURCES: StaticCell<Resources> = StaticCell::new();
-    let resources = RESOURCES.init(StackResources::new());
+    let resources = RESOURCES.init_with(StackResources::new);
     let (stack, runner) = embassy_net::new(driver(), config(settings), resources, host::seed());
     spawner.spawn(network(runner).expect("it is started once"));
     spawner.spawn(addresses(stack).expect("it is started once"));
@@ -35,9 +35,11 @@ pub fn start(spawner: Spawner, settings: &Settings) -> Stack<'static> {
 }
 
 /// Starts the Ethernet controller, once.
+#[inline(never)] // as above
 pub fn driver() -> Driver {
+    static DRIVER: StaticCell<Lan9118<Mapped>> = StaticCell::new();
     let ethernet = match Lan9118::start(registers(), &DOORBELL, None) {
-        Ok(ethernet) => ethernet,
+        Ok(ethernet) => DRIVER.init(ethernet),
         Err(error) => panic!("{error}"),
     };
     mmio::unmask(INTERRUPT);

@@ -22,26 +22,27 @@ pub fn firmware(default: &'static str) -> ! {
     executor::run(|spawner| {
         let settings = Settings::read();
         let ethernet = ethernet::start(spawner, &settings);
-        let tunnel = start(spawner, ethernet, default);
+        let (device, link) = open(default);
+        let tunnel = start(spawner, ethernet, device, link);
         services::start(spawner, tunnel);
         watch::start(spawner, &settings);
     })
 }
 
-/// Starts the link that the configuration in flash describes, or if there is none, `default`. Sockets on the stack that
-/// this gives go through the tunnel.
+/// Starts a link. Sockets on the stack that this gives go through the tunnel.
 #[inline(never)] // so that its large values lie on the stack one after the other
-fn start(spawner: Spawner, ethernet: Stack<'static>, default: &'static str) -> Stack<'static> {
+fn start(spawner: Spawner, ethernet: Stack<'static>, device: Device, link: Runner) -> Stack<'static> {
     static RESOURCES: StaticCell<Resources> = StaticCell::new();
-    let (device, link) = open(default);
-    let resources = RESOURCES.init(StackResources::new());
+    let resources = RESOURCES.init_with(StackResources::new);
     let (stack, runner) = embassy_net::new(device, link.net_config(), resources, host::seed());
     run(spawner, link, ethernet);
     spawner.spawn(run_stack(runner).expect("it is started once"));
     stack
 }
 
-/// The same link before it runs, and without a stack. A configuration that the board cannot do ends the firmware.
+/// The link that the configuration in flash describes, or if there is none, `default`, before it runs, and without a
+/// stack. A configuration that the board cannot do ends the firmware.
+#[inline(never)] // as above
 pub fn open(default: &'static str) -> (Device, Runner) {
     static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
     let host = Host::new(Random(host::Random::new())).with_clock(host::unix_time);

@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 
 use heapless::{Deque, String};
 
+use crate::control::memory::{DataKeys, LinkMemory};
 use crate::control::negotiation::Agreed;
 use crate::control::protection::Protection;
 use crate::event::Event;
@@ -36,8 +37,39 @@ impl<P: Platform> Context<'_, P> {
 pub(super) struct Stack<'x, P: Platform> {
     pub(super) protection: &'x Protection<P::Crypto>,
     pub(super) tls: &'x mut [P::Tls],
+    /// For their control packets, divided equally.
+    pub(super) packets: &'x mut [u8],
+    pub(super) keys: &'x mut DataKeys<P::Crypto, P::ReplayBits>,
     /// The TLS session that a renegotiation may use, if there is one.
     pub(super) spare: Option<usize>,
+}
+
+impl<'x, P: Platform> Stack<'x, P> {
+    pub(super) fn new(
+        protection: &'x Protection<P::Crypto>,
+        tls: &'x mut P::TlsSessions,
+        memory: &'x mut P::TlsMemory,
+        spare: Option<usize>,
+    ) -> Self {
+        let (keys, packets) = memory.parts();
+        Self { protection, tls: tls.as_mut(), packets, keys, spare }
+    }
+
+    /// A TLS session and the memory for its control packets.
+    pub(super) fn slot(&mut self, number: usize) -> Option<(&mut P::Tls, &mut [u8])> {
+        let packets = part_mut(self.packets, self.tls.len(), number)?;
+        Some((self.tls.get_mut(number)?, packets))
+    }
+}
+
+/// One of so many equal parts.
+pub(super) fn part(whole: &[u8], parts: usize, number: usize) -> Option<&[u8]> {
+    whole.chunks_exact(whole.len().checked_div(parts)?.max(1)).nth(number)
+}
+
+/// One of so many equal parts, to be changed.
+pub(super) fn part_mut(whole: &mut [u8], parts: usize, number: usize) -> Option<&mut [u8]> {
+    whole.chunks_exact_mut(whole.len().checked_div(parts)?.max(1)).nth(number)
 }
 
 /// What an input has led to, for the peer that owns the sessions.

@@ -2,11 +2,12 @@
 
 use core::fmt;
 
-use heapless::String;
+use heapless::{String, Vec};
 use zeroize::Zeroizing;
 
 use crate::control::context::Context;
 use crate::control::key_state::{Identity, KeyState, Stage};
+use crate::control::memory::DataKeys;
 use crate::control::negotiation::{self, Agreed, PeerId};
 use crate::control::protection::{Guard, Protection};
 use crate::control::session::{Current, Key, Session, expiry, seconds};
@@ -18,8 +19,8 @@ use crate::data::{Budget, DataKey, Format, Opener, Sealer};
 use crate::event::Event;
 use crate::options::{Side, options_string};
 use crate::platform::Platform;
-use crate::time::{Duration, Instant};
-use crate::tls::{Role, TlsFailure, TlsProgress, TlsSession};
+use crate::time::Duration;
+use crate::tls::{Place, Role, TlsFailure, TlsProgress, TlsSession};
 use crate::wire::internal::OPTIONS_MAX;
 use crate::wire::key_method2::{KeyMessage, KeySource};
 use crate::wire::opcode::KeyId;
@@ -38,6 +39,7 @@ impl<P: Platform> Session<P> {
         &mut self,
         cx: &mut Context<'_, P>,
         shared: &Protection<P::Crypto>,
+        keys: &mut DataKeys<P::Crypto, P::ReplayBits>,
         tls: &mut P::Tls,
         negotiates: bool,
     ) -> Result<(), TlsFailure> {
@@ -76,7 +78,7 @@ impl<P: Platform> Session<P> {
                 Stage::Exchange { .. } | Stage::Established => {
                     let exchanges = matches!(key.stage, Stage::Exchange { .. });
                     tls.step()?;
-                    if !self.exchange(cx, shared, tls, exchanges)? {
+                    if !self.exchange(cx, shared, keys, tls, exchanges)? {
                         return Ok(());
                     }
                 }
@@ -91,6 +93,7 @@ impl<P: Platform> Session<P> {
         &mut self,
         cx: &mut Context<'_, P>,
         shared: &Protection<P::Crypto>,
+        keys: &mut DataKeys<P::Crypto, P::ReplayBits>,
         tls: &mut P::Tls,
         exchanges: bool,
     ) -> Result<bool, TlsFailure> {
@@ -106,7 +109,7 @@ impl<P: Platform> Session<P> {
             return Ok(false);
         }
         if exchanges {
-            self.key_message(cx, shared, tls, record.as_mut_slice(), len)?;
+            self.key_message(cx, shared, keys, tls, record.as_mut_slice(), len)?;
             return Ok(true);
         }
         for message in text::messages(record.get(..len).unwrap_or_default()) {
@@ -124,6 +127,7 @@ impl<P: Platform> Session<P> {
         &mut self,
         cx: &mut Context<'_, P>,
         shared: &Protection<P::Crypto>,
+        keys: &mut DataKeys<P::Crypto, P::ReplayBits>,
         tls: &mut P::Tls,
         record: &mut [u8],
         len: usize,
@@ -164,9 +168,13 @@ impl<P: Platform> Session<P> {
             self.agreed = Some(agreed);
             self.derive_from_session(cx, shared, tls, agreed)?;
         }
-        let data = self
-            .data_key(cx, id, started, &verified, agreed, &material)
+        let place = keys.iter().position(|key| key.is_empty());
+        let Some((place, key)) = place.and_then(|place| Some((place, keys.get_mut(place)?))) else {
+            return Err(TlsFailure::new("there is no memory for another data key", false));
+        };
+        self.data_key(cx, id, &verified, agreed, &material, key)
             .map_err(|_| TlsFailure::new("this cipher or digest is not supported here", false))?;
+        let data = Key { place, since: started, confirmed: false, in_use: false, expires: None };
         let lifetime = lifetime(cx);
         // Counted from now: a negotiation may take longer than its key is to live.
         let renewal = (!lifetime.is_zero()).then(|| cx.now + lifetime);
@@ -183,7 +191,7 @@ impl<P: Platform> Session<P> {
             let before = core::mem::replace(&mut current.data, data);
             current.renewal = renewal;
             let expires = before.expires.unwrap_or(cx.now + expiry(cx.config));
-            self.lame_duck = Some(DataKey { expires: Some(expires), confirmed: true, ..before });
+            self.lame_duck = Some(Key { expires: Some(expires), confirmed: true, ..before });
             self.next = None;
         } else if let Some(mut control) = self.next.take() {
             control.stage = Stage::Established;
@@ -218,21 +226,22 @@ impl<P: Platform> Session<P> {
             let original = self.protection(shared).original_key();
             let wrapping = Wrapping::dynamic(&bytes, original, cx.role)
                 .map_err(|_| TlsFailure::new("tls-crypt is not supported here", false))?;
-            self.dynamic = Some((wrapping, Guard::new(cx.config, cx.unix_now, 0)));
+            self.dynamic = Place::with((wrapping, Guard::new(cx.config, cx.unix_now, 0)));
         }
         Ok(())
     }
 
-    /// Makes the data key; it takes a verified peer to do so.
+    /// Makes the data key in its place; it takes a verified peer to do so.
+    #[inline(never)] // so that the stack has what it needs only while it runs
     fn data_key(
         &self,
         cx: &Context<'_, P>,
         id: KeyId,
-        started: Instant,
         _peer: &Identity,
         agreed: Agreed,
         material: &KeyMaterial,
-    ) -> Result<Key<P>, Unsupported> {
+        place: &mut Vec<DataKey<P::Crypto, P::ReplayBits>, 1>,
+    ) -> Result<(), Unsupported> {
         let (config, pair, key_id) = (cx.config, material.keys(cx.role), id.get());
         let format = match self.peer_id {
             None => Format::V1 { key_id },
@@ -250,17 +259,12 @@ impl<P: Platform> Session<P> {
             None => u64::MAX,
         };
         let packets = if config.tls.reneg_pkts == 0 { u64::MAX } else { config.tls.reneg_pkts };
-        Ok(DataKey {
-            key_id,
-            peer_id: self.peer_id,
-            sealer: Sealer::for_tls(agreed.suite, pair.send, format, config.packet_ids)?,
-            opener: Opener::for_tls(agreed.suite, pair.receive, agreed.epoch, window)?,
-            since: started,
-            confirmed: false,
-            in_use: false,
-            expires: None,
-            budget: Budget { bytes, packets },
-        })
+        let sealer = Sealer::for_tls(agreed.suite, pair.send, format, config.packet_ids)?;
+        let opener = Opener::for_tls(agreed.suite, pair.receive, agreed.epoch, window)?;
+        let budget = Budget { bytes, packets };
+        // It is empty.
+        let _ = place.push(DataKey { key_id, peer_id: self.peer_id, sealer, opener, budget });
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The negotiation of one key: resets, then TLS, then key messages (protocol section 3.10).
 
-use crate::control::reliability::Reliability;
+use crate::control::reliability::{CELL, Reliability};
 use crate::time::{Duration, Instant};
 use crate::tls::TlsSession;
 use crate::wire::key_method2::KeySource;
@@ -50,34 +50,34 @@ pub(super) enum Stage {
     Dead,
 }
 
-/// One key's control state. `M` is the memory for its packets.
-pub(super) struct KeyState<M> {
+/// One key's control state. Its packets lie in the memory of its TLS session's slot.
+pub(super) struct KeyState {
     pub(super) id: KeyId,
     /// When the negotiation began.
     pub(super) started: Instant,
     /// When the peer last moved it on.
     pub(super) heard: Instant,
     pub(super) stage: Stage,
-    pub(super) reliability: Reliability<M>,
+    pub(super) reliability: Reliability,
     /// Which of the link's TLS sessions it uses.
     pub(super) tls: usize,
     /// This end has asked for the negotiation.
     pub(super) ours: bool,
 }
 
-impl<M: AsRef<[u8]> + AsMut<[u8]>> KeyState<M> {
+impl KeyState {
     /// Begins a negotiation: `reset` is sent first.
     pub(super) fn start(
         id: KeyId,
         reset: Opcode,
         ours: bool,
         tls: usize,
-        memory: M,
+        memory: &mut [u8],
         timeout: Duration,
         now: Instant,
     ) -> Self {
-        let mut reliability = Reliability::new(memory, timeout);
-        reliability.send(reset, 0, |_| 0);
+        let mut reliability = Reliability::new(memory.len() / CELL, timeout);
+        reliability.send(memory, reset, 0, |_| 0);
         Self { id, started: now, heard: now, stage: Stage::Reset { answered: false }, reliability, tls, ours }
     }
 
@@ -112,18 +112,18 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> KeyState<M> {
     }
 
     /// Takes what TLS has to send into control packets of at most `limit` bytes of payload.
-    pub(super) fn flush(&mut self, tls: &mut impl TlsSession, limit: usize) {
+    pub(super) fn flush(&mut self, tls: &mut impl TlsSession, memory: &mut [u8], limit: usize) {
         while self.is_open() && self.reliability.can_send() {
-            if !self.reliability.send(Opcode::Control, limit, |cell| tls.write_tls(cell)) {
+            if !self.reliability.send(memory, Opcode::Control, limit, |cell| tls.write_tls(cell)) {
                 break;
             }
         }
     }
 
     /// Takes what TLS has to send, if anything, into one packet of this kind.
-    pub(super) fn flush_one(&mut self, tls: &mut impl TlsSession, limit: usize, opcode: Opcode) {
+    pub(super) fn flush_one(&mut self, tls: &mut impl TlsSession, memory: &mut [u8], limit: usize, opcode: Opcode) {
         if self.is_open() && self.reliability.can_send() {
-            self.reliability.send(opcode, limit, |cell| tls.write_tls(cell));
+            self.reliability.send(memory, opcode, limit, |cell| tls.write_tls(cell));
         }
     }
 }

@@ -3,6 +3,7 @@
 mod context;
 mod key_exchange;
 mod key_state;
+mod memory;
 pub mod negotiation;
 mod protection;
 pub mod reliability;
@@ -12,6 +13,7 @@ mod tls_link;
 pub mod wrapping;
 
 pub(crate) use context::{Context, Outcome};
+pub use memory::{DATA_KEYS, DataKeys, LinkMemory, Memory};
 pub use protection::{Protection, ProtectionError};
 pub use reliability::{CELL, Outgoing, Reliability};
 

@@ -144,8 +144,8 @@ fn announced(config: &LinkConfig<'_>, can_export: bool) -> u32 {
     let exported = iv_proto::TLS_KEY_EXPORT | iv_proto::DYNAMIC_TLS_CRYPT;
     match (can_export, config.tls.data_epoch) {
         (false, _) => always,
-        (true, false) => always | exported,
-        (true, true) => always | exported | iv_proto::DATA_EPOCH,
+        (true, true) if cfg!(feature = "epoch") => always | exported | iv_proto::DATA_EPOCH,
+        (true, _) => always | exported,
     }
 }
 

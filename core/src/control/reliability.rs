@@ -20,11 +20,11 @@ const OVERTAKEN_MAX: u8 = 3;
 
 /// One key's control packets, both ways.
 ///
-/// The memory is divided into cells of [`CELL`] bytes, in which packets wait for their acknowledgement or, received, for
-/// an earlier one. It takes two to work at all, and more to be fast.
+/// They lie in memory that is the caller's, and always the same, divided into cells of [`CELL`] bytes, in which packets
+/// wait for their acknowledgement or, received, for an earlier one. It takes two to work at all, and more to be fast.
 #[derive(Debug)]
-pub struct Reliability<M> {
-    memory: M,
+pub struct Reliability {
+    cells: usize,
     timeout: Duration,
     next_send: u32,
     /// What is not acknowledged, oldest first.
@@ -69,11 +69,12 @@ pub struct Outgoing<'r> {
     pub payload: &'r [u8],
 }
 
-impl<M: AsRef<[u8]> + AsMut<[u8]>> Reliability<M> {
-    /// Nothing has been sent or received. A packet is repeated after `timeout` (`tls-timeout`), which then doubles.
-    pub const fn new(memory: M, timeout: Duration) -> Self {
+impl Reliability {
+    /// Nothing has been sent or received, in memory of `cells` times [`CELL`] bytes. A packet is repeated after `timeout`
+    /// (`tls-timeout`), which then doubles.
+    pub const fn new(cells: usize, timeout: Duration) -> Self {
         Self {
-            memory,
+            cells,
             timeout,
             next_send: 0,
             sent: Vec::new(),
@@ -85,8 +86,8 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> Reliability<M> {
     }
 
     /// Both resets, with the ids 0, have been exchanged and acknowledged without keeping state (protocol section 3.7).
-    pub fn after_resets(memory: M, timeout: Duration) -> Self {
-        Self { next_send: 1, next_receive: 1, ..Self::new(memory, timeout) }
+    pub fn after_resets(cells: usize, timeout: Duration) -> Self {
+        Self { next_send: 1, next_receive: 1, ..Self::new(cells, timeout) }
     }
 
     /// Forgets everything, to begin with the id 0 in the same memory.
@@ -126,13 +127,18 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> Reliability<M> {
     ///
     /// False if nothing was queued: [`Reliability::can_send`] forbids it, or `fill` had nothing for an
     /// [`Opcode::Control`].
-    pub fn send(&mut self, opcode: Opcode, limit: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> bool {
+    pub fn send(
+        &mut self,
+        memory: &mut [u8],
+        opcode: Opcode,
+        limit: usize,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> bool {
         if !self.can_send() {
             return false;
         }
         let Some(cell) = self.free_cells().next() else { return false };
-        let Some(payload) = cell_mut(self.memory.as_mut(), cell).and_then(|cell| cell.get_mut(..limit.min(CELL)))
-        else {
+        let Some(payload) = cell_mut(memory, cell).and_then(|cell| cell.get_mut(..limit.min(CELL))) else {
             return false;
         };
         let len = fill(payload).min(payload.len());
@@ -145,13 +151,13 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> Reliability<M> {
     }
 
     /// The next packet that is to leave at `now`, which counts as sent with that.
-    pub fn due(&mut self, now: Instant) -> Option<Outgoing<'_>> {
+    pub fn due<'m>(&mut self, memory: &'m [u8], now: Instant) -> Option<Outgoing<'m>> {
         let sent = self.sent.iter_mut().find(|sent| sent.due.is_none_or(|due| due <= now))?;
         if sent.due.is_some() {
             sent.timeout = sent.timeout.saturating_mul(2);
         }
         sent.due = Some(now + sent.timeout);
-        let payload = cell_of(self.memory.as_ref(), sent.cell)?.get(..sent.len)?;
+        let payload = cell_of(memory, sent.cell)?.get(..sent.len)?;
         Some(Outgoing { opcode: sent.opcode, id: sent.id, payload })
     }
 
@@ -198,7 +204,7 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> Reliability<M> {
     ///
     /// True if the packet is to be acknowledged. If not, nothing has happened, and the peer will send it again: it is
     /// too far ahead, or there is no room for it.
-    pub fn receive(&mut self, id: u32, payload: &[u8], deliver: &mut dyn FnMut(u32, &[u8])) -> bool {
+    pub fn receive(&mut self, memory: &mut [u8], id: u32, payload: &[u8], deliver: &mut dyn FnMut(u32, &[u8])) -> bool {
         let is_pending = self.pending.contains(&id);
         if !is_pending && self.pending.is_full() {
             return false;
@@ -208,10 +214,10 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> Reliability<M> {
             if ahead == 0 {
                 deliver(id, payload);
                 self.next_receive = self.next_receive.saturating_add(1);
-                self.deliver_held(deliver);
+                self.deliver_held(memory, deliver);
             } else if usize::try_from(ahead).is_ok_and(|ahead| ahead < RECEIVE_WINDOW) {
                 let is_held = self.held.iter().any(|held| held.id == id);
-                if !is_held && self.hold(id, payload).is_none() {
+                if !is_held && self.hold(memory, id, payload).is_none() {
                     return false;
                 }
             } else {
@@ -239,24 +245,23 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> Reliability<M> {
         !self.pending.is_empty()
     }
 
-    fn hold(&mut self, id: u32, payload: &[u8]) -> Option<()> {
+    fn hold(&mut self, memory: &mut [u8], id: u32, payload: &[u8]) -> Option<()> {
         let cell = self.free_cells().next()?;
-        cell_mut(self.memory.as_mut(), cell)?.get_mut(..payload.len())?.copy_from_slice(payload);
+        cell_mut(memory, cell)?.get_mut(..payload.len())?.copy_from_slice(payload);
         self.held.push(Held { id, cell, len: payload.len() }).ok()
     }
 
-    fn deliver_held(&mut self, deliver: &mut dyn FnMut(u32, &[u8])) {
+    fn deliver_held(&mut self, memory: &[u8], deliver: &mut dyn FnMut(u32, &[u8])) {
         while let Some(position) = self.held.iter().position(|held| held.id == self.next_receive) {
             let held = self.held.swap_remove(position);
-            let payload = cell_of(self.memory.as_ref(), held.cell).and_then(|cell| cell.get(..held.len));
+            let payload = cell_of(memory, held.cell).and_then(|cell| cell.get(..held.len));
             deliver(held.id, payload.unwrap_or_default());
             self.next_receive = self.next_receive.saturating_add(1);
         }
     }
 
     fn free_cells(&self) -> impl Iterator<Item = usize> {
-        let count = self.memory.as_ref().len() / CELL;
-        (0..count).filter(|cell| {
+        (0..self.cells).filter(|cell| {
             self.sent.iter().all(|sent| sent.cell != *cell) && self.held.iter().all(|held| held.cell != *cell)
         })
     }

@@ -27,7 +27,6 @@ impl<P: Platform> Session<P> {
     /// Takes what one key's TLS has to send, as far as there is room.
     pub(super) fn flush(&mut self, cx: &Context<'_, P>, stack: &mut Stack<'_, P>, negotiates: bool) {
         let Some((slot, id)) = self.key(negotiates).map(|key| (key.tls, key.id)) else { return };
-        let Some(session) = stack.tls.get_mut(slot) else { return };
         let outer = if self.address.is_ipv6() { 48 } else { 28 };
         let overhead = self.wrapping(stack.protection, id).map_or(0, |(wrapping, _)| wrapping.overhead());
         let client_key = self.protection(stack.protection).client_key().filter(|_| self.resend_key);
@@ -40,21 +39,23 @@ impl<P: Platform> Session<P> {
                 .saturating_sub(more)
                 .max(PAYLOAD_MIN)
         };
-        let Some(key) = self.key(negotiates) else { return };
+        let (Some(key), Some((session, memory))) = (self.key(negotiates), stack.slot(slot)) else { return };
         let sends_client_key = key.is_open() && client_key_len > 0;
         if sends_client_key {
-            key.flush_one(session, limit(client_key_len), Opcode::ControlWkc);
+            key.flush_one(session, memory, limit(client_key_len), Opcode::ControlWkc);
         }
-        key.flush(session, limit(0));
+        key.flush(session, memory, limit(0));
         self.resend_key &= !sends_client_key;
     }
 
-    /// Writes the next control packet that is due into `out` and says where in it the datagram lies.
-    pub(super) fn next_datagram(
+    /// Writes the next control packet that is due into `out` and says where in it the datagram lies. `memory` gives the
+    /// packets of a TLS session.
+    pub(super) fn next_datagram<'m>(
         &mut self,
         now: Instant,
         unix_now: u64,
         shared: &Protection<P::Crypto>,
+        memory: impl Fn(usize) -> Option<&'m [u8]>,
         out: &mut [u8],
     ) -> Option<Range<usize>> {
         if let Some(current) = &mut self.current {
@@ -65,7 +66,7 @@ impl<P: Platform> Session<P> {
         let mut key_id = None;
         let control = self.current.as_mut().map(|current| &mut current.control);
         for key in self.next.as_mut().into_iter().chain(control) {
-            if let Some(outgoing) = key.reliability.due(now) {
+            if let Some(outgoing) = key.reliability.due(memory(key.tls)?, now) {
                 let payload = out.get_mut(HEADROOM..)?.get_mut(..outgoing.payload.len())?;
                 payload.copy_from_slice(outgoing.payload);
                 (opcode, id, len) = (outgoing.opcode, Some(outgoing.id), outgoing.payload.len());

@@ -8,13 +8,12 @@ use crate::control::key_state::{Identity, KeyState, PATIENCE, Stage};
 use crate::control::negotiation::Agreed;
 use crate::control::protection::{Guard, Protection};
 use crate::control::wrapping::Wrapping;
-use crate::data::DataKey;
 use crate::error::Discard;
 use crate::event::Event;
 use crate::options::LinkConfig;
 use crate::platform::Platform;
 use crate::time::{Duration, Instant};
-use crate::tls::{Role, TlsFailure, TlsSession};
+use crate::tls::{Place, Role, TlsFailure, TlsSession};
 use crate::wire::control::{EarlyNegotiation, Message, SessionId};
 use crate::wire::opcode::{Head, KeyId, Opcode};
 
@@ -26,17 +25,33 @@ const SETTLING: Duration = Duration::from_secs(1);
 /// The peer may ask for a new key this often.
 const RENEGOTIATION_INTERVAL: Duration = Duration::from_millis(250);
 
-pub(super) type Key<P> = DataKey<<P as Platform>::Crypto, <P as Platform>::ReplayBits>;
+pub(super) type Extra<P, T> = <<P as Platform>::Tls as TlsSession>::Extra<T>;
+type Dynamic<C> = (Wrapping<C>, Guard);
+
+/// A data key, and what decides when it is used.
+#[derive(Clone, Copy)]
+pub(super) struct Key {
+    /// Its place in the link's memory.
+    pub(super) place: usize,
+    /// When its negotiation began.
+    pub(super) since: Instant,
+    /// The peer is known to have the key.
+    pub(super) confirmed: bool,
+    /// The peer uses the key, or negotiates its successor already.
+    pub(super) in_use: bool,
+    /// When it must not be used any more; `None` until a successor is negotiated.
+    pub(super) expires: Option<Instant>,
+}
 
 /// A key that stands: its control state, for text messages, and its data.
-pub(super) struct Current<P: Platform> {
-    pub(super) control: KeyState<P::ControlMemory>,
-    pub(super) data: Key<P>,
+pub(super) struct Current {
+    pub(super) control: KeyState,
+    pub(super) data: Key,
     /// When a new key is to be negotiated, if there is a time for that.
     pub(super) renewal: Option<Instant>,
 }
 
-impl<P: Platform> Current<P> {
+impl Current {
     /// Notes if the peer has turned out to have the key. Packets under the one before may still be under way then.
     pub(super) fn confirm(&mut self, now: Instant) {
         let reliability = &self.control.reliability;
@@ -61,18 +76,18 @@ pub(super) struct Session<P: Platform> {
     pub(super) is_greeting: bool,
     guard: Guard,
     /// With a tls-crypt-v2 server key: what this one client's packets are wrapped with.
-    own_protection: Option<Protection<P::Crypto>>,
+    own_protection: Option<Extra<P, Protection<P::Crypto>>>,
     /// With a tls-crypt-v2 client key: the server wants to see it again.
     pub(super) resend_key: bool,
     /// Wraps everything from the second key on.
-    pub(super) dynamic: Option<(Wrapping<P::Crypto>, Guard)>,
+    pub(super) dynamic: Option<Extra<P, Dynamic<P::Crypto>>>,
     pub(super) agreed: Option<Agreed>,
     pub(super) peer_id: Option<u32>,
     /// Who the first key was negotiated with.
     pub(super) identity: Option<Identity>,
-    pub(super) current: Option<Current<P>>,
-    pub(super) next: Option<KeyState<P::ControlMemory>>,
-    pub(super) lame_duck: Option<Key<P>>,
+    pub(super) current: Option<Current>,
+    pub(super) next: Option<KeyState>,
+    pub(super) lame_duck: Option<Key>,
     /// A repeated packet of a key that is gone; it is acknowledged all the same, or the peer repeats it for ever.
     pub(super) stray: Option<(KeyId, u32)>,
 }
@@ -83,7 +98,7 @@ impl<P: Platform> Session<P> {
         cx: &mut Context<'_, P>,
         protection: &Protection<P::Crypto>,
         address: SocketAddr,
-        tls: usize,
+        (tls, memory): (usize, &mut [u8]),
         ours: bool,
     ) -> Self {
         let reset = match cx.role {
@@ -91,7 +106,7 @@ impl<P: Platform> Session<P> {
             Role::Client if protection.is_v2_client() => Opcode::HardResetClientV3,
             Role::Client => Opcode::HardResetClientV2,
         };
-        let key = KeyState::start(KeyId::FIRST, reset, ours, tls, P::CONTROL_MEMORY, timeout(cx.config), cx.now);
+        let key = KeyState::start(KeyId::FIRST, reset, ours, tls, memory, timeout(cx.config), cx.now);
         Self {
             own: SessionId::generate(cx.rng),
             peer: None,
@@ -152,7 +167,7 @@ impl<P: Platform> Session<P> {
 
     /// Whether a peer has been heard lately that is still to answer our reset, the only one that was heard.
     pub(super) fn is_in_talk(&self, now: Instant) -> bool {
-        let is_recent = |key: &KeyState<P::ControlMemory>| now.since(key.heard) < PATIENCE;
+        let is_recent = |key: &KeyState| now.since(key.heard) < PATIENCE;
         self.peer.is_some() && !self.displaced && self.next.as_ref().is_some_and(is_recent)
     }
 
@@ -196,7 +211,7 @@ impl<P: Platform> Session<P> {
     }
 
     /// Those with a control channel.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &KeyState<P::ControlMemory>> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &KeyState> {
         self.next.iter().chain(self.current.as_ref().map(|current| &current.control))
     }
 
@@ -207,12 +222,10 @@ impl<P: Platform> Session<P> {
 
     /// When it has work.
     pub(super) fn next_deadline(&self, window: Duration) -> Option<Instant> {
-        let expiry = |key: &Key<P>| key.expires;
         self.keys()
             .flat_map(|key| [key.reliability.next_due(), key.deadline(window)])
             .flatten()
-            .chain(self.lame_duck.as_ref().and_then(expiry))
-            .chain(self.current.as_ref().and_then(|current| expiry(&current.data)))
+            .chain(self.data_keys().filter_map(|key| key.expires))
             .min()
     }
 
@@ -247,7 +260,7 @@ impl<P: Platform> Session<P> {
         peer: SessionId,
         from: SocketAddr,
         guard: Guard,
-        own_protection: Option<Protection<P::Crypto>>,
+        own_protection: Option<Extra<P, Protection<P::Crypto>>>,
         is_reset: bool,
     ) {
         if self.peer.is_some() {
@@ -267,7 +280,8 @@ impl<P: Platform> Session<P> {
             key.reliability.resend_now();
             if !is_reset {
                 key.stage = Stage::Reset { answered: true };
-                key.reliability.receive(0, &[], &mut |_, _| {});
+                // It is in order, and needs no memory.
+                key.reliability.receive(&mut [], 0, &[], &mut |_, _| {});
             }
         }
         if is_reset || own_protection.is_some() {
@@ -275,18 +289,18 @@ impl<P: Platform> Session<P> {
         }
     }
 
-    /// Whether the peer is known to have one of [`Session::into_data_keys`].
+    /// Whether the peer is known to have one of [`Session::data_keys`].
     pub(super) fn has_confirmed_key(&self) -> bool {
         self.current.as_ref().is_some_and(|current| current.data.confirmed) || self.lame_duck.is_some()
     }
 
-    /// Its keys, the newest first, for the time after it.
-    pub(super) fn into_data_keys(self) -> impl Iterator<Item = Key<P>> {
-        self.current.map(|current| current.data).into_iter().chain(self.lame_duck)
+    /// Its data keys, the newest first.
+    pub(super) fn data_keys(&self) -> impl Iterator<Item = &Key> {
+        self.current.iter().map(|current| &current.data).chain(&self.lame_duck)
     }
 
     pub(super) fn protection<'a>(&'a self, shared: &'a Protection<P::Crypto>) -> &'a Protection<P::Crypto> {
-        self.own_protection.as_ref().unwrap_or(shared)
+        self.own_protection.as_ref().map_or(shared, Place::get)
     }
 
     /// What packets of a key are wrapped with, and their packet ids.
@@ -295,9 +309,9 @@ impl<P: Platform> Session<P> {
         shared: &'a Protection<P::Crypto>,
         id: KeyId,
     ) -> Option<(&'a Wrapping<P::Crypto>, &'a mut Guard)> {
-        match &mut self.dynamic {
-            Some((wrapping, guard)) if id != KeyId::FIRST => Some((wrapping, guard)),
-            _ => Some((self.own_protection.as_ref().unwrap_or(shared).wrapping()?, &mut self.guard)),
+        match self.dynamic.as_mut().filter(|_| id != KeyId::FIRST).map(Place::get_mut) {
+            Some((wrapping, guard)) => Some((wrapping, guard)),
+            None => Some((self.own_protection.as_ref().map_or(shared, Place::get).wrapping()?, &mut self.guard)),
         }
     }
 
@@ -361,11 +375,11 @@ impl<P: Platform> Session<P> {
         if !is_known && message.id.is_some_and(|id| id > 0) {
             return Err(Discard::UnknownSession);
         }
-        let session = stack.tls.get_mut(key.tls).ok_or(Discard::NotReady)?;
+        let (session, memory) = stack.slot(key.tls).ok_or(Discard::NotReady)?;
         let failed = key.has_failed();
         let (mut answered, mut resend_key, mut stuck) = (false, false, false);
         if let Some(id) = message.id {
-            key.reliability.receive(id, message.payload, &mut |id, payload| {
+            key.reliability.receive(memory, id, message.payload, &mut |id, payload| {
                 news = true;
                 match id {
                     _ if failed => {}
@@ -419,13 +433,13 @@ impl<P: Platform> Session<P> {
     pub(super) fn renegotiate(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, ours: bool) -> Option<()> {
         let current = self.current.as_mut()?;
         let slot = stack.spare?;
-        let session = stack.tls.get_mut(slot)?;
+        let (session, memory) = stack.slot(slot)?;
         let id = current.control.id.next();
         cx.notify(Event::Renegotiating { ours });
         if ours {
             current.data.expires.get_or_insert(cx.now + expiry(cx.config));
         }
-        let mut key = KeyState::start(id, Opcode::SoftReset, ours, slot, P::CONTROL_MEMORY, timeout(cx.config), cx.now);
+        let mut key = KeyState::start(id, Opcode::SoftReset, ours, slot, memory, timeout(cx.config), cx.now);
         if let Err(failure) = session.start(cx.role, cx.unix_now) {
             cx.notify(Event::TlsFailed(failure));
             key.fail(cx.now);
@@ -438,14 +452,14 @@ impl<P: Platform> Session<P> {
     pub(super) fn advance(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, negotiates: bool) {
         let Some(slot) = self.key(negotiates).map(|key| key.tls) else { return };
         let Some(session) = stack.tls.get_mut(slot) else { return };
-        if let Err(failure) = self.negotiate(cx, stack.protection, session, negotiates) {
+        if let Err(failure) = self.negotiate(cx, stack.protection, stack.keys, session, negotiates) {
             self.fail(cx, negotiates, failure);
         }
         // The negotiated key may have become the current one.
         self.flush(cx, stack, negotiates && self.next.is_some());
     }
 
-    pub(super) fn key(&mut self, negotiates: bool) -> Option<&mut KeyState<P::ControlMemory>> {
+    pub(super) fn key(&mut self, negotiates: bool) -> Option<&mut KeyState> {
         if negotiates { self.next.as_mut() } else { self.current.as_mut().map(|current| &mut current.control) }
     }
 

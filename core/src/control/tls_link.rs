@@ -13,10 +13,11 @@ use core::ops::Range;
 
 use heapless::Vec;
 
-use crate::control::context::{Context, Stack};
+use crate::control::context::{Context, Stack, part, part_mut};
 use crate::control::key_state::Stage;
+use crate::control::memory::LinkMemory;
 use crate::control::protection::Protection;
-use crate::control::session::{Current, Key, Session, seconds};
+use crate::control::session::{Current, Extra, Key, Session, seconds};
 use crate::control::wrapping;
 use crate::data::DataKey;
 use crate::error::Discard;
@@ -24,7 +25,7 @@ use crate::event::Event;
 use crate::options::LinkConfig;
 use crate::platform::Platform;
 use crate::time::{Duration, Instant};
-use crate::tls::{Role, TlsSession};
+use crate::tls::{Place, Role, TlsSession};
 use crate::wire::control::{Message, SessionId};
 use crate::wire::opcode::{Head, KeyId, Opcode};
 
@@ -39,19 +40,25 @@ pub struct TlsLink<P: Platform> {
     role: Role,
     protection: Protection<P::Crypto>,
     tls: P::TlsSessions,
+    memory: P::TlsMemory,
     active: Option<Session<P>>,
     pending: Option<Session<P>>,
     /// Open what is still under way from the session before: its latest key, which the peer may not have, or may get
     /// only now, and the one before that.
-    old: Vec<Key<P>, 2>,
+    old: Vec<Key, 2>,
     /// When the next own session is begun although one is live.
     retry: Option<Instant>,
 }
 
 impl<P: Platform> TlsLink<P> {
     /// Sessions that are not started yet.
-    pub(crate) fn new(role: Role, protection: Protection<P::Crypto>, tls: P::TlsSessions) -> Self {
-        Self { role, protection, tls, active: None, pending: None, old: Vec::new(), retry: None }
+    pub(crate) fn new(
+        role: Role,
+        protection: Protection<P::Crypto>,
+        tls: P::TlsSessions,
+        memory: P::TlsMemory,
+    ) -> Self {
+        Self { role, protection, tls, memory, active: None, pending: None, old: Vec::new(), retry: None }
     }
 
     /// The role in the handshake.
@@ -63,6 +70,7 @@ impl<P: Platform> TlsLink<P> {
     pub(crate) fn stop(&mut self) {
         (self.active, self.pending, self.retry) = (None, None, None);
         self.old.clear();
+        self.memory.parts().0.iter_mut().for_each(Vec::clear);
         for session in self.tls.as_mut() {
             session.stop();
         }
@@ -130,7 +138,8 @@ impl<P: Platform> TlsLink<P> {
             cx.outcome.failed |= self.active.is_none();
             return None;
         }
-        self.pending = Some(Session::begin(cx, &self.protection, address, slot, ours));
+        let memory = part_mut(self.memory.parts().1, self.tls.as_mut().len(), slot)?;
+        self.pending = Some(Session::begin(cx, &self.protection, address, (slot, memory), ours));
         self.pending.as_mut()
     }
 
@@ -143,13 +152,23 @@ impl<P: Platform> TlsLink<P> {
         self.sessions().flat_map(Session::keys).fold(0, |used, key| used | bit(key.tls))
     }
 
+    /// The places of data keys in use, as bits.
+    fn used_keys(&self) -> u32 {
+        self.sessions().flat_map(Session::data_keys).chain(&self.old).fold(0, |used, key| used | bit(key.place))
+    }
+
+    /// A key itself.
+    fn data(&self, key: &Key) -> Option<&DataKey<P::Crypto, P::ReplayBits>> {
+        self.memory.keys().get(key.place)?.first()
+    }
+
     /// A TLS session that nobody uses.
     fn free_tls(&mut self) -> Option<usize> {
         let used = self.used_tls();
         (0..self.tls.as_mut().len()).find(|slot| bit(*slot) & !used != 0)
     }
 
-    /// Does something, and wipes the TLS sessions that nobody uses after it.
+    /// Does something, and wipes the TLS sessions and data keys that nobody uses after it.
     fn and_wipe<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.used_tls();
         let result = work(self);
@@ -158,6 +177,10 @@ impl<P: Platform> TlsLink<P> {
             for (_, session) in self.tls.as_mut().iter_mut().enumerate().filter(|(slot, _)| bit(*slot) & unused != 0) {
                 session.stop();
             }
+        }
+        let used = self.used_keys();
+        for (_, key) in self.memory.parts().0.iter_mut().enumerate().filter(|(place, _)| bit(*place) & used == 0) {
+            key.clear();
         }
         result
     }
@@ -194,6 +217,7 @@ impl<P: Platform> TlsLink<P> {
         self.and_wipe(|link| link.control(cx, from, datagram))
     }
 
+    #[inline(never)] // as above
     fn control(&mut self, cx: &mut Context<'_, P>, from: SocketAddr, datagram: &mut [u8]) -> Result<(), Discard> {
         let (head, sid) = wrapping::peek(datagram).ok_or(Discard::TooShort)?;
         match (head.opcode, self.role) {
@@ -215,7 +239,7 @@ impl<P: Platform> TlsLink<P> {
                 Opcode::HardResetClientV3 | Opcode::ControlWkc => self.protection.unwrap_client(datagram)?.1,
                 _ => datagram,
             };
-            let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare };
+            let stack = &mut Stack::new(&self.protection, &mut self.tls, &mut self.memory, spare);
             session.handle(cx, stack, from, head, datagram)?;
             self.clear_displaced();
             if cx.outcome.heard {
@@ -236,6 +260,7 @@ impl<P: Platform> TlsLink<P> {
 
     /// A peer that is not known yet, or not any more, wants a session; or one that wanted it, and was displaced by
     /// others who wanted one as well, shows that it has seen our answer.
+    #[inline(never)] // as above
     fn newcomer(
         &mut self,
         cx: &mut Context<'_, P>,
@@ -261,11 +286,11 @@ impl<P: Platform> TlsLink<P> {
             _ => {}
         }
         let (own_protection, datagram) = match head.opcode {
-            Opcode::HardResetClientV3 | Opcode::ControlWkc => self.protection.unwrap_client(datagram)?,
+            Opcode::HardResetClientV3 | Opcode::ControlWkc => self.unwrap_client(datagram)?,
             _ => (None, datagram),
         };
         let protection = match (&own_protection, awaited) {
-            (Some(protection), _) => protection,
+            (Some(protection), _) => protection.get(),
             (None, Some(pending)) if !is_reset => pending.protection(&self.protection),
             _ => &self.protection,
         };
@@ -285,11 +310,18 @@ impl<P: Platform> TlsLink<P> {
         }
         let Some(session) = &mut self.pending else { return Err(Discard::Busy) };
         session.adopt(cx, sid, from, guard, own_protection, is_reset);
-        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare: None };
+        let stack = &mut Stack::new(&self.protection, &mut self.tls, &mut self.memory, None);
         session.accepted(cx, stack, from, head, message)
     }
 
+    /// A client's own key, and its packet without it.
+    fn unwrap_client<'b>(&self, datagram: &'b mut [u8]) -> Result<OwnProtection<'b, P>, Discard> {
+        let (protection, datagram) = self.protection.unwrap_client(datagram)?;
+        Ok((protection.and_then(Place::with), datagram))
+    }
+
     /// A pending session that has authenticated takes over.
+    #[inline(never)] // as above
     fn promote(&mut self, cx: &mut Context<'_, P>) {
         if !self.pending.as_ref().is_some_and(Session::is_live) {
             return;
@@ -301,7 +333,7 @@ impl<P: Platform> TlsLink<P> {
             // One that the peer is known to have is always kept: something must be sent with.
             self.old.retain(|key| key.confirmed && !before.has_confirmed_key());
             self.old.truncate(1);
-            self.old.extend(before.into_data_keys().map(|key| DataKey { expires, ..key }));
+            self.old.extend(before.data_keys().map(|key| Key { expires, ..*key }));
         }
         self.retry = None;
         self.protection.remember(self.active.as_ref().and_then(Session::newest));
@@ -322,10 +354,11 @@ impl<P: Platform> TlsLink<P> {
         self.and_wipe(|link| link.time_has_passed(cx));
     }
 
+    #[inline(never)] // so that the stack has what it needs only while it runs
     fn time_has_passed(&mut self, cx: &mut Context<'_, P>) {
         let (now, config) = (cx.now, cx.config);
         let window = seconds(config.tls.hand_window);
-        let is_over = |key: &Key<P>| key.expires.is_some_and(|at| at <= now);
+        let is_over = |key: &Key| key.expires.is_some_and(|at| at <= now);
         self.old.retain(|key| !is_over(key));
         if let Some(pending) = self.pending.take_if(|pending| pending.deadline(window).is_some_and(|at| at <= now)) {
             pending.report_timeout(cx);
@@ -367,7 +400,7 @@ impl<P: Platform> TlsLink<P> {
             self.begin(cx, address);
         } else if self.renegotiation().is_some_and(|at| at <= now) {
             let spare = self.spare_tls(now);
-            let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare };
+            let stack = &mut Stack::new(&self.protection, &mut self.tls, &mut self.memory, spare);
             if let Some(active) = &mut self.active
                 && active.renegotiate(cx, stack, true).is_none()
             {
@@ -393,16 +426,20 @@ impl<P: Platform> TlsLink<P> {
             None => None,
         };
         let active = self.active.as_ref().filter(|active| active.next.is_none())?;
-        let is_ready = |current: &&Current<P>| current.data.confirmed && !current.control.has_failed();
+        let is_ready = |current: &&Current| current.data.confirmed && !current.control.has_failed();
         let current = active.current.as_ref().filter(is_ready)?;
-        let due = if current.data.is_worn_out() { current.data.since } else { current.renewal? };
+        let due = if self.data(&current.data).is_some_and(DataKey::is_worn_out) {
+            current.data.since
+        } else {
+            current.renewal?
+        };
         Some(due.max(not_before.unwrap_or(due)))
     }
 
     /// The next time at which [`TlsLink::handle_timeout`] or [`TlsLink::next_datagram`] has work.
     pub(crate) fn deadline(&self, config: &LinkConfig<'_>) -> Option<Instant> {
         let window = seconds(config.tls.hand_window);
-        let expiry = |key: &Key<P>| key.expires;
+        let expiry = |key: &Key| key.expires;
         self.sessions()
             .filter_map(|session| session.next_deadline(window))
             .chain(self.old.iter().filter_map(expiry))
@@ -418,8 +455,10 @@ impl<P: Platform> TlsLink<P> {
         unix_now: u64,
         out: &mut [u8],
     ) -> Option<(SocketAddr, Range<usize>)> {
+        let (memory, slots) = (self.memory.packets(), self.tls.as_mut().len());
+        let memory = |slot| part(memory, slots, slot);
         for session in [&mut self.pending, &mut self.active].into_iter().flatten() {
-            if let Some(datagram) = session.next_datagram(now, unix_now, &self.protection, out) {
+            if let Some(datagram) = session.next_datagram(now, unix_now, &self.protection, memory, out) {
                 return Some((session.address, datagram));
             }
         }
@@ -440,8 +479,9 @@ impl<P: Platform> TlsLink<P> {
 
     /// The key that data is sealed with.
     #[cfg(test)]
-    pub(crate) fn data_key(&mut self) -> Option<&mut Key<P>> {
-        Some(&mut self.active.as_mut()?.current.as_mut()?.data)
+    pub(crate) fn data_key(&mut self) -> Option<&mut DataKey<P::Crypto, P::ReplayBits>> {
+        let place = self.active.as_ref()?.current.as_ref()?.data.place;
+        self.memory.parts().0.get_mut(place)?.first_mut()
     }
 
     /// All TLS sessions.
@@ -452,10 +492,12 @@ impl<P: Platform> TlsLink<P> {
 
     /// Tells the peer that this end exits, by the control channel if that was agreed on. True if it was told.
     pub(crate) fn say_exit(&mut self, cx: &mut Context<'_, P>) -> bool {
-        let stack = &mut Stack { protection: &self.protection, tls: self.tls.as_mut(), spare: None };
+        let stack = &mut Stack::new(&self.protection, &mut self.tls, &mut self.memory, None);
         self.active.as_mut().is_some_and(|active| active.say_exit(cx, stack))
     }
 }
+
+type OwnProtection<'b, P> = (Option<Extra<P, Protection<<P as Platform>::Crypto>>>, &'b mut [u8]);
 
 /// What stands for a TLS session among others; none if there are too many.
 fn bit(slot: usize) -> u32 {

@@ -3,7 +3,6 @@
 use crate::crypto::Provider;
 use crate::crypto::replay::ReplayBits;
 use crate::data::{Opener, Sealer};
-use crate::time::Instant;
 
 /// A key of a TLS link, ready for data.
 pub struct DataKey<C: Provider, B> {
@@ -15,14 +14,6 @@ pub struct DataKey<C: Provider, B> {
     pub sealer: Sealer<C>,
     /// The receiving direction.
     pub opener: Opener<C, B>,
-    /// When its negotiation began.
-    pub since: Instant,
-    /// The peer is known to have the key.
-    pub confirmed: bool,
-    /// The peer uses the key, or negotiates its successor already.
-    pub in_use: bool,
-    /// When it must not be used any more; `None` until a successor is negotiated.
-    pub expires: Option<Instant>,
     /// Bytes and packets that may still pass before a new key is wanted.
     pub budget: Budget,
 }

@@ -13,7 +13,10 @@
 #[cfg(feature = "tls")]
 mod aead;
 mod encrypt_then_mac;
-#[cfg(feature = "tls")]
+#[cfg(feature = "epoch")]
+mod epoch;
+#[cfg(all(feature = "tls", not(feature = "epoch")))]
+#[path = "no_epoch.rs"]
 mod epoch;
 mod key;
 mod open;

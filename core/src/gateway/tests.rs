@@ -27,8 +27,7 @@ impl Platform for Test {
     type ReplayBits = [u64; 1];
     type Tls = NoTls;
     type TlsSessions = [NoTls; 1];
-    type ControlMemory = [u8; 0];
-    const CONTROL_MEMORY: [u8; 0] = [];
+    type TlsMemory = ();
 }
 
 struct Fixed;

@@ -20,11 +20,13 @@ pub enum Keys<P: Platform> {
         protection: Protection<P::Crypto>,
         /// The host's TLS stack.
         sessions: P::TlsSessions,
+        /// Memory for data keys and control packets.
+        memory: P::TlsMemory,
     },
 }
 
 /// A link in one of its two modes.
-pub(super) enum Link<P: Platform> {
+pub(crate) enum Link<P: Platform> {
     Static(StaticLink<P>),
     Tls(<P::Tls as TlsSession>::Place<TlsLink<P>>),
 }
@@ -34,11 +36,11 @@ impl<P: Platform> Link<P> {
     ///
     /// # Errors
     /// The key must not be used or is not of the configured mode, or the platform lacks the cipher or digest.
-    pub(super) fn new(config: &LinkConfig<'_>, keys: Keys<P>, unix_now: u64) -> Result<Self, SetupError> {
+    pub(crate) fn new(config: &LinkConfig<'_>, keys: Keys<P>, unix_now: u64) -> Result<Self, SetupError> {
         match (keys, config.role()) {
             (Keys::Static(key), None) => Ok(Self::Static(StaticLink::new(config, key, unix_now)?)),
-            (Keys::Tls { protection, sessions }, Some(role)) => {
-                Place::with(TlsLink::new(role, protection, sessions)).map(Self::Tls).ok_or(SetupError::Mode)
+            (Keys::Tls { protection, sessions, memory }, Some(role)) => {
+                Place::with(TlsLink::new(role, protection, sessions, memory)).map(Self::Tls).ok_or(SetupError::Mode)
             }
             _ => Err(SetupError::Mode),
         }

@@ -11,7 +11,7 @@ use crate::options::LinkConfig;
 use crate::platform::Platform;
 use crate::time::Duration;
 
-pub(super) struct StaticLink<P: Platform> {
+pub(crate) struct StaticLink<P: Platform> {
     key: StaticKey,
     pub(super) sealer: Sealer<P::Crypto>,
     pub(super) opener: Opener<P::Crypto, P::ReplayBits>,

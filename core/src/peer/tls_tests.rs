@@ -65,6 +65,7 @@ impl Toy {
 
 impl TlsSession for Toy {
     type Place<T> = Inside<T>;
+    type Extra<T> = Inside<T>;
 
     const CAN_EXPORT: bool = true;
 
@@ -154,8 +155,7 @@ impl Platform for Test {
     type ReplayBits = [u64; 1];
     type Tls = Toy;
     type TlsSessions = Vec<Toy>;
-    type ControlMemory = [u8; 8 * control::CELL];
-    const CONTROL_MEMORY: Self::ControlMemory = [0; 8 * control::CELL];
+    type TlsMemory = control::Memory<RustCrypto, [u64; 1], [u8; 3 * 8 * control::CELL]>;
 }
 
 pub(crate) struct Dice(pub(crate) u32);
@@ -201,7 +201,11 @@ impl End {
         }
         let config = Box::leak(Box::new(config));
         let sessions = (0..sessions).map(|_| Toy::new()).collect();
-        let keys = Keys::Tls { protection: Protection::new(config, role).unwrap(), sessions };
+        let keys = Keys::Tls {
+            protection: Protection::new(config, role).unwrap(),
+            sessions,
+            memory: control::Memory::new([0; 3 * 8 * control::CELL]),
+        };
         let mut peer = Box::new(Peer::new(config, keys, Dice(number.into()), now, UNIX).unwrap());
         let remote = SocketAddr::from(([192, 0, 2, 3 - number], 1194));
         peer.connect(now, &[remote]);

@@ -7,7 +7,11 @@ use heapless::String;
 use super::name::cut;
 
 /// Longest subject that is kept, in bytes; a longer one is cut off.
-pub const SUBJECT_MAX: usize = if cfg!(feature = "tls") { 256 } else { 0 };
+pub const SUBJECT_MAX: usize = match (cfg!(feature = "tls"), cfg!(feature = "host")) {
+    (true, true) => 256,
+    (true, false) => 128,
+    (false, _) => 0,
+};
 /// Longest field that names a certificate's user, in bytes (protocol section 6.7).
 pub const COMMON_NAME_MAX: usize = 64;
 /// Longest name of a certificate's user in bytes, if several fields make it.

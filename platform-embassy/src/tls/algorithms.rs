@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256, Sha384};
 pub static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     &P256_SHA256,
     &P256_SHA384,
+    #[cfg(feature = "ed25519")]
     &ED25519,
     #[cfg(feature = "p384")]
     &P384_SHA256,
@@ -22,6 +23,7 @@ pub static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
 pub(super) fn of_scheme(scheme: SignatureScheme) -> Option<&'static dyn SignatureVerificationAlgorithm> {
     match scheme {
         SignatureScheme::EcdsaSecp256r1Sha256 => Some(&P256_SHA256),
+        #[cfg(feature = "ed25519")]
         SignatureScheme::Ed25519 => Some(&ED25519),
         #[cfg(feature = "p384")]
         SignatureScheme::EcdsaSecp384r1Sha384 => Some(&P384_SHA384),
@@ -41,6 +43,7 @@ static P256_SHA384: Algorithm = Algorithm {
     verify: |key, message, signature| p256(key, &Sha384::digest(message), signature),
 };
 
+#[cfg(feature = "ed25519")]
 static ED25519: Algorithm = Algorithm { key: alg_id::ED25519, signature: alg_id::ED25519, verify: ed25519 };
 
 #[cfg(feature = "p384")]
@@ -98,6 +101,7 @@ fn p384(key: &[u8], digest: &[u8], signature: &[u8]) -> Option<()> {
     key.verify_prehash(digest, &signature).ok()
 }
 
+#[cfg(feature = "ed25519")]
 fn ed25519(key: &[u8], message: &[u8], signature: &[u8]) -> Option<()> {
     let key = ed25519_dalek::VerifyingKey::from_bytes(key.try_into().ok()?).ok()?;
     let signature = ed25519_dalek::Signature::from_slice(signature).ok()?;

@@ -3,13 +3,15 @@
 use core::fmt;
 
 use base64ct::{Base64, Decoder};
-use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use embedded_tls::SignatureScheme;
 use heapless::Vec;
 use longcable_core::options::{CertProfile, PeerRules};
 use longcable_core::x509::Certificate;
+use p256::pkcs8::DecodePrivateKey as _;
 use rustls_pki_types::alg_id;
 use zeroize::Zeroizing;
+
+use super::WRITE_MAX;
 
 /// Longest private key in bytes of DER; those that are supported have less than 150.
 const KEY_DER_MAX: usize = 256;
@@ -44,6 +46,7 @@ pub enum PrivateKey {
     /// ECDSA with P-256.
     P256(p256::ecdsa::SigningKey),
     /// Ed25519.
+    #[cfg(feature = "ed25519")]
     Ed25519(ed25519_dalek::SigningKey),
 }
 
@@ -70,9 +73,13 @@ impl fmt::Display for CredentialError {
             Self::Pem => "this is not PEM, as in '-----BEGIN CERTIFICATE-----'",
             Self::Memory => "there are more or longer certificates than there is memory for",
             Self::Encrypted => "the key is encrypted: decrypt it with 'openssl pkey' first",
-            Self::Key => {
+            Self::Key if cfg!(feature = "ed25519") => {
                 "the key must be of P-256 or Ed25519, without RSA: make one with 'openssl genpkey -algorithm EC \
                  -pkeyopt ec_paramgen_curve:P-256'"
+            }
+            Self::Key => {
+                "the key must be of P-256 (this firmware is built without Ed25519): make one with 'openssl genpkey \
+                 -algorithm EC -pkeyopt ec_paramgen_curve:P-256'"
             }
             Self::Certificate => "the certificate cannot be read",
             Self::Mismatch => "the private key does not belong to the certificate of 'cert'",
@@ -82,21 +89,21 @@ impl fmt::Display for CredentialError {
 
 impl core::error::Error for CredentialError {}
 
-/// Decodes all blocks of PEM with this label, `CERTIFICATE` or `X509 CRL`; the result lies in `memory`.
+/// Decodes all blocks of PEM with this label, `CERTIFICATE` or `X509 CRL`; the result is taken off the beginning of
+/// `memory`.
 ///
 /// # Errors
 /// There is none, a block is damaged, or the memory is too small.
 pub fn decode_pem<'m, const N: usize>(
     text: &str,
     label: &str,
-    mut memory: &'m mut [u8],
+    memory: &mut &'m mut [u8],
 ) -> Result<Vec<&'m [u8], N>, CredentialError> {
     let mut found = Vec::new();
     for (_, body) in blocks(text).filter(|&(block, _)| block == label) {
         let len = decode(body, memory)?.len();
-        let (der, rest) = memory.split_at_mut_checked(len).ok_or(CredentialError::Memory)?;
+        let der = memory.split_off_mut(..len).ok_or(CredentialError::Memory)?;
         found.push(&*der).map_err(|_| CredentialError::Memory)?;
-        memory = rest;
     }
     if found.is_empty() { Err(CredentialError::Pem) } else { Ok(found) }
 }
@@ -105,8 +112,11 @@ impl<'c> Identity<'c> {
     /// A certificate in DER with its key.
     ///
     /// # Errors
-    /// The certificate cannot be read, or the key is another one's.
+    /// The certificate cannot be read or is longer than what can be sent, or the key is another one's.
     pub fn new(certificate: &'c [u8], key: &'c PrivateKey) -> Result<Self, CredentialError> {
+        if certificate.len() > WRITE_MAX {
+            return Err(CredentialError::Memory);
+        }
         let public = Certificate::parse(certificate).map_err(|_| CredentialError::Certificate)?.public_key();
         if key.belongs_to(public) { Ok(Self { certificate, key }) } else { Err(CredentialError::Mismatch) }
     }
@@ -139,7 +149,11 @@ impl PrivateKey {
         if let Ok(key) = p256::SecretKey::from_pkcs8_der(der).or_else(|_| p256::SecretKey::from_sec1_der(der)) {
             return Ok(Self::P256((&key).into()));
         }
-        ed25519_dalek::SigningKey::from_pkcs8_der(der).map(Self::Ed25519).map_err(|_| CredentialError::Key)
+        #[cfg(feature = "ed25519")]
+        if let Ok(key) = ed25519_dalek::SigningKey::from_pkcs8_der(der) {
+            return Ok(Self::Ed25519(key));
+        }
+        Err(CredentialError::Key)
     }
 
     /// Whether it is the key to a public one: algorithm and key as in a certificate.
@@ -150,6 +164,7 @@ impl PrivateKey {
                     && p256::ecdsa::VerifyingKey::from_sec1_bytes(public)
                         .is_ok_and(|public| public == *key.verifying_key())
             }
+            #[cfg(feature = "ed25519")]
             Self::Ed25519(key) => algorithm == alg_id::ED25519.as_ref() && public == key.verifying_key().as_bytes(),
         }
     }
@@ -157,6 +172,7 @@ impl PrivateKey {
     pub(super) const fn scheme(&self) -> SignatureScheme {
         match self {
             Self::P256(_) => SignatureScheme::EcdsaSecp256r1Sha256,
+            #[cfg(feature = "ed25519")]
             Self::Ed25519(_) => SignatureScheme::Ed25519,
         }
     }
@@ -181,6 +197,7 @@ impl signature::Signer<Signature> for Signer<'_> {
                 let signature: p256::ecdsa::DerSignature = key.try_sign(message)?;
                 Vec::from_slice(signature.as_bytes())
             }
+            #[cfg(feature = "ed25519")]
             PrivateKey::Ed25519(key) => Vec::from_slice(&key.try_sign(message)?.to_bytes()),
         };
         signature.map(Signature).map_err(|_| signature::Error::new())

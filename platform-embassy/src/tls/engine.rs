@@ -22,7 +22,7 @@ use super::credentials::{Signature, Signer};
 use super::suite::{Suite, content, message, split_message};
 use super::verify::{PeerVerifier, Verdict};
 use super::wire::{Phase, Transport};
-use super::{Identity, Records, Room, Shared};
+use super::{Identity, PART, PLAIN_MAX, Records, Room, Shared};
 
 /// The place in which the sessions of a [`Room`] run, one after the other. Only a room makes one.
 pub trait Engine {
@@ -102,9 +102,14 @@ async fn receive(mut reader: TlsReader<'_, Transport<'_>, Suite>, shared: &Share
     loop {
         let mut record = reader.read_buffered().await?;
         match record.pop_all() {
-            [data @ .., content::APPLICATION_DATA] => {
-                poll_fn(|_| shared.received.borrow_mut().put(data)).await.map_err(|_| TlsError::InsufficientSpace)?;
+            [data @ .., content::APPLICATION_DATA] if data.len() <= PLAIN_MAX => {
+                let mut parts = data.chunks(PART).peekable();
+                while let Some(part) = parts.next() {
+                    let is_last = parts.peek().is_none();
+                    poll_fn(|_| shared.received.borrow_mut().put(part, is_last)).await;
+                }
             }
+            [.., content::APPLICATION_DATA] => return Err(TlsError::InsufficientSpace),
             &[level, description, content::ALERT] => {
                 let level = AlertLevel::of(level).unwrap_or(AlertLevel::Fatal);
                 let description = AlertDescription::of(description).ok_or(TlsError::DecodeError)?;
@@ -132,7 +137,7 @@ fn only_tickets(mut messages: &[u8]) -> Result<(), TlsError> {
 #[expect(clippy::await_holding_refcell_ref, reason = "a piece fits into an empty record without waiting")]
 async fn send(mut writer: TlsWriter<'_, Transport<'_>, Suite>, shared: &Shared) -> Result<Infallible, TlsError> {
     loop {
-        poll_fn(|_| if shared.sent.borrow().peek().is_empty() { Poll::Pending } else { Poll::Ready(()) }).await;
+        poll_fn(|_| if shared.sent.borrow().is_empty() { Poll::Pending } else { Poll::Ready(()) }).await;
         let mut sent = shared.sent.borrow_mut();
         writer.write(sent.peek()).await?;
         sent.wipe();

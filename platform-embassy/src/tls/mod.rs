@@ -15,7 +15,7 @@
 //! let rules = PeerRules::default();
 //! let credentials =
 //!     Credentials { roots: &[], crls: &[], identity: None, rules: &rules, profile: CertProfile::Legacy };
-//! let memory = Memory::new(); // buffers and queues, 15 KB
+//! let memory = Memory::new(); // buffers and queues, 10 KB
 //! let room = Room::new(&memory, credentials, Trng);
 //! let engine = pin!(room.engine()); // the running session, under 3 KB
 //! let mut session = EmbeddedTlsSession::new(&room, engine);
@@ -42,7 +42,7 @@
 //!
 //! What remains: one group (P-256), one cipher suite (TLS_AES_128_GCM_SHA256), no renewal of keys inside a session,
 //! no exporter, one certificate without intermediates towards the peer, handshake messages in one record each, of at
-//! most 4 KB. A peer that lists groups which embedded-tls does not know, such as Brainpool's, fails the handshake until
+//! most 3 KB. A peer that lists groups which embedded-tls does not know, such as Brainpool's, fails the handshake until
 //! its `tls-groups` leaves them out. Traffic keys are not wiped from memory when a session ends; record buffers, queues and private keys are.
 //! A peer that has authenticated itself can end its session, as any peer can. Because this code has had less scrutiny
 //! than a router's TLS stack, [`check`] demands that the control channel is wrapped: without the key of `tls-crypt`,
@@ -67,10 +67,11 @@ use embedded_io_async::ErrorKind;
 use embedded_tls::TlsError;
 use embedded_tls::alert::AlertDescription;
 use longcable_core::crypto::Rng;
-use longcable_core::tls::{Inside, Role, TlsFailure, TlsProgress, TlsSession};
+use longcable_core::tls::{Inside, Nowhere, Role, TlsFailure, TlsProgress, TlsSession};
 use longcable_core::x509::{PeerVerified, Reason};
 use zeroize::Zeroize as _;
 
+use pipe::Pipe;
 use plain::Plain;
 use verify::{PeerVerifier, Verdict, refusal};
 use wire::{Phase, Wire};
@@ -80,19 +81,27 @@ pub use check::check;
 pub use credentials::{CredentialError, Credentials, Identity, PrivateKey, decode_pem};
 pub use engine::{Engine, Failed};
 
-/// Longest piece of application data in bytes, either way; OpenVPN's messages are shorter.
+/// Longest piece of application data from the peer in bytes; OpenVPN's messages are shorter.
 pub const PLAIN_MAX: usize = 2048;
+/// Longest piece of application data for the peer in bytes; ours are shorter.
+pub const WRITE_MAX: usize = 1024;
 
-/// Buffer of a record from the peer: the largest that it may send us after `max_fragment_length`, with some padding.
-const READ_RECORD: usize = 4096 + 256;
+/// Buffer of a record from the peer: of its certificate with those above it. Those of P-256 have 400 to 900 bytes.
+const READ_RECORD: usize = 3072 + 256;
 /// Buffer of a record for the peer: of application data, or of our certificate.
-const WRITE_RECORD: usize = PLAIN_MAX + 256;
+const WRITE_RECORD: usize = WRITE_MAX + 256;
+/// So many bytes of application data from the peer are handed on at once.
+const PART: usize = 256;
 
 /// A time of day before this, in the year 2001, is the uptime of a board without a clock.
 const UPTIME_MAX: u64 = 1_000_000_000;
 
 const CLIENT_ONLY: &str = "this stack is TLS client only: configure tls-client here and tls-server at the peer";
-const PEER_NEEDS: &str = "it must have TLS 1.3, prime256v1 and a certificate of P-256 or Ed25519";
+const PEER_NEEDS: &str = if cfg!(feature = "ed25519") {
+    "it must have TLS 1.3, prime256v1 and a certificate of P-256 or Ed25519"
+} else {
+    "it must have TLS 1.3, prime256v1 and a certificate of P-256 (Ed25519 is a feature of the firmware)"
+};
 
 /// The memory of one session at a time.
 pub struct Memory {
@@ -110,7 +119,7 @@ pub struct Room<'c, R> {
 /// What a session and its engine share.
 struct Shared {
     wire: RefCell<Wire>,
-    sent: RefCell<Plain>,
+    sent: RefCell<Pipe<WRITE_MAX>>,
     received: RefCell<Plain>,
     verdict: RefCell<Verdict>,
     unix_now: Cell<Option<u64>>,
@@ -129,7 +138,7 @@ impl Memory {
             records: RefCell::new(Records { read: [0; READ_RECORD], write: [0; WRITE_RECORD] }),
             shared: Shared {
                 wire: RefCell::new(Wire::new()),
-                sent: RefCell::new(Plain::new()),
+                sent: RefCell::new(Pipe::new()),
                 received: RefCell::new(Plain::new()),
                 verdict: RefCell::new(Verdict::Unknown),
                 unix_now: Cell::new(None),
@@ -233,6 +242,7 @@ impl<'a> EmbeddedTlsSession<'a> {
 
 impl TlsSession for EmbeddedTlsSession<'_> {
     type Place<T> = Inside<T>;
+    type Extra<T> = Nowhere<T>;
 
     /// Starts a handshake. A board without a clock gives 0 or its uptime as the time, and the validity of certificates
     /// is not checked.
@@ -271,8 +281,16 @@ impl TlsSession for EmbeddedTlsSession<'_> {
     }
 
     fn read_plain(&mut self, out: &mut [u8]) -> usize {
-        self.run();
-        self.shared.received.borrow_mut().take(out)
+        let mut len = 0_usize;
+        loop {
+            self.run();
+            let mut received = self.shared.received.borrow_mut();
+            let Some((count, is_last)) = received.take(out.get_mut(len..).unwrap_or_default()) else { return len };
+            len = len.saturating_add(count);
+            if is_last {
+                return len;
+            }
+        }
     }
 
     fn write_plain(&mut self, plain: &[u8]) -> usize {
@@ -280,8 +298,8 @@ impl TlsSession for EmbeddedTlsSession<'_> {
             return 0;
         }
         self.run();
-        match self.shared.sent.try_borrow_mut().map(|mut sent| sent.put(plain)) {
-            Ok(Poll::Ready(Ok(()))) => plain.len(),
+        match self.shared.sent.try_borrow_mut() {
+            Ok(mut sent) if sent.is_empty() && plain.len() <= sent.room() => sent.push(plain),
             _ => 0,
         }
     }

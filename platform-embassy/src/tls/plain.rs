@@ -1,46 +1,43 @@
-//! One piece of application data on its way between a session and its engine.
+//! Application data from the peer on its way from the engine to its reader, part by part.
 
 use core::task::Poll;
 
-use super::PLAIN_MAX;
+use super::PART;
 use super::pipe::Pipe;
 
-/// The place of one piece.
-pub(super) struct Plain(Pipe<PLAIN_MAX>);
-
-/// It is longer than the place.
-pub(super) struct TooLong;
+/// The place of one part of a piece.
+pub(super) struct Plain {
+    part: Pipe<PART>,
+    is_last: bool,
+}
 
 impl Plain {
     pub(super) const fn new() -> Self {
-        Self(Pipe::new())
+        Self { part: Pipe::new(), is_last: false }
     }
 
-    /// Puts a piece here; pending while there is another one.
-    pub(super) fn put(&mut self, piece: &[u8]) -> Poll<Result<(), TooLong>> {
-        if piece.len() > PLAIN_MAX {
-            return Poll::Ready(Err(TooLong));
-        }
-        if !self.0.is_empty() {
+    /// Puts a part here, which is at most [`PART`] bytes and not empty; pending while there is another one.
+    pub(super) fn put(&mut self, part: &[u8], is_last: bool) -> Poll<()> {
+        if !self.part.is_empty() {
             return Poll::Pending;
         }
-        self.0.push(piece);
-        Poll::Ready(Ok(()))
+        self.part.push(part);
+        self.is_last = is_last;
+        Poll::Ready(())
     }
 
-    /// The piece; empty if there is none.
-    pub(super) fn peek(&self) -> &[u8] {
-        self.0.peek()
-    }
-
-    /// Takes the piece as far as it fits, and drops the rest.
-    pub(super) fn take(&mut self, out: &mut [u8]) -> usize {
-        let count = self.0.pull(out);
-        self.wipe();
-        count
+    /// Takes the part, if there is one, as far as it fits, and drops the rest. Also says whether it was the last one of
+    /// its piece.
+    pub(super) fn take(&mut self, out: &mut [u8]) -> Option<(usize, bool)> {
+        if self.part.is_empty() {
+            return None;
+        }
+        let count = self.part.pull(out);
+        self.part.wipe();
+        Some((count, self.is_last))
     }
 
     pub(super) fn wipe(&mut self) {
-        self.0.wipe();
+        self.part.wipe();
     }
 }

@@ -130,8 +130,11 @@ impl Claim {
     }
 }
 
-const UNSUPPORTED_KEY: &str =
-    "the peer's certificate has a key of another kind than P-256 or Ed25519, which this stack does not have";
+const UNSUPPORTED_KEY: &str = if cfg!(feature = "ed25519") {
+    "the peer's certificate has a key of another kind than P-256 or Ed25519, which this stack does not have"
+} else {
+    "the peer's certificate has a key of another kind than P-256 (Ed25519 is a feature of the firmware)"
+};
 
 /// A certificate that is not there, or has no subject that can be shown.
 pub(super) const fn refusal(reason: Reason) -> TlsFailure {

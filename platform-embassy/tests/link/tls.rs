@@ -9,7 +9,7 @@ use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, Timer};
 use longcable::config::HostConfig;
 use longcable::tls::{RustlsSession, TlsContext};
-use longcable_core::control::{CELL, Protection};
+use longcable_core::control::{CELL, Memory, Protection};
 use longcable_core::crypto::RustCrypto;
 use longcable_core::gateway::{Gateway, Output};
 use longcable_core::options::LinkConfig;
@@ -37,8 +37,7 @@ impl Platform for Linux {
     type ReplayBits = [u64; 1];
     type Tls = RustlsSession;
     type TlsSessions = [RustlsSession; 3];
-    type ControlMemory = [u8; 18 * CELL];
-    const CONTROL_MEMORY: Self::ControlMemory = [0; 18 * CELL];
+    type TlsMemory = Memory<RustCrypto, [u64; 1], [u8; 3 * 18 * CELL]>;
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
@@ -70,8 +69,14 @@ async fn linux(stack: Stack<'static>, config: &'static LinkConfig<'static>, seed
     let protection = Protection::new(config, config.tls.role.unwrap()).unwrap();
     let sessions = [context.session(), context.session(), context.session()];
     let now = || Instant::from_millis(embassy_time::Instant::now().as_millis());
-    let mut gateway =
-        Gateway::<Linux>::new(config, Keys::Tls { protection, sessions }, Dice(seed), now(), clock()).unwrap();
+    let mut gateway = Gateway::<Linux>::new(
+        config,
+        Keys::Tls { protection, sessions, memory: Memory::new([0; 3 * 18 * CELL]) },
+        Dice(seed),
+        now(),
+        clock(),
+    )
+    .unwrap();
     let (mut meta_in, mut meta_out) = ([PacketMetadata::EMPTY; 16], [PacketMetadata::EMPTY; 16]);
     let (mut received, mut sent) = (vec![0; 16_384], vec![0; 16_384]);
     let mut socket = UdpSocket::new(stack, &mut meta_in, &mut received, &mut meta_out, &mut sent);

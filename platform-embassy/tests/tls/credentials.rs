@@ -84,15 +84,18 @@ fn certificates_among_other_text() {
         pem(&second).replace('\n', "\r\n").trim_end(),
     );
     let mut memory = [0; 2048];
-    let found = decode_pem::<4>(&text, "CERTIFICATE", &mut memory).unwrap();
+    let found = decode_pem::<4>(&text, "CERTIFICATE", &mut memory.as_mut_slice()).unwrap();
     assert_eq!(found, [&first.der[..], &second.der]);
 
     let mut memory = vec![0; first.der.len() + second.der.len()];
-    assert_eq!(decode_pem::<2>(&text, "CERTIFICATE", &mut memory).unwrap().len(), 2);
-    assert_eq!(decode_pem::<1>(&text, "CERTIFICATE", &mut memory).unwrap_err(), CredentialError::Memory);
+    assert_eq!(decode_pem::<2>(&text, "CERTIFICATE", &mut memory.as_mut_slice()).unwrap().len(), 2);
+    assert_eq!(decode_pem::<1>(&text, "CERTIFICATE", &mut memory.as_mut_slice()).unwrap_err(), CredentialError::Memory);
     memory.pop();
-    assert_eq!(decode_pem::<2>(&text, "CERTIFICATE", &mut memory).unwrap_err(), CredentialError::Memory);
-    assert_eq!(decode_pem::<2>(&text, "X509 CRL", &mut memory).unwrap_err(), CredentialError::Pem);
+    assert_eq!(decode_pem::<2>(&text, "CERTIFICATE", &mut memory.as_mut_slice()).unwrap_err(), CredentialError::Memory);
+    assert_eq!(decode_pem::<2>(&text, "X509 CRL", &mut memory.as_mut_slice()).unwrap_err(), CredentialError::Pem);
     let damaged = text.replace("MII", "M?I");
-    assert_eq!(decode_pem::<2>(&damaged, "CERTIFICATE", &mut [0; 2048]).unwrap_err(), CredentialError::Pem);
+    assert_eq!(
+        decode_pem::<2>(&damaged, "CERTIFICATE", &mut [0; 2048].as_mut_slice()).unwrap_err(),
+        CredentialError::Pem
+    );
 }

@@ -2,7 +2,7 @@
 
 use longcable_core::options::LinkConfig;
 use longcable_core::tls::{Role, TlsFailure, TlsSession};
-use longcable_embassy::tls::{EmbeddedTlsSession, Memory, PLAIN_MAX, Room, check};
+use longcable_embassy::tls::{EmbeddedTlsSession, Memory, PLAIN_MAX, Room, WRITE_MAX, check};
 use rustls::{AlertDescription, Error};
 
 use crate::pair::{Rustls, TestRng, connect, exchange, pump, with_session};
@@ -20,15 +20,21 @@ fn talk(session: &mut EmbeddedTlsSession<'_>, pki: &Pki) {
     assert_eq!(session.write_plain(b"while that waits"), 16);
     pump(session, &mut server).unwrap();
     assert_eq!(server.read(), b"from the boardwhile that waits");
-    assert_eq!(session.write_plain(&long), PLAIN_MAX);
+    assert_eq!(session.write_plain(&long), 0);
+    assert_eq!(session.write_plain(&long[..WRITE_MAX]), WRITE_MAX);
     pump(session, &mut server).unwrap();
-    assert!(server.read() == long);
+    assert!(server.read() == long[..WRITE_MAX]);
 
     // Each call gives one record, also where several have come at once.
     server.write(b"one");
     server.write(b"two");
     server.write(&long);
-    assert!(exchange(session, &mut server).unwrap() == [b"one".to_vec(), b"two".to_vec(), long]);
+    server.write(&long[..256]);
+    server.write(&long[..257]);
+    assert!(
+        exchange(session, &mut server).unwrap()
+            == [b"one".to_vec(), b"two".to_vec(), long.clone(), long[..256].to_vec(), long[..257].to_vec()]
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use longcable::config::HostConfig;
 use longcable::tls::{RustlsSession, TlsContext};
-use longcable_core::control::{CELL, Protection};
+use longcable_core::control::{self, CELL, Protection};
 use longcable_core::crypto::RustCrypto;
 use longcable_core::options::{CertProfile, KeySource, LinkConfig};
 use longcable_core::packet::{HEADROOM, PacketBuf, TAILROOM};
@@ -30,8 +30,7 @@ impl Platform for Board {
     type ReplayBits = [u64; 1];
     type Tls = EmbeddedTlsSession<'static>;
     type TlsSessions = [EmbeddedTlsSession<'static>; 2];
-    type ControlMemory = [u8; 8 * CELL];
-    const CONTROL_MEMORY: Self::ControlMemory = [0; 8 * CELL];
+    type TlsMemory = control::Memory<RustCrypto, [u64; 1], [u8; 2 * 8 * CELL]>;
 }
 
 struct Linux;
@@ -42,8 +41,7 @@ impl Platform for Linux {
     type ReplayBits = [u64; 1];
     type Tls = RustlsSession;
     type TlsSessions = [RustlsSession; 3];
-    type ControlMemory = [u8; 18 * CELL];
-    const CONTROL_MEMORY: Self::ControlMemory = [0; 18 * CELL];
+    type TlsMemory = control::Memory<RustCrypto, [u64; 1], [u8; 3 * 18 * CELL]>;
 }
 
 /// One end, whatever its platform.
@@ -59,9 +57,14 @@ const ADDRESSES: [&str; 2] = ["192.0.2.1:1194", "192.0.2.2:1194"];
 struct Engine<P: Platform>(Peer<'static, P>, SocketAddr);
 
 impl<P: Platform<Crypto = RustCrypto, Rng = TestRng>> Engine<P> {
-    fn new(number: usize, config: &'static LinkConfig<'static>, sessions: P::TlsSessions) -> Self {
+    fn new(
+        number: usize,
+        config: &'static LinkConfig<'static>,
+        sessions: P::TlsSessions,
+        memory: P::TlsMemory,
+    ) -> Self {
         let protection = Protection::new(config, config.tls.role.unwrap()).unwrap();
-        let keys = Keys::Tls { protection, sessions };
+        let keys = Keys::Tls { protection, sessions, memory };
         let now = Instant::from_millis(0);
         let mut peer = Peer::new(config, keys, TestRng(number as u64 * 1000), now, NOW).unwrap();
         let remote = ADDRESSES[1 - number].parse().unwrap();
@@ -163,8 +166,8 @@ fn board(config: &'static LinkConfig<'static>) -> Engine<Board> {
         other => panic!("{other:?}"),
     };
     let certificates = |source| {
-        let memory = Box::leak(Box::new([0; CERTIFICATES]));
-        decode_pem::<2>(inline(source), "CERTIFICATE", memory).unwrap()
+        let mut memory = Box::leak(Box::new([0; CERTIFICATES])).as_mut_slice();
+        decode_pem::<2>(inline(source), "CERTIFICATE", &mut memory).unwrap()
     };
     let roots: &'static heapless::Vec<&[u8], 2> = Box::leak(Box::new(certificates(config.tls.ca)));
     let key = Box::leak(Box::new(PrivateKey::parse(inline(config.tls.key).as_bytes()).unwrap()));
@@ -180,13 +183,18 @@ fn board(config: &'static LinkConfig<'static>) -> Engine<Board> {
         let engine = Box::leak(Box::new(room.engine()));
         EmbeddedTlsSession::new(room, Pin::static_mut(engine))
     };
-    Engine::new(0, config, [session(1), session(2)])
+    Engine::new(0, config, [session(1), session(2)], control::Memory::new([0; 2 * 8 * CELL]))
 }
 
 fn linux(config: &'static LinkConfig<'static>) -> Engine<Linux> {
     assert_eq!(config.tls.role, Some(Role::Server));
     let context = TlsContext::load(config, &HostConfig::default()).unwrap();
-    Engine::new(1, config, [context.session(), context.session(), context.session()])
+    Engine::new(
+        1,
+        config,
+        [context.session(), context.session(), context.session()],
+        control::Memory::new([0; 3 * 18 * CELL]),
+    )
 }
 
 fn link(algorithm: &'static SignatureAlgorithm, more: &str) {

@@ -64,6 +64,7 @@ impl RustlsSession {
 
 impl TlsSession for RustlsSession {
     type Place<T> = Inside<T>;
+    type Extra<T> = Inside<T>;
 
     const CAN_EXPORT: bool = true;
 

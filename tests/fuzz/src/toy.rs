@@ -10,7 +10,7 @@ use std::mem::take;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 
-use longcable_core::control::{CELL, Protection};
+use longcable_core::control::{CELL, Memory, Protection};
 use longcable_core::crypto::tls_crypt_v2::{ClientKey, Metadata, ServerKey};
 use longcable_core::crypto::{Rng, RustCrypto};
 use longcable_core::options::{CertProfile, LinkConfig, PeerRules};
@@ -33,8 +33,7 @@ impl Platform for Host {
     type ReplayBits = [u64; 1];
     type Tls = Toy;
     type TlsSessions = [Toy; 3];
-    type ControlMemory = [u8; 4 * CELL];
-    const CONTROL_MEMORY: Self::ControlMemory = [0; 4 * CELL];
+    type TlsMemory = Memory<RustCrypto, [u64; 1], [u8; 3 * 4 * CELL]>;
 }
 
 /// The same numbers for the same start.
@@ -111,6 +110,7 @@ impl Toy {
 
 impl TlsSession for Toy {
     type Place<T> = Inside<T>;
+    type Extra<T> = Inside<T>;
 
     const CAN_EXPORT: bool = true;
 
@@ -247,7 +247,7 @@ impl End {
         let role = config.tls.role.expect("a TLS link");
         let protection = Protection::new(config, role).expect("the keys are there");
         let sessions = [0, 1, 2].map(|_| Toy { greeting: greeting.to_vec(), ..Toy::default() });
-        let keys = Keys::Tls { protection, sessions };
+        let keys = Keys::Tls { protection, sessions, memory: Memory::new([0; 3 * 4 * CELL]) };
         let mut peer = Box::new(Peer::new(config, keys, Dice(role as u32), now, UNIX).expect("a good configuration"));
         peer.connect(now, &[remote]);
         Self { peer, remote }

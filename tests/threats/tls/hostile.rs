@@ -78,7 +78,8 @@ pub fn hard_reset(role: Role) -> Opcode {
 
 struct Key {
     id: u8,
-    reliability: Reliability<Vec<u8>>,
+    reliability: Reliability,
+    memory: Vec<u8>,
     tls: CarelessTls,
     /// The peer's reset has come.
     open: bool,
@@ -140,9 +141,10 @@ impl Hostile {
     pub fn start_key(&mut self, id: u8, reset: Opcode) {
         let tls = (self.session)();
         self.keys.retain(|key| key.id != id);
-        let mut reliability = Reliability::new(vec![0; 30 * CELL], Duration::from_secs(2));
-        assert!(reliability.send(reset, 0, |_| 0));
-        self.keys.push(Key { id, reliability, tls, open: false, material: None });
+        let mut memory = vec![0; 30 * CELL];
+        let mut reliability = Reliability::new(30, Duration::from_secs(2));
+        assert!(reliability.send(&mut memory, reset, 0, |_| 0));
+        self.keys.push(Key { id, reliability, memory, tls, open: false, material: None });
     }
 
     /// Exchanges packets with the victim for this long, in ms.
@@ -183,10 +185,10 @@ impl Hostile {
         self.peer = Some(sid);
         let Some(key) = self.keys.iter_mut().find(|key| key.id == head.key_id.get()) else { return };
         key.reliability.acked(&message.acks);
-        let Key { reliability, tls, open, material, .. } = key;
+        let Key { reliability, memory, tls, open, material, .. } = key;
         let mut said = Vec::new();
         if let Some(id) = message.id {
-            reliability.receive(id, message.payload, &mut |id, payload| match id {
+            reliability.receive(memory, id, message.payload, &mut |id, payload| match id {
                 0 => *open = true,
                 _ => said = tls.read_tls(payload),
             });
@@ -211,8 +213,11 @@ impl Hostile {
     fn poll(&mut self, now: Instant) -> Vec<Vec<u8>> {
         let mut datagrams = Vec::new();
         for key in &mut self.keys {
-            while key.open && key.reliability.send(Opcode::Control, 1100, |cell| key.tls.write_tls(cell)) {}
-            while let Some(outgoing) = key.reliability.due(now) {
+            while key.open
+                && key.reliability.send(&mut key.memory, Opcode::Control, 1100, |cell| key.tls.write_tls(cell))
+            {
+            }
+            while let Some(outgoing) = key.reliability.due(&key.memory, now) {
                 let (opcode, id, payload) = (outgoing.opcode, outgoing.id, outgoing.payload.to_vec());
                 let acks = key.reliability.take_acks(4);
                 let peer = self.peer.filter(|_| !acks.is_empty());

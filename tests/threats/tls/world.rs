@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use longcable::config::HostConfig;
 use longcable::crypto::FastRng;
-use longcable::event_loop::Linux;
+use longcable::event_loop::{Linux, tls_memory};
 use longcable::tls::{RustlsSession, TlsContext};
 use longcable_core::control::Protection;
 use longcable_core::error::{Discard, NotReady};
@@ -211,7 +211,7 @@ fn gateway(
     let protection = Protection::new(config, role).unwrap_or_else(|error| panic!("{error}"));
     let sessions = [context.session(), context.session(), context.session()];
     let unix_now = EPOCH + now.as_millis() / 1000;
-    let keys = Keys::Tls { protection, sessions };
+    let keys = Keys::Tls { protection, sessions, memory: tls_memory() };
     Box::new(Gateway::new(config, keys, FastRng::new(), now, unix_now).unwrap_or_else(|error| panic!("{error}")))
 }
 

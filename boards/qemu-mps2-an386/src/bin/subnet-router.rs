@@ -42,8 +42,8 @@ fn start(spawner: Spawner) {
         router::new(ROUTER.take(), ethernet::driver(), device, Lan::default(), tunnel);
 
     let config = ethernet::config(&settings);
-    let (lan, lan_runner) = embassy_net::new(lan_port, config, LAN.init(StackResources::new()), host::seed());
-    let resources = TUNNEL.init(StackResources::new());
+    let (lan, lan_runner) = embassy_net::new(lan_port, config, LAN.init_with(StackResources::new), host::seed());
+    let resources = TUNNEL.init_with(StackResources::new);
     let (_, tunnel_runner) = embassy_net::new(tunnel_port, link.net_config(), resources, host::seed());
     link::run(spawner, link, lan);
     spawner.spawn(run_lan(lan_runner).expect("it is started once"));

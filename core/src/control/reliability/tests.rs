@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use std::ops::{Deref, DerefMut};
 use std::vec::Vec as Heap;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -8,11 +9,42 @@ fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
 }
 
-fn end(cells: usize) -> Reliability<Heap<u8>> {
-    Reliability::new(std::vec![0; cells * CELL], TIMEOUT)
+/// With its memory.
+struct End(Reliability, Heap<u8>);
+
+impl Deref for End {
+    type Target = Reliability;
+
+    fn deref(&self) -> &Reliability {
+        &self.0
+    }
 }
 
-fn queue(end: &mut Reliability<Heap<u8>>, payload: &[u8]) -> bool {
+impl DerefMut for End {
+    fn deref_mut(&mut self) -> &mut Reliability {
+        &mut self.0
+    }
+}
+
+impl End {
+    fn send(&mut self, opcode: Opcode, limit: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> bool {
+        self.0.send(&mut self.1, opcode, limit, fill)
+    }
+
+    fn due(&mut self, now: Instant) -> Option<Outgoing<'_>> {
+        self.0.due(&self.1, now)
+    }
+
+    fn receive(&mut self, id: u32, payload: &[u8], deliver: &mut dyn FnMut(u32, &[u8])) -> bool {
+        self.0.receive(&mut self.1, id, payload, deliver)
+    }
+}
+
+fn end(cells: usize) -> End {
+    End(Reliability::new(cells, TIMEOUT), std::vec![0; cells * CELL])
+}
+
+fn queue(end: &mut End, payload: &[u8]) -> bool {
     end.send(Opcode::Control, CELL, |room| {
         room[..payload.len()].copy_from_slice(payload);
         payload.len()
@@ -20,12 +52,12 @@ fn queue(end: &mut Reliability<Heap<u8>>, payload: &[u8]) -> bool {
 }
 
 /// The ids that are to leave at `now`.
-fn due(end: &mut Reliability<Heap<u8>>, now: u64) -> Heap<u32> {
+fn due(end: &mut End, now: u64) -> Heap<u32> {
     std::iter::from_fn(|| end.due(at(now)).map(|outgoing| outgoing.id)).collect()
 }
 
 /// Whether the packet is to be acknowledged, and what was delivered.
-fn receive(end: &mut Reliability<Heap<u8>>, id: u32) -> (bool, Heap<u32>) {
+fn receive(end: &mut End, id: u32) -> (bool, Heap<u32>) {
     let mut delivered = Heap::new();
     let taken = end.receive(id, &id.to_be_bytes(), &mut |id, payload| {
         assert_eq!(payload, id.to_be_bytes());
@@ -167,7 +199,7 @@ fn starts_again_in_the_same_memory_or_after_the_resets() {
     queue(&mut end, b"x");
     assert_eq!(due(&mut end, 0), [0]);
 
-    let mut end = Reliability::after_resets(std::vec![0; 2 * CELL], TIMEOUT);
+    let mut end = End(Reliability::after_resets(2, TIMEOUT), std::vec![0; 2 * CELL]);
     queue(&mut end, b"x");
     assert_eq!(due(&mut end, 0), [1]);
     assert_eq!(receive(&mut end, 0), (true, std::vec![]));
@@ -183,7 +215,7 @@ struct Packet {
 
 /// One end with what it has to say, what it has heard, and what is on its way to it.
 struct Talker {
-    end: Reliability<Heap<u8>>,
+    end: End,
     to_say: Heap<u8>,
     said: usize,
     heard: Heap<u8>,

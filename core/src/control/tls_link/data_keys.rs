@@ -2,7 +2,10 @@
 
 use super::TlsLink;
 use crate::control::key_state::KeyState;
+use crate::control::memory::{DataKeys, LinkMemory};
 use crate::control::session::{Key, seconds};
+use crate::crypto::Provider;
+use crate::data::DataKey;
 use crate::error::{Discard, NotReady};
 use crate::options::LinkConfig;
 use crate::packet::PacketBuf;
@@ -49,19 +52,21 @@ impl<P: Platform> TlsLink<P> {
         let has_taken_over = current.as_ref().is_none_or(|current| current.data.confirmed);
         let before = if has_taken_over { Sign::None } else { Sign::Life };
         let newest = current.as_mut().map(|current| &mut current.data);
+        let (keys, _) = self.memory.parts();
         let (key, sign) = newest
             .into_iter()
             .chain(lame_duck)
             .map(|key| (key, Sign::Live))
             .chain(self.old.iter_mut().map(|key| (key, before)))
-            .find(|(key, _)| key.matches(key_id, peer_id))
+            .find(|(key, _)| data_of(keys, key).is_some_and(|data| data.matches(key_id, peer_id)))
             .ok_or(Discard::UnknownKey(key_id))?;
-        let payload = key.opener.open(now, datagram)?;
+        let data = data_of(keys, key).ok_or(Discard::UnknownKey(key_id))?;
+        let payload = data.opener.open(now, datagram)?;
         key.in_use = true;
-        if let Some(epoch) = key.opener.epoch() {
-            key.sealer.raise_epoch(epoch);
+        if let Some(epoch) = data.opener.epoch() {
+            data.sealer.raise_epoch(epoch);
         }
-        key.budget.spend(payload.len());
+        data.budget.spend(payload.len());
         if let Some(current) = current {
             current.confirm(now);
         }
@@ -73,7 +78,7 @@ impl<P: Platform> TlsLink<P> {
 
     /// Id and time of the newest packet under the newest key.
     pub(crate) fn newest_data(&self) -> Option<(u32, u32)> {
-        self.active.as_ref()?.current.as_ref()?.data.opener.window()?.highest()
+        self.data(&self.active.as_ref()?.current.as_ref()?.data)?.opener.window()?.highest()
     }
 
     /// Seals a payload in place with the key that the peer expects (protocol section 3.13).
@@ -92,7 +97,7 @@ impl<P: Platform> TlsLink<P> {
         let current = active.current.as_mut().ok_or(NotReady::Negotiating)?;
         let (confirmed, in_use) = (current.data.confirmed, current.data.in_use);
         let switch_after = switch_after(config);
-        let settled = |key: &Key<P>| now.since(key.since) > switch_after;
+        let settled = |key: &Key| now.since(key.since) > switch_after;
         let last_acknowledgement = LAST_ACKNOWLEDGEMENT.min(switch_after);
         let may_lack = self.role == Role::Client && now.since(current.control.heard) < last_acknowledgement;
         // Whoever negotiates the next key has this one, and forgets the one before as soon as that is done.
@@ -107,10 +112,17 @@ impl<P: Platform> TlsLink<P> {
             _ => self.old.iter_mut().find(|key| key.confirmed).ok_or(NotReady::Negotiating)?,
         };
         let bytes = packet.len();
-        key.sealer.seal(unix_now, rng, packet)?;
-        key.budget.spend(bytes);
+        let (keys, _) = self.memory.parts();
+        let data = data_of(keys, key).ok_or(NotReady::Negotiating)?;
+        data.sealer.seal(unix_now, rng, packet)?;
+        data.budget.spend(bytes);
         Ok(())
     }
+}
+
+/// A key itself.
+fn data_of<'k, C: Provider, B>(keys: &'k mut DataKeys<C, B>, key: &Key) -> Option<&'k mut DataKey<C, B>> {
+    keys.get_mut(key.place)?.first_mut()
 }
 
 /// How long an established key goes on being used for sending beside its successor.

@@ -6,7 +6,7 @@ use std::vec::Vec;
 use std::{format, vec};
 
 use super::super::*;
-use crate::control::Protection;
+use crate::control::{CELL, Memory, Protection};
 use crate::crypto::StaticKey;
 use crate::event::Event;
 use crate::options::{Checker, Lexer, Verdict};
@@ -78,7 +78,11 @@ fn keys(config: &LinkConfig<'_>) -> Keys<Test> {
         None => Keys::Static(StaticKey::generate(&mut Dice(1))),
         Some(role) => {
             let sessions = [Toy::new(), Toy::new(), Toy::new()];
-            Keys::Tls { protection: Protection::new(config, role).unwrap(), sessions: sessions.into() }
+            Keys::Tls {
+                protection: Protection::new(config, role).unwrap(),
+                sessions: sessions.into(),
+                memory: Memory::new([0; 3 * 8 * CELL]),
+            }
         }
     }
 }

@@ -108,8 +108,7 @@ impl Platform for Board {
     type ReplayBits = [u64; 1];
     type Tls = NoTls;
     type TlsSessions = [NoTls; 0];
-    type ControlMemory = [u8; 0];
-    const CONTROL_MEMORY: [u8; 0] = [];
+    type TlsMemory = ();
 }
 
 /// A source of randomness that the compiler cannot look through.
