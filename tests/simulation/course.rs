@@ -206,6 +206,10 @@ impl<'c> Course<'c> {
         let overlaps = self.episode.is_some();
         let episode = self.episode.get_or_insert(fresh);
         episode.last = now;
+        for upset in &mut episode.ends {
+            // Who has looked for the other one since then may have heard it before this.
+            upset.noticed = upset.noticed.filter(|noticed| *noticed >= now);
+        }
         if overlaps {
             episode.kind = "several";
         }
@@ -322,12 +326,14 @@ impl<'c> Course<'c> {
         let length = Duration::from_millis(4_000) + self.some_time([20_000, 200_000]);
         self.world.terminate(i, length);
         let says_so = self.world.config(i).connection.explicit_exit_notify > 0;
+        // Otherwise it may say so where the other one is no longer.
+        let is_heard = self.episode.is_none();
         let episode = self.begin("exit");
         let upset = &mut episode.ends[i];
         (upset.renewed, upset.up, upset.may_restart, upset.noticed) = (true, Some(now + length), true, None);
         if says_so {
             let upset = &mut episode.ends[1 - i];
-            (upset.renewed, upset.may_restart) = (true, true);
+            (upset.renewed, upset.may_restart) = (upset.renewed || is_heard, true);
         }
         self.wait(length);
     }
