@@ -1,6 +1,7 @@
 //! Two peers with TLS between them, without a network: every datagram passes through the test's hands. The TLS is a
 //! toy, which only says hello and counts; real stacks are tried elsewhere.
 
+mod batches;
 mod busy_slots;
 mod farewell;
 mod greeting_elsewhere;
