@@ -6,16 +6,16 @@ mod lanes;
 #[cfg(not(target_arch = "x86_64"))]
 #[path = "crypto/no_lanes.rs"]
 mod lanes;
-mod side_by_side;
+mod mac;
 
 use longcable_core::crypto::rustcrypto;
 use longcable_core::crypto::{
-    AEAD_TAG_LEN, Aead, CbcDecrypt, Cipher, NONCE_LEN, Provider, Rng, RustCrypto, Unsupported,
+    AEAD_TAG_LEN, Aead, CbcDecrypt, CbcEncrypt, CbcPacket, Cipher, NONCE_LEN, Provider, Rng, RustCrypto, Unsupported,
 };
 use rand::rngs::StdRng;
 use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 
-pub use side_by_side::{EncryptKey, MacKey};
+pub use mac::MacKey;
 
 /// The fastest implementation of each algorithm: ring's AEAD, RustCrypto's everything else, and where it helps for
 /// several packets at a time.
@@ -25,17 +25,31 @@ pub struct Fast;
 impl Provider for Fast {
     type Aead = AeadKey;
     type KeyStream = <RustCrypto as Provider>::KeyStream;
-    type Encrypt = EncryptKey;
-    type Decrypt = DecryptKey;
+    type Encrypt = Boxed<<RustCrypto as Provider>::Encrypt>;
+    type Decrypt = Boxed<<RustCrypto as Provider>::Decrypt>;
     type Mac = MacKey;
 }
 
-/// A key that decrypts, on the heap as that which encrypts.
-pub struct DecryptKey(Box<rustcrypto::Decrypt>);
+/// A key on the heap. Blowfish's schedule has 4 KB, and without this every key of every cipher would have room for it.
+pub struct Boxed<K>(Box<K>);
 
-impl CbcDecrypt for DecryptKey {
+impl<K: CbcEncrypt> CbcEncrypt for Boxed<K> {
     fn new(cipher: Cipher, key: &[u8]) -> Result<Self, Unsupported> {
-        rustcrypto::Decrypt::new(cipher, key).map(|key| Self(Box::new(key)))
+        K::new(cipher, key).map(|key| Self(Box::new(key)))
+    }
+
+    fn encrypt(&self, iv: &[u8], blocks: &mut [u8]) {
+        self.0.encrypt(iv, blocks);
+    }
+
+    fn encrypt_many(&self, packets: &mut [CbcPacket<'_>]) {
+        self.0.encrypt_many(packets);
+    }
+}
+
+impl<K: CbcDecrypt> CbcDecrypt for Boxed<K> {
+    fn new(cipher: Cipher, key: &[u8]) -> Result<Self, Unsupported> {
+        K::new(cipher, key).map(|key| Self(Box::new(key)))
     }
 
     fn decrypt(&self, iv: &[u8], blocks: &mut [u8]) {

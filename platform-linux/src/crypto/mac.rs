@@ -1,74 +1,12 @@
-//! Keys that work on several packets at a time.
+//! HMAC keys that sign one message or several at a time, whichever is faster.
 
 use std::array::from_fn;
 
-use aes::cipher::typenum::U16;
-use aes::cipher::{Block, BlockEncrypt, BlockSizeUser};
-use longcable_core::crypto::rustcrypto::{Encrypt, HmacKey};
-use longcable_core::crypto::{CbcEncrypt, CbcPacket, Cipher, Digest, Mac, Unsupported};
+use longcable_core::crypto::rustcrypto::HmacKey;
+use longcable_core::crypto::{Digest, Mac, Unsupported};
 use subtle::ConstantTimeEq;
 
 use super::lanes::HmacLanes;
-
-/// Blocks that a processor with AES instructions has under way at a time.
-const LANES: usize = 8;
-/// Length of a block of AES in bytes.
-const BLOCK: usize = 16;
-
-/// A key that encrypts. On the heap: Blowfish's schedule has 4 KB, and without this every key of every cipher would have
-/// room for it.
-pub struct EncryptKey(Box<Encrypt>);
-
-impl CbcEncrypt for EncryptKey {
-    fn new(cipher: Cipher, key: &[u8]) -> Result<Self, Unsupported> {
-        Encrypt::new(cipher, key).map(|key| Self(Box::new(key)))
-    }
-
-    fn encrypt(&self, iv: &[u8], blocks: &mut [u8]) {
-        self.0.encrypt(iv, blocks);
-    }
-
-    fn encrypt_many(&self, packets: &mut [CbcPacket<'_>]) {
-        match &*self.0 {
-            Encrypt::Aes128Cbc(cipher) => encrypt_in_step(cipher, packets),
-            Encrypt::Aes192Cbc(cipher) => encrypt_in_step(cipher, packets),
-            Encrypt::Aes256Cbc(cipher) => encrypt_in_step(cipher, packets),
-            other => other.encrypt_many(packets),
-        }
-    }
-}
-
-/// The n-th blocks of all packets together: they do not wait for each other.
-fn encrypt_in_step<C: BlockEncrypt + BlockSizeUser<BlockSize = U16>>(cipher: &C, packets: &mut [CbcPacket<'_>]) {
-    for packets in packets.chunks_mut(LANES) {
-        let count = packets.len();
-        // What each packet's next block is mixed with. Where there is no block, it is encrypted in vain.
-        let mut chains: [Block<C>; LANES] = from_fn(|_| Block::<C>::default());
-        let mut lanes: [&mut [[u8; BLOCK]]; LANES] = from_fn(|_| Default::default());
-        for (nth, (iv, bytes)) in packets.iter_mut().enumerate() {
-            if let (blocks, []) = bytes.as_chunks_mut()
-                && iv.len() == BLOCK
-            {
-                chains[nth].copy_from_slice(iv);
-                lanes[nth] = blocks;
-            }
-        }
-        for nth in 0..lanes.iter().map(|blocks| blocks.len()).max().unwrap_or(0) {
-            for (blocks, chain) in lanes.iter().zip(&mut chains) {
-                if let Some(block) = blocks.get(nth) {
-                    let mixed = u128::from_ne_bytes((*chain).into()) ^ u128::from_ne_bytes(*block);
-                    *chain = mixed.to_ne_bytes().into();
-                }
-            }
-            cipher.encrypt_blocks(&mut chains[..count]);
-            for (blocks, chain) in lanes.iter_mut().zip(&chains) {
-                if let Some(block) = blocks.get_mut(nth) {
-                    *block = (*chain).into();
-                }
-            }
-        }
-    }
-}
 
 /// An HMAC key.
 pub struct MacKey {
@@ -129,7 +67,7 @@ impl Mac for MacKey {
 mod tests {
     use super::*;
     use crate::crypto::FastRng;
-    use longcable_core::crypto::{Mode, Rng};
+    use longcable_core::crypto::Rng;
 
     /// Bytes that depend on where they are.
     fn random(lens: &[usize]) -> Vec<Vec<u8>> {
@@ -140,35 +78,6 @@ mod tests {
             bytes
         };
         lens.iter().map(filled).collect()
-    }
-
-    /// Whatever their number and lengths.
-    #[test]
-    fn packets_side_by_side_become_what_each_becomes_alone() {
-        for cipher in Cipher::ALL.into_iter().filter(|cipher| cipher.mode() == Mode::Cbc) {
-            let key = EncryptKey::new(cipher, &random(&[cipher.key_len()])[0]).ok().unwrap();
-            for count in 0..=2 * LANES + 1 {
-                let lens: Vec<_> = (0..count).map(|nth| cipher.block_len() * (nth * 7 % 5)).collect();
-                let (ivs, mut alone) = (random(&vec![cipher.iv_len(); count]), random(&lens));
-                let mut together = alone.clone();
-                for (iv, blocks) in ivs.iter().zip(&mut alone) {
-                    key.encrypt(iv, blocks);
-                }
-                let mut packets: Vec<_> = ivs.iter().zip(&mut together).map(|(iv, b)| (&iv[..], &mut b[..])).collect();
-                key.encrypt_many(&mut packets);
-                assert_eq!(together, alone, "{cipher:?}, {count} packets");
-            }
-        }
-    }
-
-    #[test]
-    fn wrong_lengths_do_nothing_beside_right_ones() {
-        let key = EncryptKey::new(Cipher::Aes128Cbc, &[1; 16]).ok().unwrap();
-        let (mut odd, mut right, mut short_iv) = ([9; 31], [9; 32], [9; 32]);
-        let mut expected = right;
-        key.encrypt(&[3; 16], &mut expected);
-        key.encrypt_many(&mut [(&[3; 16], &mut odd), (&[3; 16], &mut right), (&[3; 15], &mut short_iv)]);
-        assert_eq!((odd, right, short_iv), ([9; 31], expected, [9; 32]));
     }
 
     #[test]
