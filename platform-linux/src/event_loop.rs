@@ -2,6 +2,7 @@
 //!
 //! One turn: do what the engine asks, sleep until something is ready, move a burst of packets each way.
 
+mod outgoing;
 mod packets;
 mod sleep;
 mod socket;
@@ -16,7 +17,6 @@ use longcable_core::error::{Discard, NotReady};
 use longcable_core::event::{Cause, Event, Reason, Signal};
 use longcable_core::gateway::{Gateway, Output};
 use longcable_core::options::{Connection, Family, LinkConfig, ReceiveTimeout};
-use longcable_core::packet::{HEADROOM, TAILROOM};
 use longcable_core::peer::{Keys, OUTPUT_MAX};
 use longcable_core::platform::Platform;
 use longcable_core::time::Instant;
@@ -38,8 +38,10 @@ use crate::status::{Compression, Counters, Statistics, StatusFile};
 use crate::tls::{SESSIONS, TlsStack};
 use crate::tunnel::Tunnel;
 
-/// The largest datagram or packet, in bytes.
-const PACKET_MAX: usize = 65_535;
+use outgoing::Outgoing;
+
+/// As many bytes as one call receives.
+const INCOMING_LEN: usize = 65_535;
 
 /// A cause of packet errors is logged once in this time, with a count of the others.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -84,6 +86,8 @@ enum Complaint {
     NotSealed(NotReady),
     Socket(Errno),
     Device,
+    /// What the device gives cannot be cut.
+    Malformed,
     Status,
     ReplayFile,
 }
@@ -118,8 +122,10 @@ pub struct EventLoop<'c, S: TlsStack> {
     wake: Option<Instant>,
     /// Somebody deleted the interface.
     device_gone: bool,
-    /// Room for one packet and everything that grows around it.
-    buffer: Box<[u8]>,
+    /// What was received.
+    incoming: Box<[u8]>,
+    /// What is to be sent.
+    outgoing: Outgoing,
     complaints: Burst<Complaint>,
     /// Reasons why names do not resolve.
     lookups: Burst<String>,
@@ -191,7 +197,8 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             replay_due: now + REPLAY_INTERVAL,
             wake: None,
             device_gone: false,
-            buffer: vec![0; HEADROOM + PACKET_MAX + TAILROOM].into_boxed_slice(),
+            incoming: vec![0; INCOMING_LEN].into_boxed_slice(),
+            outgoing: Outgoing::new(),
             complaints: Burst::new(LOG_INTERVAL),
             lookups: Burst::new(LOOKUP_LOG_INTERVAL),
         })
@@ -252,7 +259,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 self.drain(check)?;
             }
         }
-        if ready.device {
+        if ready.device || !self.outgoing.is_empty() {
             self.transmit();
         }
         if std::mem::take(&mut self.device_gone) {
@@ -321,6 +328,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                     }
                     if event == Event::Initialized {
                         announce_settings(self.config);
+                        self.announce_offloads();
                     }
                 }
                 Output::Resolve(number, lookup) => {

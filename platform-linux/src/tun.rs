@@ -16,6 +16,9 @@ use crate::sys::{self, errno, errno_text};
 /// Where the kernel offers its TUN devices.
 pub const DEFAULT_NODE: &str = "/dev/net/tun";
 
+/// With everything that is added to its segments, a large packet of this length in bytes leaves with one call.
+const SUPER_PACKET_BEST: u32 = 60_000;
+
 /// Which device to open.
 #[derive(Clone, Copy, Debug)]
 pub struct TunOptions<'a> {
@@ -255,6 +258,10 @@ impl Tun {
         }
         if let Some(packets) = config.txqueuelen {
             netlink.set_txqueuelen(&link, packets)?;
+        }
+        if self.offloads.is_some_and(|offloads| offloads.tso) {
+            // A kernel that refuses gives larger ones, which leave with two calls.
+            let _ = netlink.set_gso_max_size(&link, SUPER_PACKET_BEST);
         }
         netlink.set_up(&link, true)?;
         for address in &config.addresses {

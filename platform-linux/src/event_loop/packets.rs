@@ -1,30 +1,43 @@
 //! Packets between the socket and the tunnel, a burst at a time.
+//!
+//! The kernel hands over many packets at once where it can, in both directions. They stay in the order in which they
+//! came, each is sealed or opened by itself and in place, and a packet that comes alone goes alone at once.
 
-use std::mem::discriminant;
+use std::mem::{discriminant, replace};
 use std::net::SocketAddr;
 
 use longcable_core::error::{Discard, NotReady};
 use longcable_core::event::Address;
-use longcable_core::packet::{HEADROOM, PacketBuf};
+use longcable_core::gateway::Gateway;
+use longcable_core::options::LinkConfig;
 use longcable_core::peer::Sealed;
+use longcable_core::platform::Platform;
 use longcable_core::time::Instant;
 use nix::errno::Errno;
 
-use super::{Complaint, EventLoop, PACKET_MAX, complain};
+use super::{Complaint, EventLoop, complain};
 use crate::link::udp::{Received, SendOutcome, UdpLink};
 use crate::log::{self, Burst, Omitted};
+use crate::offload::coalesce::Coalescer;
+use crate::offload::segment::{Segmenter, finish_checksum};
+use crate::offload::{Malformed, SUPER_PACKET_MAX, VnetHeader};
 use crate::tls::TlsStack;
+use crate::tun::{Tun, TunError};
 
-/// Packets that one direction may move before the other gets its turn.
+/// What one direction may move before the other gets its turn: so many times whatever the kernel hands over at once,
+/// and so many bytes.
 const BURST: usize = 64;
+const BURST_LEN: usize = 256 << 10;
 
 impl<S: TlsStack> EventLoop<'_, S> {
     /// Network to tunnel.
     pub(super) fn receive(&mut self) {
-        let Some(socket) = &self.socket else { return };
         let now = self.now();
+        let Some(socket) = &self.socket else { return };
+        let mut moved = 0;
         for _ in 0..BURST {
-            let (length, from) = match socket.receive(&mut self.buffer) {
+            let (received, each) = socket.receive_batch(&mut self.incoming);
+            let (length, from) = match received {
                 Received::Datagram { length, from } => (length, from),
                 Received::WouldBlock => break,
                 Received::Failed(error) => {
@@ -37,72 +50,177 @@ impl<S: TlsStack> EventLoop<'_, S> {
                     continue;
                 }
             };
-            log::traffic('R');
-            let Some(datagram) = self.buffer.get_mut(..length) else { break };
-            let first_byte = datagram.first().copied();
-            match self.gateway.handle_datagram(now, from, datagram) {
-                Ok(Some(packet)) => {
-                    let Some(tun) = self.tunnel.tun() else { continue };
-                    log::traffic('w');
-                    if let Err(error) = tun.write(packet) {
-                        self.device_gone |= error.is_gone();
-                        complain(&mut self.complaints, now, Complaint::Device, |omitted| {
-                            log::warning(format_args!("{error}{omitted}"));
-                        });
-                    }
-                }
-                Ok(None) => {}
-                Err(Discard::Replay { .. }) if self.config.mute_replay_warnings => {}
-                Err(discard) => {
-                    complain(&mut self.complaints, now, Complaint::Discarded(discriminant(&discard)), |more| {
-                        say_discarded(discard, from, self.gateway.peer().address(), more);
-                        if let Some(hint) = discard.hint(self.config, first_byte) {
-                            log::error(format_args!("{hint} (datagram from {})", Address(from)));
-                        }
-                    })
-                }
+            let Some(datagrams) = self.incoming.get_mut(..length) else { break };
+            let (gateway, complaints) = (&mut *self.gateway, &mut self.complaints);
+            let mut arrival = Arrival { gateway, config: self.config, complaints, now, from, device_gone: false };
+            if (1..length).contains(&each) {
+                arrival.pass_all(datagrams.chunks_mut(each), self.tunnel.tun());
+            } else {
+                arrival.pass(datagrams, self.tunnel.tun());
+            }
+            self.device_gone |= arrival.device_gone;
+            moved += length;
+            if moved >= BURST_LEN {
+                break;
             }
         }
     }
 
     /// Tunnel to network.
     pub(super) fn transmit(&mut self) {
-        let Some(tun) = self.tunnel.tun() else { return };
         let now = self.now();
+        if !self.outgoing.is_empty() && !self.flush(now) {
+            return;
+        }
+        let mut moved = 0;
         for _ in 0..BURST {
-            let Some(room) = self.buffer.get_mut(HEADROOM..HEADROOM + PACKET_MAX) else { return };
-            let len = match tun.read(room) {
-                Ok(Some(len)) => len,
-                Ok(None) => return,
+            if moved >= BURST_LEN || (!self.outgoing.has_room(SUPER_PACKET_MAX) && !self.flush(now)) {
+                break;
+            }
+            let Some(tun) = self.tunnel.tun() else { break };
+            match tun.read_super(self.outgoing.room()) {
+                Ok(Some((header, len))) => {
+                    log::traffic('r');
+                    if let Err(malformed) = self.seal_all(now, header, len) {
+                        complain(&mut self.complaints, now, Complaint::Malformed, |omitted| {
+                            log::warning(format_args!("read from TUN/TAP : {malformed}: dropped{omitted}"));
+                        });
+                    }
+                    moved += len;
+                }
+                Ok(None) => break,
                 Err(error) => {
                     self.device_gone |= error.is_gone();
                     complain(&mut self.complaints, now, Complaint::Device, |omitted| {
                         log::warning(format_args!("{error}{omitted}"));
                     });
-                    return;
+                    break;
                 }
-            };
-            log::traffic('r');
-            let Some(packet) = PacketBuf::new(&mut self.buffer, HEADROOM, len) else { return };
-            let tos = if self.host.passtos { type_of_service(packet.as_slice()) } else { None };
-            match self.gateway.seal(now, packet) {
-                Ok(sealed) => {
-                    let Some(socket) = &self.socket else { continue };
-                    // A kernel that refuses the type of service still sends the packet.
-                    let _ = tos.map(|tos| socket.set_tos(tos));
-                    send(socket, &sealed, now, &mut self.complaints);
-                }
-                // Before the peer is known there is nothing to say about each packet.
-                Err(NotReady::NoPeer | NotReady::Down) => {}
-                Err(reason @ NotReady::Negotiating) => {
-                    complain(&mut self.complaints, now, Complaint::NotSealed(reason), |omitted| {
-                        log::line(4, format_args!("{reason}{omitted}"));
-                    });
-                }
-                Err(reason) => complain(&mut self.complaints, now, Complaint::NotSealed(reason), |omitted| {
-                    log::warning(format_args!("{reason}{omitted}"));
-                }),
             }
+        }
+        self.flush(now);
+    }
+
+    /// Seals the packet of `len` bytes that was read, or those that it stands for.
+    fn seal_all(&mut self, now: Instant, header: VnetHeader, len: usize) -> Result<(), Malformed> {
+        if header.is_super_packet() {
+            self.flush(now);
+            let whole = self.outgoing.take(len);
+            let result = self.cut(now, header, whole.as_slice());
+            self.outgoing.give_back(whole);
+            self.flush(now);
+            return result;
+        }
+        let packet = self.outgoing.room().get_mut(..len).unwrap_or_default();
+        finish_checksum(header, packet)?;
+        let tos = if self.host.passtos { type_of_service(packet) } else { None };
+        self.seal(now, len, tos);
+        Ok(())
+    }
+
+    fn cut(&mut self, now: Instant, header: VnetHeader, packet: &[u8]) -> Result<(), Malformed> {
+        let mut segments = Segmenter::new(header, packet)?;
+        let tos = if self.host.passtos { type_of_service(packet) } else { None };
+        while !segments.is_empty() {
+            if !self.outgoing.has_room(segments.segment_len()) && !self.flush(now) {
+                say_full(now, &mut self.complaints);
+                break;
+            }
+            let Some(segment) = segments.next(self.outgoing.room(), 0) else { break };
+            let len = segment.len();
+            self.seal(now, len, tos);
+        }
+        Ok(())
+    }
+
+    /// Seals the packet of `len` bytes in the room for the next one.
+    fn seal(&mut self, now: Instant, len: usize, tos: Option<u8>) {
+        match self.outgoing.seal(&mut self.gateway, now, len, tos) {
+            // Before the peer is known there is nothing to say about each packet.
+            Ok(()) | Err(NotReady::NoPeer | NotReady::Down) => {}
+            Err(reason @ NotReady::Negotiating) => {
+                complain(&mut self.complaints, now, Complaint::NotSealed(reason), |omitted| {
+                    log::line(4, format_args!("{reason}{omitted}"));
+                });
+            }
+            Err(reason) => complain(&mut self.complaints, now, Complaint::NotSealed(reason), |omitted| {
+                log::warning(format_args!("{reason}{omitted}"));
+            }),
+        }
+    }
+
+    /// Sends what is sealed and says whether all of it is sent.
+    fn flush(&mut self, now: Instant) -> bool {
+        self.outgoing.flush(self.socket.as_ref(), |error| {
+            complain(&mut self.complaints, now, Complaint::Socket(error.errno), |omitted| {
+                log::error(format_args!("{error}{omitted}"));
+            });
+        })
+    }
+}
+
+/// Datagrams that came together, and what their packets need on their way.
+struct Arrival<'a, 'c, P: Platform> {
+    gateway: &'a mut Gateway<'c, P>,
+    config: &'c LinkConfig<'c>,
+    complaints: &'a mut Burst<Complaint>,
+    now: Instant,
+    from: SocketAddr,
+    /// Somebody deleted the interface.
+    device_gone: bool,
+}
+
+impl<P: Platform> Arrival<'_, '_, P> {
+    fn pass(&mut self, datagram: &mut [u8], tun: Option<&Tun>) {
+        if let (Some(packet), Some(tun)) = (self.open(datagram), tun) {
+            self.written(tun.write(packet));
+        }
+    }
+
+    fn pass_all<'b>(&mut self, datagrams: impl Iterator<Item = &'b mut [u8]>, tun: Option<&Tun>) {
+        let Some((tun, offloads)) = tun.and_then(|tun| Some((tun, tun.offloads()?))) else {
+            return datagrams.for_each(|datagram| self.pass(datagram, tun));
+        };
+        let mut packets = Coalescer::new(offloads.uso);
+        for datagram in datagrams {
+            let Some(packet) = self.open(datagram) else { continue };
+            if let Err(packet) = packets.push(packet) {
+                let full = replace(&mut packets, Coalescer::new(offloads.uso));
+                full.drain(|parts| self.written(tun.write_super(parts)));
+                // An empty one has room.
+                let _ = packets.push(packet);
+            }
+        }
+        packets.drain(|parts| self.written(tun.write_super(parts)));
+    }
+
+    /// The packet in a datagram, if it has one that is for the tunnel.
+    fn open<'b>(&mut self, datagram: &'b mut [u8]) -> Option<&'b mut [u8]> {
+        log::traffic('R');
+        let first_byte = datagram.first().copied();
+        let discard = match self.gateway.handle_datagram(self.now, self.from, datagram) {
+            Ok(packet) => {
+                packet.as_ref().inspect(|_| log::traffic('w'));
+                return packet;
+            }
+            Err(Discard::Replay { .. }) if self.config.mute_replay_warnings => return None,
+            Err(discard) => discard,
+        };
+        complain(self.complaints, self.now, Complaint::Discarded(discriminant(&discard)), |more| {
+            say_discarded(discard, self.from, self.gateway.peer().address(), more);
+            if let Some(hint) = discard.hint(self.config, first_byte) {
+                log::error(format_args!("{hint} (datagram from {})", Address(self.from)));
+            }
+        });
+        None
+    }
+
+    fn written(&mut self, result: Result<(), TunError>) {
+        if let Err(error) = result {
+            self.device_gone |= error.is_gone();
+            complain(self.complaints, self.now, Complaint::Device, |omitted| {
+                log::warning(format_args!("{error}{omitted}"));
+            });
         }
     }
 }
@@ -115,10 +233,14 @@ pub(super) fn send(socket: &UdpLink, sealed: &Sealed<'_>, now: Instant, complain
         SendOutcome::Failed(error) => complain(complaints, now, Complaint::Socket(error.errno), |omitted| {
             log::error(format_args!("{error}{omitted}"));
         }),
-        SendOutcome::WouldBlock => complain(complaints, now, Complaint::Socket(Errno::EAGAIN), |omitted| {
-            log::warning(format_args!("write: the send buffer is full, packets are dropped{omitted}"));
-        }),
+        SendOutcome::WouldBlock => say_full(now, complaints),
     }
+}
+
+fn say_full(now: Instant, complaints: &mut Burst<Complaint>) {
+    complain(complaints, now, Complaint::Socket(Errno::EAGAIN), |omitted| {
+        log::warning(format_args!("write: the send buffer is full, packets are dropped{omitted}"));
+    });
 }
 
 fn say_discarded(discard: Discard, from: SocketAddr, expected: Option<SocketAddr>, omitted: Omitted) {

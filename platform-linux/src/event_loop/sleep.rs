@@ -36,13 +36,16 @@ impl<S: TlsStack> EventLoop<'_, S> {
         // Asks for nothing: it keeps the place of a descriptor that is not there.
         let absent = PollFd::new(signals.as_fd(), PollFlags::empty());
         let socket = self.socket.as_ref().map(AsFd::as_fd);
-        let device = self.tunnel.tun().map(AsFd::as_fd);
+        // While the socket takes nothing, packets wait where the kernel can see them.
+        let blocked = socket.is_some() && !self.outgoing.is_empty();
+        let device = self.tunnel.tun().filter(|_| !blocked).map(AsFd::as_fd);
+        let wanted = if blocked { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
         let watch = self.watch.as_ref().map(AsFd::as_fd);
         let mut entries = [
             entry(signals.as_fd()),
             entry(self.resolver.as_fd()),
             watch.map_or(absent.clone(), entry),
-            socket.map_or(absent.clone(), entry),
+            socket.map_or(absent.clone(), |socket| PollFd::new(socket, wanted)),
             device.map_or(absent, entry),
         ];
         // Interrupted or out of memory: as if nothing were ready.

@@ -79,6 +79,8 @@ pub struct UdpLink {
     queued: Cell<bool>,
     /// Whether the kernel cuts what is sent into datagrams (UDP_SEGMENT).
     segments: Cell<bool>,
+    /// Whether it joins what is received (UDP_GRO).
+    batches: Cell<bool>,
 }
 
 /// What [`UdpLink::receive`] found.
@@ -187,6 +189,7 @@ impl UdpLink {
             tos: Cell::new(0),
             queued: Cell::new(false),
             segments: Cell::new(segments),
+            batches: Cell::new(false),
         })
     }
 
@@ -199,7 +202,13 @@ impl UdpLink {
     /// Takes many datagrams of one sender at a time with [`receive_batch`](Self::receive_batch) from now on, if the
     /// kernel can do that (UDP_GRO, since 5.0). [`receive`](Self::receive) could then not tell them apart.
     pub fn set_batches(&self, batches: bool) -> bool {
-        setsockopt(&self.socket, sockopt::UdpGroSegment, &batches).is_ok() && batches
+        self.batches.set(setsockopt(&self.socket, sockopt::UdpGroSegment, &batches).is_ok() && batches);
+        self.batches.get()
+    }
+
+    /// Whether the kernel joins what it receives: see [`set_batches`](Self::set_batches).
+    pub fn receives_batches(&self) -> bool {
+        self.batches.get()
     }
 
     /// As [`receive`](Self::receive), but of several datagrams side by side; also says the length of each of them but
@@ -276,6 +285,11 @@ impl UdpLink {
     /// Whether the kernel cuts large packets into datagrams (UDP_SEGMENT, since 4.18).
     pub fn sends_batches(&self) -> bool {
         self.segments.get()
+    }
+
+    /// No longer lets the kernel do that.
+    pub fn send_one_by_one(&self) {
+        self.segments.set(false);
     }
 
     /// Sends datagrams of the same length, which the kernel cuts apart.
