@@ -2,6 +2,7 @@
 
 use std::io::IoSlice;
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use longcable_core::error::NotReady;
 use longcable_core::gateway::Gateway;
@@ -79,9 +80,13 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Takes a packet of `len` bytes out of the room, so that the room is free for what it is cut into.
-    pub(super) fn take(&mut self, len: usize) -> SuperPacket {
-        let at = self.end + HEADROOM..self.end + HEADROOM + len;
+    /// Where a packet of `len` bytes in the room lies, whatever becomes of the room.
+    pub(super) fn range(&self, len: usize) -> Range<usize> {
+        self.end + HEADROOM..self.end + HEADROOM + len
+    }
+
+    /// Takes a packet out, so that there is room for what it is cut into.
+    pub(super) fn take(&mut self, at: Range<usize>) -> SuperPacket {
         if self.waiting.is_empty() {
             std::mem::swap(&mut self.buffer, &mut self.spare);
         } else {
@@ -130,7 +135,7 @@ impl Outgoing {
 /// A packet that is to be cut.
 pub(super) struct SuperPacket {
     memory: Box<[u8]>,
-    at: std::ops::Range<usize>,
+    at: Range<usize>,
 }
 
 impl SuperPacket {

@@ -104,8 +104,10 @@ impl<S: TlsStack> EventLoop<'_, S> {
     /// Seals the packet of `len` bytes that was read, or those that it stands for.
     fn seal_all(&mut self, now: Instant, header: VnetHeader, len: usize) -> Result<(), Malformed> {
         if header.is_super_packet() {
+            let at = self.outgoing.range(len);
+            // If all of it goes, the packet need not be moved.
             self.flush(now);
-            let whole = self.outgoing.take(len);
+            let whole = self.outgoing.take(at);
             let result = self.cut(now, header, whole.as_slice());
             self.outgoing.give_back(whole);
             self.flush(now);
