@@ -14,8 +14,13 @@ use crate::log;
 use crate::sys::{self, errno, errno_text};
 use longcable_core::event::Address;
 
-/// What is asked for unless `rcvbuf` says otherwise: some 400 packets.
-const DEFAULT_RCVBUF: usize = 1 << 20;
+/// What is asked for unless `rcvbuf` says otherwise, in bytes: some fifty times what one call may bring. So much comes
+/// while another process has the processor.
+const DEFAULT_RCVBUF: usize = 2 << 20;
+
+/// What is asked for unless `sndbuf` says otherwise, in bytes: one call's packets are on their way while the next are
+/// sealed.
+const DEFAULT_SNDBUF: usize = 512 << 10;
 
 /// The most datagrams that older kernels send with one call.
 const SEGMENTS_MAX: usize = 64;
@@ -56,9 +61,10 @@ pub struct UdpOptions {
     pub family: Family,
     /// The address to bind to, of any family if unspecified (`0.0.0.0` or `::`); None binds to none (`nobind`).
     pub local: Option<SocketAddr>,
-    /// Bytes of packets that may wait to be sent.
+    /// Bytes of packets that may wait to be sent; None is as much as the kernel allows, up to 512 KiB.
     pub sndbuf: Option<usize>,
-    /// Bytes of packets that may wait to be received; None is as much as the kernel allows, up to 1 MiB.
+    /// Bytes of packets that may wait to be received; None is 2 MiB, without rights as much of it as
+    /// the kernel allows.
     pub rcvbuf: Option<usize>,
     /// The firewall mark of packets sent.
     pub mark: Option<u32>,
@@ -512,11 +518,15 @@ fn set_buffers(socket: &Socket, options: &UdpOptions) -> Result<Buffers, UdpErro
     let before = sizes();
     match options.rcvbuf {
         Some(bytes) => socket.set_recv_buffer_size(bytes).map_err(setting(|| format!("rcvbuf {bytes}")))?,
-        // Without it a burst overflows the kernel's default; a kernel that allows less gives what it allows.
-        None => drop(socket.set_recv_buffer_size(DEFAULT_RCVBUF)),
+        // Without it a burst overflows the kernel's default. Without rights a kernel gives what it allows everybody.
+        None => match setsockopt(socket, sockopt::RcvBufForce, &DEFAULT_RCVBUF) {
+            Ok(()) => {}
+            Err(_) => drop(socket.set_recv_buffer_size(DEFAULT_RCVBUF)),
+        },
     }
-    if let Some(bytes) = options.sndbuf {
-        socket.set_send_buffer_size(bytes).map_err(setting(|| format!("sndbuf {bytes}")))?;
+    match options.sndbuf {
+        Some(bytes) => socket.set_send_buffer_size(bytes).map_err(setting(|| format!("sndbuf {bytes}")))?,
+        None => drop(socket.set_send_buffer_size(DEFAULT_SNDBUF)),
     }
     let after = sizes();
     Ok(Buffers { receive: (before.0, after.0), send: (before.1, after.1) })
