@@ -156,6 +156,14 @@ impl<'c, P: Platform> Gateway<'c, P> {
         self.peer.seal(now, packet)
     }
 
+    /// Seals packets of one flow in place; see [`Peer::seal_all`].
+    ///
+    /// # Errors
+    /// Why they were dropped.
+    pub fn seal_all(&mut self, now: Instant, packets: &mut [PacketBuf<'_>]) -> Result<SocketAddr, NotReady> {
+        self.peer.seal_all(now, packets)
+    }
+
     /// The answer to [`Output::Bind`]; `unix_now` is the time of day, in seconds since 1970. After a failure the link
     /// is restarted.
     pub fn bound(&mut self, now: Instant, unix_now: u64, result: Result<(), ()>) {

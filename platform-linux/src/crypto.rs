@@ -2,7 +2,7 @@
 
 use longcable_core::crypto::rustcrypto;
 use longcable_core::crypto::{
-    AEAD_TAG_LEN, Aead, CbcDecrypt, CbcEncrypt, Cipher, NONCE_LEN, Provider, Rng, RustCrypto, Unsupported,
+    AEAD_TAG_LEN, Aead, CbcDecrypt, CbcEncrypt, CbcPacket, Cipher, NONCE_LEN, Provider, Rng, RustCrypto, Unsupported,
 };
 use rand::rngs::StdRng;
 use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
@@ -27,8 +27,8 @@ impl<K: CbcEncrypt> CbcEncrypt for Boxed<K> {
         K::new(cipher, key).map(|key| Self(Box::new(key)))
     }
 
-    fn encrypt(&self, iv: &[u8], blocks: &mut [u8]) {
-        self.0.encrypt(iv, blocks);
+    fn encrypt(&self, packets: &mut [CbcPacket<'_>]) {
+        self.0.encrypt(packets);
     }
 }
 
@@ -37,8 +37,8 @@ impl<K: CbcDecrypt> CbcDecrypt for Boxed<K> {
         K::new(cipher, key).map(|key| Self(Box::new(key)))
     }
 
-    fn decrypt(&self, iv: &[u8], blocks: &mut [u8]) {
-        self.0.decrypt(iv, blocks);
+    fn decrypt(&self, packets: &mut [CbcPacket<'_>]) {
+        self.0.decrypt(packets);
     }
 }
 

@@ -24,6 +24,9 @@ pub trait Rng {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unsupported;
 
+/// Whole blocks, and before them an initialisation vector of one block.
+pub type CbcPacket<'p> = (&'p [u8], &'p mut [u8]);
+
 /// One key that encrypts in CBC mode.
 pub trait CbcEncrypt: Sized {
     /// `key` is as many bytes as the cipher takes (protocol section 1.2).
@@ -31,9 +34,11 @@ pub trait CbcEncrypt: Sized {
     /// # Errors
     /// The provider lacks the cipher, or the key has another length.
     fn new(cipher: Cipher, key: &[u8]) -> Result<Self, Unsupported>;
-    /// Encrypts whole blocks in place. `iv` is one block; `blocks` a multiple of it, already padded.
-    /// Does nothing if the lengths are wrong.
-    fn encrypt(&self, iv: &[u8], blocks: &mut [u8]);
+    /// Encrypts packets in place, already padded. Does nothing if the lengths are wrong.
+    ///
+    /// CBC makes a block wait for the one before it, but not for those of other packets: several take little longer
+    /// than one.
+    fn encrypt(&self, packets: &mut [CbcPacket<'_>]);
 }
 
 /// One key that decrypts in CBC mode.
@@ -43,8 +48,8 @@ pub trait CbcDecrypt: Sized {
     /// # Errors
     /// The provider lacks the cipher, or the key has another length.
     fn new(cipher: Cipher, key: &[u8]) -> Result<Self, Unsupported>;
-    /// Decrypts whole blocks in place, padding included. Does nothing if the lengths are wrong.
-    fn decrypt(&self, iv: &[u8], blocks: &mut [u8]);
+    /// Decrypts packets in place, padding included. Does nothing if the lengths are wrong.
+    fn decrypt(&self, packets: &mut [CbcPacket<'_>]);
 }
 
 /// One HMAC key.

@@ -10,12 +10,16 @@ mod tls;
 #[cfg(feature = "tls")]
 mod tls;
 
+use core::array;
+
 use aes::{Aes128Dec, Aes128Enc, Aes192Dec, Aes192Enc, Aes256Dec, Aes256Enc};
 use cbc::cipher::inout::InOutBuf;
-use cbc::cipher::{BlockCipher, BlockDecrypt, BlockDecryptMut, BlockEncrypt, BlockEncryptMut, InnerIvInit, KeyInit};
+use cbc::cipher::{
+    Block, BlockCipher, BlockDecrypt, BlockDecryptMut, BlockEncrypt, BlockEncryptMut, InnerIvInit, KeyInit,
+};
 use hmac::{Hmac, Mac as _};
 
-use crate::crypto::{CbcDecrypt, CbcEncrypt, Cipher, Digest, Mac, Mode, Provider, Unsupported};
+use crate::crypto::{CbcDecrypt, CbcEncrypt, CbcPacket, Cipher, Digest, Mac, Mode, Provider, Unsupported};
 
 pub use tls::{AeadKey, StreamKey};
 
@@ -70,9 +74,9 @@ macro_rules! cbc_key {
                 .map_err(|_| Unsupported)
             }
 
-            fn $method(&self, iv: &[u8], blocks: &mut [u8]) {
+            fn $method(&self, packets: &mut [CbcPacket<'_>]) {
                 match self {
-                    $($(#[$gate])* Self::$variant(cipher) => $run(cipher, iv, blocks),)+
+                    $($(#[$gate])* Self::$variant(cipher) => $run(cipher, packets),)+
                 }
             }
         }
@@ -81,7 +85,7 @@ macro_rules! cbc_key {
 
 cbc_key! {
     /// A key that encrypts.
-    Encrypt: CbcEncrypt by encrypt with encrypt_blocks,
+    Encrypt: CbcEncrypt by encrypt with encrypt_packets,
     Aes128Cbc(Aes128Enc),
     Aes192Cbc(Aes192Enc),
     Aes256Cbc(Aes256Enc),
@@ -95,7 +99,7 @@ cbc_key! {
 
 cbc_key! {
     /// A key that decrypts.
-    Decrypt: CbcDecrypt by decrypt with decrypt_blocks,
+    Decrypt: CbcDecrypt by decrypt with decrypt_packets,
     Aes128Cbc(Aes128Dec),
     Aes192Cbc(Aes192Dec),
     Aes256Cbc(Aes256Dec),
@@ -166,7 +170,19 @@ fn fed<M: hmac::Mac + Clone>(keyed: &M, parts: &[&[u8]]) -> M {
     mac
 }
 
-fn encrypt_blocks<C: BlockEncrypt + BlockCipher>(cipher: &C, iv: &[u8], blocks: &mut [u8]) {
+/// How many packets are encrypted side by side: as many blocks as processors with AES instructions have under way.
+const LANES: usize = 8;
+
+fn encrypt_packets<C: BlockEncrypt + BlockCipher>(cipher: &C, packets: &mut [CbcPacket<'_>]) {
+    for packets in packets.chunks_mut(LANES) {
+        match packets {
+            [(iv, blocks)] => encrypt_alone(cipher, iv, blocks),
+            several => encrypt_side_by_side(cipher, several),
+        }
+    }
+}
+
+fn encrypt_alone<C: BlockEncrypt + BlockCipher>(cipher: &C, iv: &[u8], blocks: &mut [u8]) {
     let Ok(mut mode) = cbc::Encryptor::inner_iv_slice_init(cipher, iv) else { return };
     let (blocks, rest) = InOutBuf::from(blocks).into_chunks();
     if rest.is_empty() {
@@ -174,11 +190,40 @@ fn encrypt_blocks<C: BlockEncrypt + BlockCipher>(cipher: &C, iv: &[u8], blocks: 
     }
 }
 
-fn decrypt_blocks<C: BlockDecrypt + BlockCipher>(cipher: &C, iv: &[u8], blocks: &mut [u8]) {
-    let Ok(mut mode) = cbc::Decryptor::inner_iv_slice_init(cipher, iv) else { return };
-    let (blocks, rest) = InOutBuf::from(blocks).into_chunks();
-    if rest.is_empty() {
-        mode.decrypt_blocks_inout_mut(blocks);
+/// The n-th blocks of all packets together: they do not wait for each other.
+fn encrypt_side_by_side<C: BlockEncrypt + BlockCipher>(cipher: &C, packets: &mut [CbcPacket<'_>]) {
+    let size = C::block_size();
+    // What each packet's next block depends on. Where there is no packet, it is encrypted in vain.
+    let mut chains: [Block<C>; LANES] = array::from_fn(|_| Block::<C>::default());
+    for ((iv, blocks), chain) in packets.iter().zip(&mut chains) {
+        if iv.len() != size || blocks.len().checked_rem(size) != Some(0) {
+            return;
+        }
+        chain.copy_from_slice(iv);
+    }
+    let longest = packets.iter().map(|(_, blocks)| blocks.len()).max().unwrap_or(0);
+    for at in (0..longest).step_by(size) {
+        let place = at..at.saturating_add(size);
+        for ((_, blocks), chain) in packets.iter().zip(&mut chains) {
+            let block = blocks.get(place.clone()).unwrap_or_default();
+            chain.iter_mut().zip(block).for_each(|(chained, byte)| *chained ^= byte);
+        }
+        cipher.encrypt_blocks(&mut chains);
+        for ((_, blocks), chain) in packets.iter_mut().zip(&chains) {
+            if let Some(block) = blocks.get_mut(place.clone()) {
+                block.copy_from_slice(chain);
+            }
+        }
+    }
+}
+
+fn decrypt_packets<C: BlockDecrypt + BlockCipher>(cipher: &C, packets: &mut [CbcPacket<'_>]) {
+    for (iv, blocks) in packets {
+        let Ok(mut mode) = cbc::Decryptor::inner_iv_slice_init(cipher, iv) else { return };
+        let (blocks, rest) = InOutBuf::from(&mut **blocks).into_chunks();
+        if rest.is_empty() {
+            mode.decrypt_blocks_inout_mut(blocks);
+        }
     }
 }
 

@@ -1,13 +1,20 @@
 //! CBC, CFB, OFB and `none`: the cipher text is signed with an HMAC, which does not cover the header (protocol
 //! sections 2.2 and 2.3).
 
+use heapless::Vec;
+
 use crate::crypto::replay::{PacketIdSender, ReplayWindow};
 use crate::crypto::static_key::KeyHalf;
-use crate::crypto::{CbcDecrypt, CbcEncrypt, Digest, KeyStream, Mac, Mode, Provider, Rng, Suite, Unsupported};
+use crate::crypto::{
+    CbcDecrypt, CbcEncrypt, CbcPacket, Digest, KeyStream, Mac, Mode, Provider, Rng, Suite, Unsupported,
+};
 use crate::data::{Header, LONG_ID_LEN, PACKET_ID_RENEW, SHORT_ID_LEN};
 use crate::error::{Discard, NotReady};
 use crate::packet::PacketBuf;
 use crate::time::Instant;
+
+/// How many packets are encrypted side by side.
+const TOGETHER: usize = 8;
 
 /// The sending direction.
 pub(super) struct MacSealer<C: Provider> {
@@ -103,35 +110,65 @@ impl<C: Provider> MacSealer<C> {
         header: &Header,
         unix_now: u32,
         rng: &mut impl Rng,
-        packet: &mut PacketBuf<'_>,
+        packets: &mut [PacketBuf<'_>],
     ) -> Result<(), NotReady> {
+        for packets in packets.chunks_mut(TOGETHER) {
+            for packet in packets.iter_mut() {
+                self.prepare(unix_now, rng, packet)?;
+            }
+            self.encrypt(packets).ok_or(NotReady::NoRoom)?;
+            for packet in packets {
+                self.sign(packet)?;
+                prepend(packet, header.as_slice())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds all that will be encrypted, and the initialisation vector.
+    fn prepare(&mut self, unix_now: u32, rng: &mut impl Rng, packet: &mut PacketBuf<'_>) -> Result<(), NotReady> {
         let (id, id_len) = self.ids.next(unix_now)?;
         let id = id.get(..id_len).unwrap_or_default();
         let iv_len = self.suite.cipher.iv_len();
         match &self.cipher {
-            CipherKey::None => prepend(packet, id)?,
-            CipherKey::Blocks(key) => {
+            CipherKey::None => prepend(packet, id),
+            CipherKey::Blocks(_) => {
                 prepend(packet, id)?;
                 pad(packet, self.suite.cipher.block_len()).ok_or(NotReady::NoRoom)?;
                 rng.fill(packet.prepend(iv_len).ok_or(NotReady::NoRoom)?);
-                let (iv, blocks) = packet.as_mut_slice().split_at_mut_checked(iv_len).ok_or(NotReady::NoRoom)?;
-                key.encrypt(iv, blocks);
+                Ok(())
             }
-            CipherKey::Stream(key) => {
+            CipherKey::Stream(_) => {
                 let zeros = iv_len.checked_sub(id_len).ok_or(NotReady::NoRoom)?;
                 packet.prepend(zeros).ok_or(NotReady::NoRoom)?.fill(0);
-                prepend(packet, id)?;
-                let (iv, payload) = packet.as_mut_slice().split_at_mut_checked(iv_len).ok_or(NotReady::NoRoom)?;
-                key.encrypt(iv, payload);
+                prepend(packet, id)
             }
         }
-        if let Some(mac) = &self.mac {
-            let mut tag = [0; Digest::TAG_MAX];
-            let tag = tag.get_mut(..self.suite.digest.tag_len()).ok_or(NotReady::NoRoom)?;
-            mac.sign(&[packet.as_slice()], tag);
-            prepend(packet, tag)?;
+    }
+
+    fn encrypt(&self, packets: &mut [PacketBuf<'_>]) -> Option<()> {
+        let iv_len = self.suite.cipher.iv_len();
+        let mut split = Vec::<CbcPacket<'_>, TOGETHER>::new();
+        for packet in packets {
+            let (iv, payload) = packet.as_mut_slice().split_at_mut_checked(iv_len)?;
+            match &self.cipher {
+                CipherKey::None => {}
+                CipherKey::Blocks(_) => split.push((iv, payload)).ok()?,
+                CipherKey::Stream(key) => key.encrypt(iv, payload),
+            }
         }
-        prepend(packet, header.as_slice())
+        if let CipherKey::Blocks(key) = &self.cipher {
+            key.encrypt(&mut split);
+        }
+        Some(())
+    }
+
+    fn sign(&self, packet: &mut PacketBuf<'_>) -> Result<(), NotReady> {
+        let Some(mac) = &self.mac else { return Ok(()) };
+        let mut tag = [0; Digest::TAG_MAX];
+        let tag = tag.get_mut(..self.suite.digest.tag_len()).ok_or(NotReady::NoRoom)?;
+        mac.sign(&[packet.as_slice()], tag);
+        prepend(packet, tag)
     }
 }
 
@@ -171,7 +208,7 @@ impl<C: Provider> MacOpener<C> {
                 if rest.is_empty() || rest.len().checked_rem(block_len) != Some(0) {
                     return Err(Discard::Decryption);
                 }
-                key.decrypt(iv, rest);
+                key.decrypt(&mut [(iv, rest)]);
                 let plain = unpad(rest, block_len).ok_or(Discard::Decryption)?;
                 split_id(plain, self.id_len, window.is_some())?
             }
@@ -233,6 +270,8 @@ fn unpad(blocks: &mut [u8], block_len: usize) -> Option<&mut [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use core::slice;
+
     use super::*;
     use crate::crypto::{Cipher, RustCrypto};
     use crate::data::Format;
@@ -249,7 +288,7 @@ mod tests {
     fn seal(sealer: &mut MacSealer<RustCrypto>, unix_now: u32) -> Result<(), NotReady> {
         let mut buffer = [0; HEADROOM + 1 + TAILROOM];
         let mut packet = PacketBuf::new(&mut buffer, HEADROOM, 1).unwrap();
-        sealer.seal(&Header::new(Format::V1 { key_id: 0 }), unix_now, &mut Dice(1), &mut packet)
+        sealer.seal(&Header::new(Format::V1 { key_id: 0 }), unix_now, &mut Dice(1), slice::from_mut(&mut packet))
     }
 
     #[test]

@@ -13,9 +13,13 @@ use longcable_core::time::Instant;
 use crate::link::udp::{LinkError, UdpLink};
 use crate::log;
 use crate::offload::SUPER_PACKET_MAX;
+use crate::offload::segment::Segmenter;
 
 /// As many as come of one large packet with an MTU that is in use.
 const WAITING_MAX: usize = 128;
+
+/// As many as gain by being encrypted side by side.
+const SEALED_TOGETHER: usize = 8;
 
 /// As many as one call takes.
 const TOGETHER_MAX: usize = 64;
@@ -71,12 +75,53 @@ impl Outgoing {
         len: usize,
         tos: Option<u8>,
     ) -> Result<(), NotReady> {
+        self.seal_all(gateway, now, &[len], tos)
+    }
+
+    /// Cuts as many segments as are sealed together, or as have room, and seals them. Returns how many it was.
+    pub(super) fn cut<P: Platform>(
+        &mut self,
+        gateway: &mut Gateway<'_, P>,
+        now: Instant,
+        segments: &mut Segmenter<'_>,
+        tos: Option<u8>,
+    ) -> Result<usize, NotReady> {
+        let mut lens = [0; SEALED_TOGETHER];
+        let (mut count, mut at) = (0, self.end);
+        for len in &mut lens {
+            let end = at + HEADROOM + segments.segment_len() + TAILROOM;
+            let free = self.waiting.len() + count < WAITING_MAX;
+            let Some(slot) = self.buffer.get_mut(at..end).filter(|_| free) else { break };
+            let Some(segment) = segments.next(slot, HEADROOM) else { break };
+            (*len, at, count) = (segment.len(), end, count + 1);
+        }
+        self.seal_all(gateway, now, &lens[..count], tos)?;
+        Ok(count)
+    }
+
+    /// Seals packets of these lengths, which lie in the room one behind the other, each with room around it.
+    fn seal_all<P: Platform>(
+        &mut self,
+        gateway: &mut Gateway<'_, P>,
+        now: Instant,
+        lens: &[usize],
+        tos: Option<u8>,
+    ) -> Result<(), NotReady> {
         let begin = self.buffer.as_ptr().addr();
-        let packet = PacketBuf::new(&mut self.buffer, self.end + HEADROOM, len).ok_or(NotReady::NoRoom)?;
-        let sealed = gateway.seal(now, packet)?;
-        let start = sealed.datagram.as_ptr().addr() - begin;
-        self.waiting.push(Datagram { start, len: sealed.datagram.len(), to: sealed.to, tos });
-        self.end = start + sealed.datagram.len();
+        let mut rest = &mut self.buffer[self.end..];
+        let mut packets: [_; SEALED_TOGETHER] = std::array::from_fn(|nth| {
+            let (before, len, behind) = lens.get(nth).map_or((0, 0, 0), |len| (HEADROOM, *len, TAILROOM));
+            let (slot, more) = std::mem::take(&mut rest).split_at_mut(before + len + behind);
+            rest = more;
+            PacketBuf::new(slot, before, len).expect("a slot has room for its packet")
+        });
+        let to = gateway.seal_all(now, &mut packets[..lens.len()])?;
+        for packet in packets.into_iter().take(lens.len()) {
+            let datagram = packet.into_slice();
+            let start = datagram.as_ptr().addr() - begin;
+            self.waiting.push(Datagram { start, len: datagram.len(), to, tos });
+            self.end = start + datagram.len();
+        }
         Ok(())
     }
 

@@ -116,7 +116,9 @@ impl<S: TlsStack> EventLoop<'_, S> {
         let packet = self.outgoing.room().get_mut(..len).unwrap_or_default();
         finish_checksum(header, packet)?;
         let tos = if self.host.passtos { type_of_service(packet) } else { None };
-        self.seal(now, len, tos);
+        if let Err(reason) = self.outgoing.seal(&mut self.gateway, now, len, tos) {
+            say_not_sealed(reason, now, &mut self.complaints);
+        }
         Ok(())
     }
 
@@ -124,31 +126,16 @@ impl<S: TlsStack> EventLoop<'_, S> {
         let mut segments = Segmenter::new(header, packet)?;
         let tos = if self.host.passtos { type_of_service(packet) } else { None };
         while !segments.is_empty() {
-            if !self.outgoing.has_room(segments.segment_len()) && !self.flush(now) {
-                say_full(now, &mut self.complaints);
-                break;
+            match self.outgoing.cut(&mut self.gateway, now, &mut segments, tos) {
+                Ok(0) if self.outgoing.is_empty() || !self.flush(now) => {
+                    say_full(now, &mut self.complaints);
+                    break;
+                }
+                Ok(_) => {}
+                Err(reason) => say_not_sealed(reason, now, &mut self.complaints),
             }
-            let Some(segment) = segments.next(self.outgoing.room(), 0) else { break };
-            let len = segment.len();
-            self.seal(now, len, tos);
         }
         Ok(())
-    }
-
-    /// Seals the packet of `len` bytes in the room for the next one.
-    fn seal(&mut self, now: Instant, len: usize, tos: Option<u8>) {
-        match self.outgoing.seal(&mut self.gateway, now, len, tos) {
-            // Before the peer is known there is nothing to say about each packet.
-            Ok(()) | Err(NotReady::NoPeer | NotReady::Down) => {}
-            Err(reason @ NotReady::Negotiating) => {
-                complain(&mut self.complaints, now, Complaint::NotSealed(reason), |omitted| {
-                    log::line(4, format_args!("{reason}{omitted}"));
-                });
-            }
-            Err(reason) => complain(&mut self.complaints, now, Complaint::NotSealed(reason), |omitted| {
-                log::warning(format_args!("{reason}{omitted}"));
-            }),
-        }
     }
 
     /// Sends what is sealed and says whether all of it is sent.
@@ -236,6 +223,19 @@ pub(super) fn send(socket: &UdpLink, sealed: &Sealed<'_>, now: Instant, complain
             log::error(format_args!("{error}{omitted}"));
         }),
         SendOutcome::WouldBlock => say_full(now, complaints),
+    }
+}
+
+fn say_not_sealed(reason: NotReady, now: Instant, complaints: &mut Burst<Complaint>) {
+    match reason {
+        // Before the peer is known there is nothing to say about each packet.
+        NotReady::NoPeer | NotReady::Down => {}
+        NotReady::Negotiating => complain(complaints, now, Complaint::NotSealed(reason), |omitted| {
+            log::line(4, format_args!("{reason}{omitted}"));
+        }),
+        _ => complain(complaints, now, Complaint::NotSealed(reason), |omitted| {
+            log::warning(format_args!("{reason}{omitted}"));
+        }),
     }
 }
 

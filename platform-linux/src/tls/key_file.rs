@@ -130,7 +130,7 @@ fn decrypt_traditional(content: &[u8], algorithm: &str, password: &str) -> Resul
     }
     let key = derive_key(password, salt, cipher.key_len());
     let cipher = <RustCrypto as Provider>::Decrypt::new(cipher, &key).map_err(|_| unsupported())?;
-    cipher.decrypt(&iv, &mut content);
+    cipher.decrypt(&mut [(&iv, &mut content)]);
     let len = unpadded_len(&content, iv.len()).ok_or(WRONG_PASSWORD)?;
     content[len..].zeroize();
     content.truncate(len);

@@ -145,7 +145,7 @@ fn decrypt(
     let key = derive(Pkcs12KeyType::EncryptionKey, key_len)?;
     if algorithm.oid == PKCS_12_PBE_WITH_SHAAND3_KEY_TRIPLE_DES_CBC {
         let cipher = <RustCrypto as Provider>::Decrypt::new(Cipher::DesEde3Cbc, &key).map_err(|_| unsupported())?;
-        cipher.decrypt(&iv, &mut content);
+        cipher.decrypt(&mut [(&iv, &mut content)]);
     } else {
         decrypt_rc2(&key, &iv, &mut content)?;
     }

@@ -70,7 +70,7 @@ impl<P: Platform> TlsLink<P> {
         self.active.as_ref()?.current.as_ref()?.data.opener.window()?.highest()
     }
 
-    /// Seals a payload in place with the key that the peer expects (protocol section 3.13).
+    /// Seals payloads in place with the key that the peer expects (protocol section 3.13).
     ///
     /// # Errors
     /// There is no key yet, or it cannot be used.
@@ -80,7 +80,7 @@ impl<P: Platform> TlsLink<P> {
         now: Instant,
         unix_now: u32,
         rng: &mut P::Rng,
-        packet: &mut PacketBuf<'_>,
+        packets: &mut [PacketBuf<'_>],
     ) -> Result<(), NotReady> {
         let active = self.active.as_mut().ok_or(NotReady::Negotiating)?;
         let current = active.current.as_mut().ok_or(NotReady::Negotiating)?;
@@ -94,10 +94,8 @@ impl<P: Platform> TlsLink<P> {
             // A session has just taken over from another one.
             _ => self.old.iter_mut().find(|key| key.confirmed).ok_or(NotReady::Negotiating)?,
         };
-        let bytes = packet.len();
-        key.sealer.seal(unix_now, rng, packet)?;
-        key.budget.spend(bytes);
-        Ok(())
+        packets.iter().for_each(|packet| key.budget.spend(packet.len()));
+        key.sealer.seal_all(unix_now, rng, packets)
     }
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::crypto::Mode;
 use crate::crypto::{Aead, KeyStream};
+use std::vec;
 use std::vec::Vec;
 
 fn bytes(text: &str) -> Vec<u8> {
@@ -45,9 +46,9 @@ fn ciphers_match_published_vectors() {
         }
         let iv = &[0; 16][..cipher.iv_len()];
         let mut block = plain.clone();
-        Encrypt::new(cipher, &key).ok().unwrap().encrypt(iv, &mut block);
+        Encrypt::new(cipher, &key).ok().unwrap().encrypt(&mut [(iv, &mut block)]);
         assert_eq!(block, expected, "{cipher:?}");
-        Decrypt::new(cipher, &key).ok().unwrap().decrypt(iv, &mut block);
+        Decrypt::new(cipher, &key).ok().unwrap().decrypt(&mut [(iv, &mut block)]);
         assert_eq!(block, plain, "{cipher:?}");
     }
 }
@@ -58,10 +59,10 @@ fn blocks_are_chained() {
     let (key, iv) = (bytes("6c3ea0477630ce21a2ce334aa746c2cd"), bytes("c782dc4c098c66cbd9cd27d825682c81"));
     let mut blocks = *b"This is a 48-byte message (exactly 3 AES blocks)";
     let plain = blocks;
-    Encrypt::new(Cipher::Aes128Cbc, &key).ok().unwrap().encrypt(&iv, &mut blocks);
+    Encrypt::new(Cipher::Aes128Cbc, &key).ok().unwrap().encrypt(&mut [(&iv, &mut blocks)]);
     let expected = "d0a02b3836451753d493665d33f0e886 2dea54cdb293abc7506939276772f8d5 021c19216bad525c8579695d83ba2684";
     assert_eq!(blocks[..], bytes(expected));
-    Decrypt::new(Cipher::Aes128Cbc, &key).ok().unwrap().decrypt(&iv, &mut blocks);
+    Decrypt::new(Cipher::Aes128Cbc, &key).ok().unwrap().decrypt(&mut [(&iv, &mut blocks)]);
     assert_eq!(blocks, plain);
 
     for cipher in Cipher::ALL.into_iter().filter(supported) {
@@ -69,10 +70,31 @@ fn blocks_are_chained() {
         let iv = &[7; 16][..cipher.iv_len()];
         let plain: Vec<u8> = (0..=255).cycle().take(cipher.block_len() * 21).collect();
         let mut blocks = plain.clone();
-        Encrypt::new(cipher, key).ok().unwrap().encrypt(iv, &mut blocks);
+        Encrypt::new(cipher, key).ok().unwrap().encrypt(&mut [(iv, &mut blocks)]);
         assert_ne!(blocks, plain);
-        Decrypt::new(cipher, key).ok().unwrap().decrypt(iv, &mut blocks);
+        Decrypt::new(cipher, key).ok().unwrap().decrypt(&mut [(iv, &mut blocks)]);
         assert_eq!(blocks, plain, "{cipher:?}");
+    }
+}
+
+/// Whatever their number and lengths, packets side by side are what each would be alone.
+#[test]
+fn packets_side_by_side_do_not_mix() {
+    for cipher in Cipher::ALL.into_iter().filter(supported) {
+        let key = &bytes(&"0123456789abcdef7766554433221100".repeat(2))[..cipher.key_len()];
+        let key = Encrypt::new(cipher, key).ok().unwrap();
+        for count in 0..=19 {
+            let ivs: Vec<_> = (0..count).map(|number| vec![number; cipher.iv_len()]).collect();
+            let plain = |number: &Vec<u8>| vec![!number[0]; cipher.block_len() * usize::from(number[0] * 7 % 5)];
+            let mut alone: Vec<_> = ivs.iter().map(plain).collect();
+            let mut together = alone.clone();
+            for (iv, blocks) in ivs.iter().zip(&mut alone) {
+                key.encrypt(&mut [(iv, blocks)]);
+            }
+            let mut packets: Vec<_> = ivs.iter().zip(&mut together).map(|(iv, b)| (&iv[..], &mut b[..])).collect();
+            key.encrypt(&mut packets);
+            assert_eq!(together, alone, "{cipher:?}, {count} packets");
+        }
     }
 }
 
@@ -239,8 +261,9 @@ fn wrong_lengths_do_nothing() {
     assert!(HmacKey::new(Digest::None, &[]).is_err());
     let key = Encrypt::new(Cipher::Aes128Cbc, &[1; 16]).ok().unwrap();
     let mut blocks = [9; 31];
-    key.encrypt(&[0; 16], &mut blocks);
-    key.encrypt(&[0; 15], &mut blocks[..16]);
+    key.encrypt(&mut [(&[0; 16], &mut blocks)]);
+    key.encrypt(&mut [(&[0; 15], &mut blocks[..16])]);
+    key.encrypt(&mut [(&[0; 16], &mut [7; 16]), (&[0; 16], &mut blocks)]);
     assert_eq!(blocks, [9; 31]);
     let mac = HmacKey::new(Digest::Sha1, &[1; 20]).ok().unwrap();
     let mut tag = [0; 19];
