@@ -4,6 +4,7 @@
 
 mod outgoing;
 mod packets;
+mod settings;
 mod sleep;
 mod socket;
 
@@ -16,7 +17,7 @@ use longcable_core::control::CELL;
 use longcable_core::error::{Discard, NotReady};
 use longcable_core::event::{Cause, Event, Reason, Signal};
 use longcable_core::gateway::{Gateway, Output};
-use longcable_core::options::{Connection, Family, LinkConfig, ReceiveTimeout};
+use longcable_core::options::{Connection, Family, LinkConfig};
 use longcable_core::peer::{Keys, OUTPUT_MAX};
 use longcable_core::platform::Platform;
 use longcable_core::time::Instant;
@@ -259,7 +260,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 self.drain(check)?;
             }
         }
-        if ready.device || !self.outgoing.is_empty() {
+        if ready.device {
             self.transmit();
         }
         if std::mem::take(&mut self.device_gone) {
@@ -327,8 +328,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                         tls.set_environment(self.tunnel.environment().clone());
                     }
                     if event == Event::Initialized {
-                        announce_settings(self.config);
-                        self.announce_offloads();
+                        self.announce_settings();
                     }
                 }
                 Output::Resolve(number, lookup) => {
@@ -481,22 +481,6 @@ pub fn check<'c, T: TlsSession>(config: &'c LinkConfig<'c>, keys: Keys<Linux<T>>
 fn watch(config: &LinkConfig<'_>) -> Option<PathWatch> {
     let opened = config.follow_link.then(PathWatch::open)?;
     opened.inspect_err(|error| log::warning(format_args!("Changes of the local address go unnoticed: {error}"))).ok()
-}
-
-/// What openvpn tells about the link once it is up.
-fn announce_settings(config: &LinkConfig<'_>) {
-    let suite = config.suite();
-    let (cipher, digest) = (suite.cipher.name(), suite.digest.name());
-    // With TLS the cipher is negotiated, and each key says which.
-    if config.tls.role.is_none() {
-        log::line(3, format_args!("Data Channel: cipher '{cipher}', auth '{digest}'"));
-    }
-    let timeout = match config.receive_timeout {
-        ReceiveTimeout::None => String::new(),
-        ReceiveTimeout::Restart(seconds) => format!(", ping-restart {seconds}"),
-        ReceiveTimeout::Exit(seconds) => format!(", ping-exit {seconds}"),
-    };
-    log::line(3, format_args!("Timers: ping {}{timeout}", config.ping));
 }
 
 /// Seconds since 1970.

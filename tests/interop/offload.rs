@@ -55,6 +55,23 @@ for_each_pair! {
     }
 }
 
+/// A full send buffer holds packets back where TCP notices, instead of losing them.
+#[test]
+fn a_slow_network_loses_nothing() {
+    let lab = Lab::new();
+    for site in [&lab.left, &lab.right] {
+        let said = site.output("tc qdisc add dev eth0 root tbf rate 60mbit burst 64kb limit 20mb");
+        assert!(said.is_empty(), "this needs a kernel with sch_tbf: {said}");
+    }
+    let more = "sndbuf 8000";
+    let link = Link::up(&lab, [Program::Longcable; 2], [more, more]);
+    link.check_tcp(8 << 20);
+    for end in [&link.left, &link.right] {
+        assert_eq!(end.count("the send buffer is full"), 0);
+    }
+    link.stop();
+}
+
 #[test]
 fn the_log_says_what_is_active() {
     let line = |switches: &str| {

@@ -16,6 +16,7 @@ pub(super) struct Ready {
     pub(super) resolver: bool,
     pub(super) network: bool,
     pub(super) socket: bool,
+    /// Packets wait, or those that waited for the socket can go on.
     pub(super) device: bool,
 }
 
@@ -50,7 +51,9 @@ impl<S: TlsStack> EventLoop<'_, S> {
         ];
         // Interrupted or out of memory: as if nothing were ready.
         let _ = poll(&mut entries, timeout.unwrap_or(PollTimeout::MAX));
+        let writable = entries[3].revents().is_some_and(|events| events.contains(PollFlags::POLLOUT));
         let [signal, resolver, network, socket, device] = entries.map(|entry| entry.any().unwrap_or(false));
+        let device = device || writable;
         Ready { signal, resolver, network, socket, device }
     }
 }

@@ -10,7 +10,6 @@ use crate::failure::Fatal;
 use crate::link::udp::{self, UdpLink, UdpOptions};
 use crate::log;
 use crate::tls::TlsStack;
-use crate::tun::Tun;
 
 impl<'c, S: TlsStack> EventLoop<'c, S> {
     pub(super) fn bind(&mut self, remote: Option<SocketAddr>) -> Result<(), Stop> {
@@ -80,15 +79,6 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             socket.send_one_by_one();
         }
         Ok(socket)
-    }
-
-    /// What the kernel does for us.
-    pub(super) fn announce_offloads(&self) {
-        let tun = self.tunnel.tun().and_then(Tun::offloads).unwrap_or_default();
-        let socket = |works: fn(&UdpLink) -> bool| self.socket.as_ref().is_some_and(works);
-        let state = |active| if active { "on" } else { "off" };
-        let (gso, gro) = (state(socket(UdpLink::sends_batches)), state(socket(UdpLink::receives_batches)));
-        log::line(3, format_args!("Offload: TUN {tun}; UDP GSO {gso}, GRO {gro}"));
     }
 
     /// What the configuration says about the socket towards `remote`.
