@@ -139,6 +139,28 @@ fn what_is_sealed_opens_once() {
     assert!(count > 1000, "{count} packets");
 }
 
+/// Whatever their number, they have the ids of their order, and each opens by itself.
+#[test]
+fn packets_sealed_together_open_one_by_one() {
+    for mut link in links() {
+        let payloads: Vec<Vec<u8>> = (1..=11).map(|number| vec![number; usize::from(number) * 37 % 50 + 1]).collect();
+        let mut buffers: Vec<_> =
+            payloads.iter().map(|payload| [&[0; HEADROOM], &payload[..], &[0; TAILROOM]].concat()).collect();
+        let slots = buffers.iter_mut().zip(&payloads);
+        let mut packets: Vec<_> =
+            slots.map(|(slot, payload)| PacketBuf::new(slot, HEADROOM, payload.len()).unwrap()).collect();
+        link.sealer.seal_all(UNIX, &mut Dice(7), &mut packets).unwrap();
+        let datagrams: Vec<_> = packets.iter().map(|packet| packet.as_slice().to_vec()).collect();
+        let suite = link.suite;
+        for (datagram, payload) in datagrams.iter().zip(&payloads) {
+            assert_eq!(link.open(datagram).as_ref(), Ok(payload), "{suite:?}");
+        }
+        if let Some(window) = link.opener.window() {
+            assert_eq!(window.highest().map(|(id, _)| id), Some(11), "{suite:?} {:?}", link.format);
+        }
+    }
+}
+
 #[test]
 fn the_layouts_are_as_long_as_they_must_be() {
     let v1 = Format::V1 { key_id: 0 };
