@@ -42,7 +42,10 @@ use crate::tunnel::Tunnel;
 use outgoing::Outgoing;
 
 /// As many bytes as one call receives.
-const INCOMING_LEN: usize = 65_535;
+const RECEIVED_MAX: usize = 65_535;
+
+/// Room for what several calls receive, which is handed on together.
+const INCOMING_LEN: usize = RECEIVED_MAX + (96 << 10);
 
 /// A cause of packet errors is logged once in this time, with a count of the others.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 //! The kernel hands over many packets at once where it can, in both directions. They stay in the order in which they
 //! came, each is sealed or opened by itself and in place, and a packet that comes alone goes alone at once.
 
-use std::mem::{discriminant, replace};
+use std::mem::{discriminant, replace, take};
 use std::net::SocketAddr;
 
 use longcable_core::error::{Discard, NotReady};
@@ -15,8 +15,8 @@ use longcable_core::platform::Platform;
 use longcable_core::time::Instant;
 use nix::errno::Errno;
 
-use super::{Complaint, EventLoop, complain};
-use crate::link::udp::{Received, SendOutcome, UdpLink};
+use super::{Complaint, EventLoop, RECEIVED_MAX, complain};
+use crate::link::udp::{LinkError, Received, SendOutcome, UdpLink};
 use crate::log::{self, Burst, Omitted};
 use crate::offload::coalesce::Coalescer;
 use crate::offload::segment::{Segmenter, finish_checksum};
@@ -34,36 +34,39 @@ impl<S: TlsStack> EventLoop<'_, S> {
     pub(super) fn receive(&mut self) {
         let now = self.now();
         let Some(socket) = &self.socket else { return };
-        let mut moved = 0;
-        for _ in 0..BURST {
-            let (received, each) = socket.receive_batch(&mut self.incoming);
-            let (length, from) = match received {
-                Received::Datagram { length, from } => (length, from),
-                Received::WouldBlock => break,
-                Received::Failed(error) => {
-                    complain(&mut self.complaints, now, Complaint::Socket(error.errno), |omitted| {
-                        log::error(format_args!("{error}{omitted}"));
-                        if error.errno == Errno::ECONNREFUSED {
-                            say_refused(error.destination);
-                        }
-                    });
-                    continue;
+        let (gateway, complaints) = (&mut *self.gateway, &mut self.complaints);
+        let tun = self.tunnel.tun();
+        let mut arrival = Arrival { gateway, config: self.config, complaints, now, tun, device_gone: false };
+        let mut free = &mut *self.incoming;
+        let mut packets = None;
+        for nth in 0..BURST {
+            let (received, each) = socket.receive_batch(free);
+            match received {
+                Received::Datagram { length, from } => {
+                    let (datagrams, rest) = take(&mut free).split_at_mut(length);
+                    free = rest;
+                    let several = (1..length).contains(&each);
+                    // The first is not kept waiting if it came alone.
+                    if packets.is_none() && (several || nth > 0) {
+                        packets = tun.and_then(Tun::offloads).map(|offloads| Coalescer::new(offloads.uso));
+                    }
+                    if several {
+                        datagrams.chunks_mut(each).for_each(|datagram| arrival.pass(datagram, from, &mut packets));
+                    } else {
+                        arrival.pass(datagrams, from, &mut packets);
+                    }
                 }
-            };
-            let Some(datagrams) = self.incoming.get_mut(..length) else { break };
-            let (gateway, complaints) = (&mut *self.gateway, &mut self.complaints);
-            let mut arrival = Arrival { gateway, config: self.config, complaints, now, from, device_gone: false };
-            if (1..length).contains(&each) {
-                arrival.pass_all(datagrams.chunks_mut(each), self.tunnel.tun());
-            } else {
-                arrival.pass(datagrams, self.tunnel.tun());
+                Received::WouldBlock => break,
+                Received::Failed(error) => arrival.failed(error),
             }
-            self.device_gone |= arrival.device_gone;
-            moved += length;
-            if moved >= BURST_LEN {
+            if free.len() < RECEIVED_MAX {
                 break;
             }
         }
+        if let (Some(packets), Some(tun)) = (packets, tun) {
+            packets.drain(|parts| arrival.written(tun.write_super(parts)));
+        }
+        self.device_gone |= arrival.device_gone;
     }
 
     /// Tunnel to network.
@@ -148,46 +151,35 @@ impl<S: TlsStack> EventLoop<'_, S> {
     }
 }
 
-/// Datagrams that came together, and what their packets need on their way.
+/// What datagrams need on their way to the device.
 struct Arrival<'a, 'c, P: Platform> {
     gateway: &'a mut Gateway<'c, P>,
     config: &'c LinkConfig<'c>,
     complaints: &'a mut Burst<Complaint>,
     now: Instant,
-    from: SocketAddr,
+    tun: Option<&'a Tun>,
     /// Somebody deleted the interface.
     device_gone: bool,
 }
 
 impl<P: Platform> Arrival<'_, '_, P> {
-    fn pass(&mut self, datagram: &mut [u8], tun: Option<&Tun>) {
-        if let (Some(packet), Some(tun)) = (self.open(datagram), tun) {
-            self.written(tun.write(packet));
+    /// Opens a datagram; its packet waits for those that come with it if the device takes them together.
+    fn pass<'b>(&mut self, datagram: &'b mut [u8], from: SocketAddr, packets: &mut Option<Coalescer<'b>>) {
+        let (Some(packet), Some(tun)) = (self.open(datagram, from), self.tun) else { return };
+        let Some(waiting) = packets else { return self.written(tun.write(packet)) };
+        if let Err(packet) = waiting.push(packet) {
+            let full = replace(waiting, Coalescer::new(tun.offloads().is_some_and(|offloads| offloads.uso)));
+            full.drain(|parts| self.written(tun.write_super(parts)));
+            // An empty one has room.
+            let _ = waiting.push(packet);
         }
-    }
-
-    fn pass_all<'b>(&mut self, datagrams: impl Iterator<Item = &'b mut [u8]>, tun: Option<&Tun>) {
-        let Some((tun, offloads)) = tun.and_then(|tun| Some((tun, tun.offloads()?))) else {
-            return datagrams.for_each(|datagram| self.pass(datagram, tun));
-        };
-        let mut packets = Coalescer::new(offloads.uso);
-        for datagram in datagrams {
-            let Some(packet) = self.open(datagram) else { continue };
-            if let Err(packet) = packets.push(packet) {
-                let full = replace(&mut packets, Coalescer::new(offloads.uso));
-                full.drain(|parts| self.written(tun.write_super(parts)));
-                // An empty one has room.
-                let _ = packets.push(packet);
-            }
-        }
-        packets.drain(|parts| self.written(tun.write_super(parts)));
     }
 
     /// The packet in a datagram, if it has one that is for the tunnel.
-    fn open<'b>(&mut self, datagram: &'b mut [u8]) -> Option<&'b mut [u8]> {
+    fn open<'b>(&mut self, datagram: &'b mut [u8], from: SocketAddr) -> Option<&'b mut [u8]> {
         log::traffic('R');
         let first_byte = datagram.first().copied();
-        let discard = match self.gateway.handle_datagram(self.now, self.from, datagram) {
+        let discard = match self.gateway.handle_datagram(self.now, from, datagram) {
             Ok(packet) => {
                 packet.as_ref().inspect(|_| log::traffic('w'));
                 return packet;
@@ -196,12 +188,21 @@ impl<P: Platform> Arrival<'_, '_, P> {
             Err(discard) => discard,
         };
         complain(self.complaints, self.now, Complaint::Discarded(discriminant(&discard)), |more| {
-            say_discarded(discard, self.from, self.gateway.peer().address(), more);
+            say_discarded(discard, from, self.gateway.peer().address(), more);
             if let Some(hint) = discard.hint(self.config, first_byte) {
-                log::error(format_args!("{hint} (datagram from {})", Address(self.from)));
+                log::error(format_args!("{hint} (datagram from {})", Address(from)));
             }
         });
         None
+    }
+
+    fn failed(&mut self, error: LinkError) {
+        complain(self.complaints, self.now, Complaint::Socket(error.errno), |omitted| {
+            log::error(format_args!("{error}{omitted}"));
+            if error.errno == Errno::ECONNREFUSED {
+                say_refused(error.destination);
+            }
+        });
     }
 
     fn written(&mut self, result: Result<(), TunError>) {
