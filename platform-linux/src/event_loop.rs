@@ -45,7 +45,7 @@ use outgoing::Outgoing;
 const RECEIVED_MAX: usize = 65_535;
 
 /// Room for what several calls receive, which is handed on together.
-const INCOMING_LEN: usize = RECEIVED_MAX + (96 << 10);
+const INCOMING_LEN: usize = RECEIVED_MAX + (32 << 10);
 
 /// A cause of packet errors is logged once in this time, with a count of the others.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);

@@ -32,13 +32,24 @@ const BURST_LEN: usize = 256 << 10;
 impl<S: TlsStack> EventLoop<'_, S> {
     /// Network to tunnel.
     pub(super) fn receive(&mut self) {
+        let mut moved = 0;
+        while moved < BURST_LEN
+            && let Some(length) = self.receive_some()
+        {
+            moved += length;
+        }
+    }
+
+    /// As many datagrams as have room, if more may be there: then how many bytes that was.
+    fn receive_some(&mut self) -> Option<usize> {
         let now = self.now();
-        let Some(socket) = &self.socket else { return };
+        let socket = self.socket.as_ref()?;
         let (gateway, complaints) = (&mut *self.gateway, &mut self.complaints);
         let tun = self.tunnel.tun();
         let mut arrival = Arrival { gateway, config: self.config, complaints, now, tun, device_gone: false };
-        let mut free = &mut *self.incoming;
+        let (whole, mut free) = (self.incoming.len(), &mut *self.incoming);
         let mut packets = None;
+        let mut received_all = false;
         for nth in 0..BURST {
             let (received, each) = socket.receive_batch(free);
             match received {
@@ -56,17 +67,19 @@ impl<S: TlsStack> EventLoop<'_, S> {
                         arrival.pass(datagrams, from, &mut packets);
                     }
                 }
-                Received::WouldBlock => break,
+                Received::WouldBlock => received_all = true,
                 Received::Failed(error) => arrival.failed(error),
             }
-            if free.len() < RECEIVED_MAX {
+            if received_all || free.len() < RECEIVED_MAX {
                 break;
             }
         }
+        let received = whole - free.len();
         if let (Some(packets), Some(tun)) = (packets, tun) {
             packets.drain(|parts| arrival.written(tun.write_super(parts)));
         }
         self.device_gone |= arrival.device_gone;
+        (!received_all && received > 0).then_some(received)
     }
 
     /// Tunnel to network.
