@@ -197,8 +197,14 @@ fn encrypt_blocks<C: BlockEncrypt + BlockCipher>(cipher: &C, iv: &[u8], blocks: 
 /// How many packets are encrypted in step at most: a processor with AES instructions has so many blocks under way.
 const IN_STEP_MAX: usize = 8;
 
-fn encrypt_in_step<C: BlockEncrypt<BlockSize = U16>>(cipher: &C, packets: &mut [CbcPacket<'_>]) {
-    cipher.encrypt_with_backend(InStep { packets });
+fn encrypt_in_step<C: BlockEncrypt<BlockSize = U16> + BlockCipher>(cipher: &C, packets: &mut [CbcPacket<'_>]) {
+    for packets in packets.chunks_mut(IN_STEP_MAX) {
+        match packets {
+            // In step they would take longer: lanes without a packet are encrypted in vain.
+            [_] | [_, _] => packets.iter_mut().for_each(|(iv, blocks)| encrypt_blocks(cipher, iv, blocks)),
+            several => cipher.encrypt_with_backend(InStep { packets: several }),
+        }
+    }
 }
 
 /// The n-th blocks of as many packets together as the backend works on at a time: they do not wait for each other.
