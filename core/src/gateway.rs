@@ -15,6 +15,7 @@ use core::net::SocketAddr;
 
 use heapless::{Deque, Vec};
 
+use crate::data::{Incoming, Outgoing};
 use crate::error::{Discard, NotReady};
 use crate::event::{Cause, Reason, Signal};
 use crate::options::{Connection, LinkConfig};
@@ -170,6 +171,19 @@ impl<'c, P: Platform> Gateway<'c, P> {
     /// Why the packet was dropped.
     pub fn seal<'b>(&mut self, now: Instant, packet: PacketBuf<'b>) -> Result<Sealed<'b>, NotReady> {
         self.peer.seal(now, packet)
+    }
+
+    /// Opens datagrams in place; see [`Peer::open_batch`].
+    pub fn open_batch(&mut self, now: Instant, from: SocketAddr, datagrams: &mut [Incoming<'_>]) {
+        self.peer.open_batch(now, from, datagrams);
+        if datagrams.contains(&Err(Discard::Source)) {
+            self.stranger_came(now, from);
+        }
+    }
+
+    /// Seals packets in place; see [`Peer::seal_batch`].
+    pub fn seal_batch(&mut self, now: Instant, packets: &mut [Outgoing<'_>]) -> Option<SocketAddr> {
+        self.peer.seal_batch(now, packets)
     }
 
     /// The answer to [`Output::Bind`]; `unix_now` is the time of day, in seconds since 1970. After a failure the link

@@ -1,13 +1,24 @@
 //! Cryptography and randomness for the engine.
 
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "what only some processors have, and vectors made of integers")]
+mod lanes;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "crypto/no_lanes.rs"]
+mod lanes;
+mod mac;
+
 use longcable_core::crypto::rustcrypto;
 use longcable_core::crypto::{
-    AEAD_TAG_LEN, Aead, CbcDecrypt, CbcEncrypt, Cipher, NONCE_LEN, Provider, Rng, RustCrypto, Unsupported,
+    AEAD_TAG_LEN, Aead, CbcDecrypt, CbcEncrypt, CbcPacket, Cipher, NONCE_LEN, Provider, Rng, RustCrypto, Unsupported,
 };
 use rand::rngs::StdRng;
 use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 
-/// The fastest implementation of each algorithm: ring's AEAD, RustCrypto's everything else.
+pub use mac::MacKey;
+
+/// The fastest implementation of each algorithm: ring's AEAD, RustCrypto's everything else, and where it helps for
+/// several packets at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Fast;
 
@@ -16,7 +27,7 @@ impl Provider for Fast {
     type KeyStream = <RustCrypto as Provider>::KeyStream;
     type Encrypt = Boxed<<RustCrypto as Provider>::Encrypt>;
     type Decrypt = Boxed<<RustCrypto as Provider>::Decrypt>;
-    type Mac = <RustCrypto as Provider>::Mac;
+    type Mac = MacKey;
 }
 
 /// A key on the heap. Blowfish's schedule has 4 KB, and without this every key of every cipher would have room for it.
@@ -29,6 +40,10 @@ impl<K: CbcEncrypt> CbcEncrypt for Boxed<K> {
 
     fn encrypt(&self, iv: &[u8], blocks: &mut [u8]) {
         self.0.encrypt(iv, blocks);
+    }
+
+    fn encrypt_many(&self, packets: &mut [CbcPacket<'_>]) {
+        self.0.encrypt_many(packets);
     }
 }
 

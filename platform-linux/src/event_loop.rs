@@ -2,7 +2,9 @@
 //!
 //! One turn: do what the engine asks, sleep until something is ready, move a burst of packets each way.
 
+mod outgoing;
 mod packets;
+mod settings;
 mod sleep;
 mod socket;
 
@@ -15,8 +17,7 @@ use longcable_core::control::{CELL, Memory};
 use longcable_core::error::{Discard, NotReady};
 use longcable_core::event::{Cause, Event, Reason, Signal};
 use longcable_core::gateway::{Gateway, Output};
-use longcable_core::options::{Connection, Family, LinkConfig, ReceiveTimeout};
-use longcable_core::packet::{HEADROOM, TAILROOM};
+use longcable_core::options::{Connection, Family, LinkConfig};
 use longcable_core::peer::{Keys, OUTPUT_MAX};
 use longcable_core::platform::Platform;
 use longcable_core::time::Instant;
@@ -38,8 +39,13 @@ use crate::status::{Compression, Counters, Statistics, StatusFile};
 use crate::tls::{SESSIONS, TlsStack};
 use crate::tunnel::Tunnel;
 
-/// The largest datagram or packet, in bytes.
-const PACKET_MAX: usize = 65_535;
+use outgoing::Outgoing;
+
+/// As many bytes as one call receives.
+const RECEIVED_MAX: usize = 65_535;
+
+/// Room for what several calls receive, which is handed on together.
+const INCOMING_LEN: usize = RECEIVED_MAX + (32 << 10);
 
 /// A cause of packet errors is logged once in this time, with a count of the others.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -90,6 +96,8 @@ enum Complaint {
     NotSealed(NotReady),
     Socket(Errno),
     Device,
+    /// What the device gives cannot be cut.
+    Malformed,
     Status,
     ReplayFile,
 }
@@ -124,8 +132,10 @@ pub struct EventLoop<'c, S: TlsStack> {
     wake: Option<Instant>,
     /// Somebody deleted the interface.
     device_gone: bool,
-    /// Room for one packet and everything that grows around it.
-    buffer: Box<[u8]>,
+    /// What was received.
+    incoming: Box<[u8]>,
+    /// What is to be sent.
+    outgoing: Outgoing,
     complaints: Burst<Complaint>,
     /// Reasons why names do not resolve.
     lookups: Burst<String>,
@@ -197,7 +207,8 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             replay_due: now + REPLAY_INTERVAL,
             wake: None,
             device_gone: false,
-            buffer: vec![0; HEADROOM + PACKET_MAX + TAILROOM].into_boxed_slice(),
+            incoming: vec![0; INCOMING_LEN].into_boxed_slice(),
+            outgoing: Outgoing::new(),
             complaints: Burst::new(LOG_INTERVAL),
             lookups: Burst::new(LOOKUP_LOG_INTERVAL),
         })
@@ -326,7 +337,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                         tls.set_environment(self.tunnel.environment().clone());
                     }
                     if event == Event::Initialized {
-                        announce_settings(self.config);
+                        self.announce_settings();
                     }
                 }
                 Output::Resolve(number, lookup) => {
@@ -479,22 +490,6 @@ pub fn check<'c, T: TlsSession>(config: &'c LinkConfig<'c>, keys: Keys<Linux<T>>
 fn watch(config: &LinkConfig<'_>) -> Option<PathWatch> {
     let opened = config.follow_link.then(PathWatch::open)?;
     opened.inspect_err(|error| log::warning(format_args!("Changes of the local address go unnoticed: {error}"))).ok()
-}
-
-/// What openvpn tells about the link once it is up.
-fn announce_settings(config: &LinkConfig<'_>) {
-    let suite = config.suite();
-    let (cipher, digest) = (suite.cipher.name(), suite.digest.name());
-    // With TLS the cipher is negotiated, and each key says which.
-    if config.tls.role.is_none() {
-        log::line(3, format_args!("Data Channel: cipher '{cipher}', auth '{digest}'"));
-    }
-    let timeout = match config.receive_timeout {
-        ReceiveTimeout::None => String::new(),
-        ReceiveTimeout::Restart(seconds) => format!(", ping-restart {seconds}"),
-        ReceiveTimeout::Exit(seconds) => format!(", ping-exit {seconds}"),
-    };
-    log::line(3, format_args!("Timers: ping {}{timeout}", config.ping));
 }
 
 /// Seconds since 1970.

@@ -16,7 +16,7 @@ use crate::failure::Fatal;
 use crate::log;
 use crate::net::{InterfaceAddress, Link, NetError, Netlink, Route, RouteTable};
 use crate::scripts::{self, Context, Scripts};
-use crate::tun::{InterfaceConfig, Tun, TunOptions};
+use crate::tun::{InterfaceConfig, Offloads, Tun, TunOptions};
 
 /// The device while it is open.
 struct Device {
@@ -94,8 +94,13 @@ impl<'c> Tunnel<'c> {
         if self.config.device == DeviceKind::Null {
             return Ok(());
         }
-        let tun = Tun::open(TunOptions { name: self.plan.device.as_deref(), node: &self.host.dev_node })
-            .map_err(Fatal::new)?;
+        let options = TunOptions { name: self.plan.device.as_deref(), node: &self.host.dev_node };
+        let offloading = || Tun::open_offloading(options, Offloads::ALL).ok();
+        let tun = match self.host.tun_offload.then(offloading).flatten() {
+            Some(tun) => tun,
+            // It also says what is wrong, if that was not the offload.
+            None => Tun::open(options).map_err(Fatal::new)?,
+        };
         log::line(3, format_args!("TUN/TAP device {} opened", tun.name()));
         let facts = scripts::Tunnel {
             device: tun.name().to_owned(),

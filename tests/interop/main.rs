@@ -39,6 +39,7 @@ mod matrix;
 mod migrate;
 mod mss;
 mod occ;
+mod offload;
 mod payload;
 mod process;
 mod remotes;

@@ -24,6 +24,9 @@ pub trait Rng {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unsupported;
 
+/// An initialisation vector of one block, and whole blocks that are already padded.
+pub type CbcPacket<'p> = (&'p [u8], &'p mut [u8]);
+
 /// One key that encrypts in CBC mode.
 pub trait CbcEncrypt: Sized {
     /// `key` is as many bytes as the cipher takes (protocol section 1.2).
@@ -34,6 +37,14 @@ pub trait CbcEncrypt: Sized {
     /// Encrypts whole blocks in place. `iv` is one block; `blocks` a multiple of it, already padded.
     /// Does nothing if the lengths are wrong.
     fn encrypt(&self, iv: &[u8], blocks: &mut [u8]);
+    /// Encrypts several packets, each as [`CbcEncrypt::encrypt`] would.
+    ///
+    /// A block waits for the one before it, but not for those of other packets: a provider may work on all at once.
+    fn encrypt_many(&self, packets: &mut [CbcPacket<'_>]) {
+        for (iv, blocks) in packets {
+            self.encrypt(iv, blocks);
+        }
+    }
 }
 
 /// One key that decrypts in CBC mode.
@@ -58,6 +69,18 @@ pub trait Mac: Sized {
     fn sign(&self, parts: &[&[u8]], tag: &mut [u8]);
     /// Whether `tag` is right, in time that does not depend on where it differs.
     fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> bool;
+    /// Writes the tags of several messages; each pair is a message and room for its tag.
+    fn sign_many(&self, messages: &mut [(&[u8], &mut [u8])]) {
+        for (message, tag) in messages {
+            self.sign(&[message], tag);
+        }
+    }
+    /// Says of each message and its tag whether the tag is right, as [`Mac::verify`] does.
+    fn verify_many(&self, messages: &[(&[u8], &[u8])], verdicts: &mut [bool]) {
+        for ((message, tag), verdict) in messages.iter().zip(verdicts) {
+            *verdict = self.verify(&[message], tag);
+        }
+    }
 }
 
 /// Length of an AEAD nonce in bytes.

@@ -10,12 +10,18 @@ mod tls;
 #[cfg(feature = "tls")]
 mod tls;
 
+use core::array;
+
 use aes::{Aes128Dec, Aes128Enc, Aes192Dec, Aes192Enc, Aes256Dec, Aes256Enc};
 use cbc::cipher::inout::InOutBuf;
-use cbc::cipher::{BlockCipher, BlockDecrypt, BlockDecryptMut, BlockEncrypt, BlockEncryptMut, InnerIvInit, KeyInit};
+use cbc::cipher::typenum::{U16, Unsigned};
+use cbc::cipher::{
+    Block, BlockBackend, BlockCipher, BlockClosure, BlockDecrypt, BlockDecryptMut, BlockEncrypt, BlockEncryptMut,
+    BlockSizeUser, InnerIvInit, KeyInit, ParBlocks,
+};
 use hmac::{Hmac, Mac as _};
 
-use crate::crypto::{CbcDecrypt, CbcEncrypt, Cipher, Digest, Mac, Mode, Provider, Unsupported};
+use crate::crypto::{CbcDecrypt, CbcEncrypt, CbcPacket, Cipher, Digest, Mac, Mode, Provider, Unsupported};
 
 pub use tls::{AeadKey, StreamKey};
 
@@ -55,7 +61,7 @@ impl Provider for RustCrypto {
 
 macro_rules! cbc_key {
     ($(#[$doc:meta])* $name:ident: $direction:ident by $method:ident with $run:ident,
-     $($(#[$gate:meta])* $variant:ident($cipher:ty),)+) => {
+     $($(#[$gate:meta])* $variant:ident($cipher:ty),)+ { $($more:tt)* }) => {
         $(#[$doc])*
         pub enum $name {
             $($(#[$gate])* #[doc = concat!("`", stringify!($cipher), "`")] $variant($cipher),)+
@@ -75,6 +81,8 @@ macro_rules! cbc_key {
                     $($(#[$gate])* Self::$variant(cipher) => $run(cipher, iv, blocks),)+
                 }
             }
+
+            $($more)*
         }
     };
 }
@@ -91,6 +99,17 @@ cbc_key! {
     #[cfg(feature = "legacy")] Camellia128Cbc(camellia::Camellia128),
     #[cfg(feature = "legacy")] Camellia192Cbc(camellia::Camellia192),
     #[cfg(feature = "legacy")] Camellia256Cbc(camellia::Camellia256),
+    {
+        fn encrypt_many(&self, packets: &mut [CbcPacket<'_>]) {
+            match self {
+                Self::Aes128Cbc(cipher) => encrypt_in_step(cipher, packets),
+                Self::Aes192Cbc(cipher) => encrypt_in_step(cipher, packets),
+                Self::Aes256Cbc(cipher) => encrypt_in_step(cipher, packets),
+                #[cfg(feature = "legacy")]
+                _ => packets.iter_mut().for_each(|(iv, blocks)| self.encrypt(iv, blocks)),
+            }
+        }
+    }
 }
 
 cbc_key! {
@@ -105,6 +124,7 @@ cbc_key! {
     #[cfg(feature = "legacy")] Camellia128Cbc(camellia::Camellia128),
     #[cfg(feature = "legacy")] Camellia192Cbc(camellia::Camellia192),
     #[cfg(feature = "legacy")] Camellia256Cbc(camellia::Camellia256),
+    {}
 }
 
 macro_rules! hmac_key {
@@ -171,6 +191,59 @@ fn encrypt_blocks<C: BlockEncrypt + BlockCipher>(cipher: &C, iv: &[u8], blocks: 
     let (blocks, rest) = InOutBuf::from(blocks).into_chunks();
     if rest.is_empty() {
         mode.encrypt_blocks_inout_mut(blocks);
+    }
+}
+
+/// How many packets are encrypted in step at most: a processor with AES instructions has so many blocks under way.
+const IN_STEP_MAX: usize = 8;
+
+fn encrypt_in_step<C: BlockEncrypt<BlockSize = U16> + BlockCipher>(cipher: &C, packets: &mut [CbcPacket<'_>]) {
+    for packets in packets.chunks_mut(IN_STEP_MAX) {
+        match packets {
+            // In step they would take longer: lanes without a packet are encrypted in vain.
+            [_] | [_, _] => packets.iter_mut().for_each(|(iv, blocks)| encrypt_blocks(cipher, iv, blocks)),
+            several => cipher.encrypt_with_backend(InStep { packets: several }),
+        }
+    }
+}
+
+/// The n-th blocks of as many packets together as the backend works on at a time: they do not wait for each other.
+struct InStep<'s, 'p> {
+    packets: &'s mut [CbcPacket<'p>],
+}
+
+impl BlockSizeUser for InStep<'_, '_> {
+    type BlockSize = U16;
+}
+
+impl BlockClosure for InStep<'_, '_> {
+    #[inline(always)]
+    fn call<B: BlockBackend<BlockSize = U16>>(self, backend: &mut B) {
+        for packets in self.packets.chunks_mut(B::ParBlocksSize::USIZE.min(IN_STEP_MAX)) {
+            // What each packet's next block is mixed with. Where there is no block, it is encrypted in vain.
+            let mut chains = ParBlocks::<B>::default();
+            let mut lanes: [&mut [Block<Self>]; IN_STEP_MAX] = array::from_fn(|_| <&mut [_]>::default());
+            for (((iv, bytes), lane), chain) in packets.iter_mut().zip(&mut lanes).zip(&mut chains) {
+                let (blocks, rest) = InOutBuf::from(&mut **bytes).into_chunks();
+                if rest.is_empty() && iv.len() == chain.len() {
+                    chain.copy_from_slice(iv);
+                    *lane = blocks.into_out();
+                }
+            }
+            for nth in 0..lanes.iter().map(|lane| lane.len()).max().unwrap_or(0) {
+                for (lane, chain) in lanes.iter().zip(&mut chains) {
+                    if let Some(block) = lane.get(nth) {
+                        chain.iter_mut().zip(block).for_each(|(mixed, byte)| *mixed ^= byte);
+                    }
+                }
+                backend.proc_par_blocks((&mut chains).into());
+                for (lane, chain) in lanes.iter_mut().zip(&chains) {
+                    if let Some(block) = lane.get_mut(nth) {
+                        *block = *chain;
+                    }
+                }
+            }
+        }
     }
 }
 

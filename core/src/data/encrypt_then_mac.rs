@@ -1,9 +1,14 @@
 //! CBC, CFB, OFB and `none`: the cipher text is signed with an HMAC, which does not cover the header (protocol
 //! sections 2.2 and 2.3).
 
+use heapless::Vec;
+
 use crate::crypto::replay::{PacketIdSender, ReplayWindow};
 use crate::crypto::static_key::KeyHalf;
-use crate::crypto::{CbcDecrypt, CbcEncrypt, Digest, KeyStream, Mac, Mode, Provider, Rng, Suite, Unsupported};
+use crate::crypto::{
+    CbcDecrypt, CbcEncrypt, CbcPacket, Digest, KeyStream, Mac, Mode, Provider, Rng, Suite, Unsupported,
+};
+use crate::data::batch::{BATCH, Outgoing, for_each};
 use crate::data::{Header, LONG_ID_LEN, PACKET_ID_RENEW, SHORT_ID_LEN};
 use crate::error::{Discard, NotReady};
 use crate::packet::PacketBuf;
@@ -105,25 +110,10 @@ impl<C: Provider> MacSealer<C> {
         rng: &mut impl Rng,
         packet: &mut PacketBuf<'_>,
     ) -> Result<(), NotReady> {
-        let (id, id_len) = self.ids.next(unix_now)?;
-        let id = id.get(..id_len).unwrap_or_default();
-        let iv_len = self.suite.cipher.iv_len();
-        match &self.cipher {
-            CipherKey::None => prepend(packet, id)?,
-            CipherKey::Blocks(key) => {
-                prepend(packet, id)?;
-                pad(packet, self.suite.cipher.block_len()).ok_or(NotReady::NoRoom)?;
-                rng.fill(packet.prepend(iv_len).ok_or(NotReady::NoRoom)?);
-                let (iv, blocks) = packet.as_mut_slice().split_at_mut_checked(iv_len).ok_or(NotReady::NoRoom)?;
-                key.encrypt(iv, blocks);
-            }
-            CipherKey::Stream(key) => {
-                let zeros = iv_len.checked_sub(id_len).ok_or(NotReady::NoRoom)?;
-                packet.prepend(zeros).ok_or(NotReady::NoRoom)?.fill(0);
-                prepend(packet, id)?;
-                let (iv, payload) = packet.as_mut_slice().split_at_mut_checked(iv_len).ok_or(NotReady::NoRoom)?;
-                key.encrypt(iv, payload);
-            }
+        self.prepare(unix_now, rng, packet)?;
+        if let CipherKey::Blocks(key) = &self.cipher {
+            let (iv, blocks) = split_iv(packet, self.suite).ok_or(NotReady::NoRoom)?;
+            key.encrypt(iv, blocks);
         }
         if let Some(mac) = &self.mac {
             let mut tag = [0; Digest::TAG_MAX];
@@ -132,6 +122,60 @@ impl<C: Provider> MacSealer<C> {
             prepend(packet, tag)?;
         }
         prepend(packet, header.as_slice())
+    }
+
+    /// Seals up to [`BATCH`] packets, each step for all of them.
+    pub(super) fn seal_batch(
+        &mut self,
+        header: &Header,
+        unix_now: u32,
+        rng: &mut impl Rng,
+        packets: &mut [Outgoing<'_>],
+    ) {
+        for_each(packets, |packet| self.prepare(unix_now, rng, packet));
+        if let CipherKey::Blocks(key) = &self.cipher {
+            // None is left out: whatever is prepared has a vector.
+            let split = packets.iter_mut().flatten().filter_map(|packet| split_iv(packet, self.suite));
+            let mut blocks: Vec<CbcPacket<'_>, BATCH> = split.take(BATCH).collect();
+            key.encrypt_many(&mut blocks);
+        }
+        if let Some(mac) = &self.mac {
+            let tag_len = self.suite.digest.tag_len();
+            let mut tags = [[0; Digest::TAG_MAX]; BATCH];
+            let messages = packets.iter().flatten().map(PacketBuf::as_slice);
+            let rooms = tags.iter_mut().map(|tag| tag.get_mut(..tag_len).unwrap_or_default());
+            let mut signed: Vec<_, BATCH> = messages.zip(rooms).collect();
+            mac.sign_many(&mut signed);
+            drop(signed);
+            let mut tags = tags.iter().map(|tag| tag.get(..tag_len).unwrap_or_default());
+            for_each(packets, |packet| prepend(packet, tags.next().ok_or(NotReady::NoRoom)?));
+        }
+        for_each(packets, |packet| prepend(packet, header.as_slice()));
+    }
+
+    /// Adds all that is encrypted besides the payload, and the initialisation vector. What is not encrypted in blocks
+    /// is encrypted.
+    fn prepare(&mut self, unix_now: u32, rng: &mut impl Rng, packet: &mut PacketBuf<'_>) -> Result<(), NotReady> {
+        let (id, id_len) = self.ids.next(unix_now)?;
+        let id = id.get(..id_len).unwrap_or_default();
+        let iv_len = self.suite.cipher.iv_len();
+        match &self.cipher {
+            CipherKey::None => prepend(packet, id),
+            CipherKey::Blocks(_) => {
+                prepend(packet, id)?;
+                pad(packet, self.suite.cipher.block_len()).ok_or(NotReady::NoRoom)?;
+                rng.fill(packet.prepend(iv_len).ok_or(NotReady::NoRoom)?);
+                Ok(())
+            }
+            CipherKey::Stream(key) => {
+                let zeros = iv_len.checked_sub(id_len).ok_or(NotReady::NoRoom)?;
+                packet.prepend(zeros).ok_or(NotReady::NoRoom)?.fill(0);
+                prepend(packet, id)?;
+                let (iv, payload) = split_iv(packet, self.suite).ok_or(NotReady::NoRoom)?;
+                key.encrypt(iv, payload);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -148,17 +192,30 @@ impl<C: Provider> MacOpener<C> {
         Ok(Self { cipher, mac: mac_key(suite, key)?, suite, id_len })
     }
 
-    /// Opens what follows the header.
+    /// Whether the tags of up to [`BATCH`] packets are right, of which these are what follows the header; `None` if they
+    /// have no tags.
+    pub(super) fn verify_batch<'d>(&self, bodies: impl Iterator<Item = &'d [u8]>) -> Option<[bool; BATCH]> {
+        let mac = self.mac.as_ref()?;
+        let tag_len = self.suite.digest.tag_len();
+        let split = bodies.map(|body| body.split_at_checked(tag_len).map(|(tag, message)| (message, tag)));
+        let messages: Vec<_, BATCH> = split.map(Option::unwrap_or_default).take(BATCH).collect();
+        let mut verdicts = [false; BATCH];
+        mac.verify_many(&messages, &mut verdicts);
+        Some(verdicts)
+    }
+
+    /// Opens what follows the header. `verdict` is the one about its tag if that has been verified.
     pub(super) fn open<'b, B: AsRef<[u64]> + AsMut<[u64]>>(
         &self,
         window: Option<&mut ReplayWindow<B>>,
         now: Instant,
+        verdict: Option<bool>,
         body: &'b mut [u8],
     ) -> Result<&'b mut [u8], Discard> {
         let mut rest = body;
         if let Some(mac) = &self.mac {
             let (tag, message) = rest.split_at_mut_checked(self.suite.digest.tag_len()).ok_or(Discard::TooShort)?;
-            if !mac.verify(&[message], tag) {
+            if !verdict.unwrap_or_else(|| mac.verify(&[message], tag)) {
                 return Err(Discard::Authentication);
             }
             rest = message;
@@ -197,6 +254,12 @@ fn mac_key<M: Mac>(suite: Suite, key: KeyHalf<'_>) -> Result<Option<M>, Unsuppor
 
 fn prepend(packet: &mut PacketBuf<'_>, bytes: &[u8]) -> Result<(), NotReady> {
     packet.prepend_bytes(bytes).ok_or(NotReady::NoRoom)
+}
+
+/// The initialisation vector and what follows.
+fn split_iv<'p>(packet: &'p mut PacketBuf<'_>, suite: Suite) -> Option<CbcPacket<'p>> {
+    let (iv, rest) = packet.as_mut_slice().split_at_mut_checked(suite.cipher.iv_len())?;
+    Some((iv, rest))
 }
 
 /// The packet id, if there is one, and what follows.

@@ -12,6 +12,7 @@
 
 #[cfg(feature = "tls")]
 mod aead;
+mod batch;
 mod encrypt_then_mac;
 #[cfg(feature = "epoch")]
 mod epoch;
@@ -29,6 +30,8 @@ mod tls;
 #[cfg(feature = "tls")]
 mod tls;
 
+pub(crate) use batch::for_each;
+pub use batch::{BATCH, Incoming, Outgoing};
 pub use key::{Budget, DataKey};
 pub use open::Opener;
 pub use seal::Sealer;
@@ -103,7 +106,7 @@ const fn first_byte(opcode: u8, key_id: u8) -> u8 {
 }
 
 /// Length of a received packet's header in bytes; `None` if it is no data packet.
-fn header_len(datagram: &[u8]) -> Option<usize> {
+pub(crate) fn header_len(datagram: &[u8]) -> Option<usize> {
     match datagram.first()? >> 3 {
         DATA_V1 => Some(V1_LEN),
         DATA_V2 => Some(V2_LEN),

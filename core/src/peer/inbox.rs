@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 
 use super::{Link, Peer, Phase};
 use crate::control::Sign;
+use crate::data::{BATCH, Incoming, header_len};
 use crate::error::Discard;
 use crate::event::{Cause, Reason, Signal};
 use crate::log::debug;
@@ -29,8 +30,53 @@ impl<P: Platform> Peer<'_, P> {
         from: SocketAddr,
         datagram: &'b mut [u8],
     ) -> Result<Option<&'b mut [u8]>, Discard> {
+        self.handle(now, from, None, datagram)
+    }
+
+    /// Opens datagrams that have come from one address, in their order and in place, each as
+    /// [`Peer::handle_datagram`] would. With an HMAC several data packets of one key take less time together.
+    pub fn open_batch(&mut self, now: Instant, from: SocketAddr, datagrams: &mut [Incoming<'_>]) {
+        for datagrams in datagrams.chunks_mut(BATCH) {
+            let verdicts = self.verify_batch(from, datagrams);
+            for (nth, slot) in datagrams.iter_mut().enumerate() {
+                if let Ok(datagram) = slot
+                    && let Some(datagram) = datagram.take()
+                {
+                    let verdict = verdicts.and_then(|verdicts| verdicts.get(nth).copied());
+                    *slot = self.handle(now, from, verdict, datagram);
+                }
+            }
+        }
+    }
+
+    /// Whether the HMACs of up to [`BATCH`] datagrams are right. `None` unless the same key will decide on all of them,
+    /// whatever the first ones bring about: a control packet may put another key in its place.
+    fn verify_batch(&self, from: SocketAddr, datagrams: &[Incoming<'_>]) -> Option<[bool; BATCH]> {
+        if !matches!(self.phase, Phase::Up | Phase::Leaving(_)) || !self.addresses.accepts(from) {
+            return None;
+        }
+        let whole = datagrams.iter().map(|slot| slot.as_ref().ok().and_then(Option::as_deref).unwrap_or_default());
+        match &self.link {
+            Link::Static(link) => link.opener.verify_batch(whole),
+            Link::Tls(link) => {
+                let first = whole.clone().next()?;
+                let header = first.get(..header_len(first)?)?;
+                let is_same = |datagram: &[u8]| datagram.is_empty() || datagram.starts_with(header);
+                whole.clone().all(is_same).then(|| link.get().verify_batch(whole))?
+            }
+        }
+    }
+
+    /// `verdict` is the one about the datagram's HMAC if that has been verified.
+    fn handle<'b>(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        verdict: Option<bool>,
+        datagram: &'b mut [u8],
+    ) -> Result<Option<&'b mut [u8]>, Discard> {
         self.counters.link_read = self.counters.link_read.saturating_add(datagram.len() as u64);
-        let opened = self.open(now, from, datagram);
+        let opened = self.open(now, from, verdict, datagram);
         match &opened {
             Ok(Some(packet)) => {
                 self.counters.tunnel_write = self.counters.tunnel_write.saturating_add(packet.len() as u64)
@@ -48,6 +94,7 @@ impl<P: Platform> Peer<'_, P> {
         &mut self,
         now: Instant,
         from: SocketAddr,
+        verdict: Option<bool>,
         datagram: &'b mut [u8],
     ) -> Result<Option<&'b mut [u8]>, Discard> {
         if !matches!(self.phase, Phase::Up | Phase::Leaving(_)) {
@@ -58,14 +105,14 @@ impl<P: Platform> Peer<'_, P> {
         }
         let quiet_since = self.keepalive.is_overdue(now).then(|| self.newest_data()).flatten();
         let (payload, sign) = match &mut self.link {
-            Link::Static(link) => (link.opener.open(now, datagram)?, Sign::Live),
+            Link::Static(link) => (link.opener.open_verified(now, verdict, datagram)?, Sign::Live),
             Link::Tls(link) => {
                 let head = datagram.first().copied().and_then(Head::parse).ok_or(Discard::ControlMalformed)?;
                 if !head.opcode.is_data() {
                     let handled = self.with_tls(now, |link, cx| link.handle_control(cx, from, datagram));
                     return handled.unwrap_or(Err(Discard::NotReady)).map(|()| None);
                 }
-                link.get_mut().open(now, datagram)?
+                link.get_mut().open(now, verdict, datagram)?
             }
         };
         self.counters.authentic_read = self.counters.authentic_read.saturating_add(payload.len() as u64);

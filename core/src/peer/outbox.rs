@@ -7,6 +7,7 @@ use core::ops::Range;
 use heapless::{String, Vec};
 
 use super::{GREETINGS_MAX, Link, Output, PROBES_MAX, Peer, Phase, Sealed, occ};
+use crate::data::{BATCH, Outgoing, for_each};
 use crate::error::NotReady;
 use crate::packet::{HEADROOM, PacketBuf};
 use crate::platform::Platform;
@@ -41,11 +42,46 @@ impl<P: Platform> Peer<'_, P> {
     /// # Errors
     /// Why the packet was dropped.
     pub fn seal<'b>(&mut self, now: Instant, mut packet: PacketBuf<'b>) -> Result<Sealed<'b>, NotReady> {
+        let len = packet.len();
+        let to = self.admit(&mut packet)?;
+        self.seal_payload(now, &mut packet)?;
+        self.keepalive.active(now, len);
+        Ok(Sealed { to, datagram: packet.into_slice() })
+    }
+
+    /// Seals packets from the tunnel device in their order and in place, each as [`Peer::seal`] would; with CBC several
+    /// take less time together. Returns where to send those that are not `Err` then.
+    pub fn seal_batch(&mut self, now: Instant, packets: &mut [Outgoing<'_>]) -> Option<SocketAddr> {
+        let unix_now = u32::try_from(self.unix_time(now)).unwrap_or(u32::MAX);
+        for packets in packets.chunks_mut(BATCH) {
+            let mut lens = [0; BATCH];
+            for (packet, len) in packets.iter().zip(&mut lens) {
+                *len = packet.as_ref().map_or(0, PacketBuf::len);
+            }
+            for_each(packets, |packet| {
+                self.admit(packet)?;
+                self.config.framing.seal(packet).ok_or(NotReady::NoRoom)
+            });
+            match &mut self.link {
+                Link::Static(link) => link.sealer.seal_batch(unix_now, &mut self.rng, packets),
+                Link::Tls(link) => link.get_mut().seal_batch(self.config, now, unix_now, &mut self.rng, packets),
+            }
+            for (packet, len) in packets.iter().zip(lens) {
+                if let Ok(packet) = packet {
+                    self.has_sent(now, packet);
+                    self.keepalive.active(now, len);
+                }
+            }
+        }
+        self.addresses.current()
+    }
+
+    /// Looks at a packet from the tunnel device before it is sealed, and says where it is to go.
+    fn admit(&mut self, packet: &mut PacketBuf<'_>) -> Result<SocketAddr, NotReady> {
         if !matches!(self.phase, Phase::Up | Phase::Leaving(_)) {
             return Err(NotReady::Down);
         }
-        let len = packet.len();
-        self.counters.tunnel_read = self.counters.tunnel_read.saturating_add(len as u64);
+        self.counters.tunnel_read = self.counters.tunnel_read.saturating_add(packet.len() as u64);
         let to = self.addresses.current().ok_or(NotReady::NoPeer)?;
         if !self.config.allow_recursive_routing && ip::is_udp_to(packet.as_slice(), to) {
             return Err(NotReady::Recursive);
@@ -53,9 +89,7 @@ impl<P: Platform> Peer<'_, P> {
         if let Some(max) = self.addresses.mss() {
             ip::clamp_mss(packet.as_mut_slice(), max);
         }
-        self.seal_payload(now, &mut packet)?;
-        self.keepalive.active(now, len);
-        Ok(Sealed { to, datagram: packet.into_slice() })
+        Ok(to)
     }
 
     /// Framing, cipher and tag around any payload, and the note that something was sent.
@@ -66,9 +100,13 @@ impl<P: Platform> Peer<'_, P> {
             Link::Static(link) => link.sealer.seal(unix_now, &mut self.rng, packet)?,
             Link::Tls(link) => link.get_mut().seal(self.config, now, unix_now, &mut self.rng, packet)?,
         }
+        self.has_sent(now, packet);
+        Ok(())
+    }
+
+    fn has_sent(&mut self, now: Instant, packet: &PacketBuf<'_>) {
         self.counters.link_write = self.counters.link_write.saturating_add(packet.len() as u64);
         self.keepalive.sent(now);
-        Ok(())
     }
 
     /// The next thing for the host to do; to be called until it says `Timeout`, after every other

@@ -1,6 +1,7 @@
 //! Two peers with TLS between them, without a network: every datagram passes through the test's hands. The TLS is a
 //! toy, which only says hello and counts; real stacks are tried elsewhere.
 
+mod batches;
 mod busy_slots;
 mod farewell;
 mod greeting_elsewhere;
@@ -43,6 +44,8 @@ pub(crate) struct Toy {
     wire_out: VecDeque<u8>,
     received: usize,
     secret: u8,
+    /// The client's choice, the last byte of its flight: each session exports other keys.
+    nonce: u8,
     verified: PeerVerified,
     established: bool,
     accepted: bool,
@@ -56,6 +59,7 @@ impl Toy {
             wire_out: VecDeque::new(),
             received: 0,
             secret: 0,
+            nonce: 0,
             verified: PeerVerified::for_test("CN=toy"),
             established: false,
             accepted: false,
@@ -69,11 +73,13 @@ impl TlsSession for Toy {
 
     const CAN_EXPORT: bool = true;
 
-    fn start(&mut self, role: Role, _unix_now: u64) -> Result<(), TlsFailure> {
+    fn start(&mut self, role: Role, unix_now: u64) -> Result<(), TlsFailure> {
         *self = Self { secret: self.secret, ..Self::new() };
         self.role = role;
         if role == Role::Client {
-            self.wire_out.extend(vec![1; FLIGHT]);
+            self.nonce = unix_now as u8;
+            self.wire_out.extend(vec![1; FLIGHT - 1]);
+            self.wire_out.push_back(self.nonce);
         }
         Ok(())
     }
@@ -119,10 +125,12 @@ impl TlsSession for Toy {
     fn step(&mut self) -> Result<TlsProgress<'_>, TlsFailure> {
         while !self.established && self.received < FLIGHT {
             let Some(byte) = self.wire_in.pop_front() else { return Ok(TlsProgress::Handshaking) };
-            if byte != if self.role == Role::Client { 2 } else { 1 } {
-                return Err(TlsFailure::new("a byte that is none of ours", false));
-            }
             self.received += 1;
+            match (self.role, byte) {
+                (Role::Server, nonce) if self.received == FLIGHT => self.nonce = nonce,
+                (Role::Client, 2) | (Role::Server, 1) => {}
+                _ => return Err(TlsFailure::new("a byte that is none of ours", false)),
+            }
             if self.received == FLIGHT {
                 self.established = true;
                 if self.role == Role::Server {
@@ -138,7 +146,7 @@ impl TlsSession for Toy {
     }
 
     fn export(&self, label: &str, out: &mut [u8]) -> Result<(), ExportUnsupported> {
-        out.fill(label.len() as u8);
+        out.fill(label.len() as u8 ^ self.nonce);
         Ok(())
     }
 

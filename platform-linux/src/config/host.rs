@@ -58,6 +58,12 @@ pub struct HostConfig {
     pub passtos: bool,
     /// `mtu-disc`.
     pub mtu_disc: Option<MtuDiscovery>,
+    /// Unless `disable-tun-offload`: large packets are exchanged with the device.
+    pub tun_offload: bool,
+    /// Unless `disable-udp-gso`: many datagrams are sent with one call.
+    pub udp_gso: bool,
+    /// Unless `disable-udp-gro`: many datagrams are received with one call.
+    pub udp_gro: bool,
     /// `txqueuelen`, in packets.
     pub txqueuelen: Option<u32>,
     /// `dev-node`.
@@ -154,6 +160,9 @@ impl Default for HostConfig {
             bind_dev: None,
             passtos: false,
             mtu_disc: None,
+            tun_offload: true,
+            udp_gso: true,
+            udp_gro: true,
             txqueuelen: None,
             dev_node: PathBuf::from(tun::DEFAULT_NODE),
             replay_persist: None,
@@ -263,6 +272,9 @@ impl HostConfig {
                 let choices = [("no", MtuDiscovery::No), ("maybe", MtuDiscovery::Maybe), ("yes", MtuDiscovery::Yes)];
                 self.mtu_disc = Some(d.choice(0, &choices, "no, maybe or yes")?);
             }
+            "disable-tun-offload" => self.tun_offload = false,
+            "disable-udp-gso" => self.udp_gso = false,
+            "disable-udp-gro" => self.udp_gro = false,
             "txqueuelen" => self.txqueuelen = Some(d.number(0, "a number of packets")?),
             "dev-node" => self.dev_node = path(d, 0)?,
             _ => return Ok(Applied::NotMine),

@@ -373,7 +373,8 @@ fn the_hosts_options_have_their_values() {
                 status-version 3\nchroot /jail\ngroup nogroup\nnice -5\nmlock\ntmp-dir /tmp\nsndbuf 1000\nrcvbuf 2000\n\
                 mark 0x10\nbind-dev eth0\npasstos\nmtu-disc yes\ntxqueuelen 100\ndev-node /dev/tun\nup /a\ndown '/b c'\n\
                 route-up /c\nroute-pre-down /d\nipchange /e\ndown-pre\nscript-security 2\nsetenv NAME 'a b'\n\
-                setenv-safe X y\nmachine-readable-output\nreplay-persist r.state\n";
+                setenv-safe X y\nmachine-readable-output\nreplay-persist r.state\n\
+                disable-udp-gso\n";
     directory.write("home.conf", format!("{LINK}{text}")).write("static.key", "");
     let sources = directory.load(&["home.conf"]).unwrap();
     let host = sources.parse().unwrap().host;
@@ -387,6 +388,7 @@ fn the_hosts_options_have_their_values() {
         (host.bind_dev.as_deref(), host.mtu_disc, host.dev_node),
         (Some("eth0"), Some(MtuDiscovery::Yes), "/dev/tun".into())
     );
+    assert_eq!((host.tun_offload, host.udp_gso, host.udp_gro), (true, false, true));
     let scripts = [
         (Hook::Up, "/a"),
         (Hook::Down, "/b c"),

@@ -1,108 +1,229 @@
 //! Packets between the socket and the tunnel, a burst at a time.
+//!
+//! The kernel hands over many packets at once where it can, in both directions. They stay in the order in which they
+//! came, each is sealed or opened by itself and in place, and a packet that comes alone goes alone at once.
 
-use std::mem::discriminant;
+use std::mem::{discriminant, replace, take};
 use std::net::SocketAddr;
 
 use longcable_core::error::{Discard, NotReady};
 use longcable_core::event::Address;
-use longcable_core::packet::{HEADROOM, PacketBuf};
+use longcable_core::gateway::Gateway;
+use longcable_core::options::LinkConfig;
 use longcable_core::peer::Sealed;
+use longcable_core::platform::Platform;
 use longcable_core::time::Instant;
 use nix::errno::Errno;
 
-use super::{Complaint, EventLoop, PACKET_MAX, complain};
-use crate::link::udp::{Received, SendOutcome, UdpLink};
+use super::{Complaint, EventLoop, RECEIVED_MAX, complain};
+use crate::link::udp::{LinkError, Received, SendOutcome, UdpLink};
 use crate::log::{self, Burst, Omitted};
+use crate::offload::coalesce::Coalescer;
+use crate::offload::segment::{Segmenter, finish_checksum};
+use crate::offload::{Malformed, SUPER_PACKET_MAX, VnetHeader};
 use crate::tls::TlsStack;
+use crate::tun::{Tun, TunError};
 
-/// Packets that one direction may move before the other gets its turn.
+/// What one direction may move before the other gets its turn: so many times whatever the kernel hands over at once,
+/// and so many bytes.
 const BURST: usize = 64;
+const BURST_LEN: usize = 256 << 10;
 
 impl<S: TlsStack> EventLoop<'_, S> {
     /// Network to tunnel.
     pub(super) fn receive(&mut self) {
-        let Some(socket) = &self.socket else { return };
+        let mut moved = 0;
+        while moved < BURST_LEN
+            && let Some(length) = self.receive_some()
+        {
+            moved += length;
+        }
+    }
+
+    /// As many datagrams as have room, if more may be there: then how many bytes that was.
+    fn receive_some(&mut self) -> Option<usize> {
         let now = self.now();
-        for _ in 0..BURST {
-            let (length, from) = match socket.receive(&mut self.buffer) {
-                Received::Datagram { length, from } => (length, from),
-                Received::WouldBlock => break,
-                Received::Failed(error) => {
-                    complain(&mut self.complaints, now, Complaint::Socket(error.errno), |omitted| {
-                        log::error(format_args!("{error}{omitted}"));
-                        if error.errno == Errno::ECONNREFUSED {
-                            say_refused(error.destination);
-                        }
-                    });
-                    continue;
-                }
-            };
-            log::traffic('R');
-            let Some(datagram) = self.buffer.get_mut(..length) else { break };
-            let first_byte = datagram.first().copied();
-            match self.gateway.handle_datagram(now, from, datagram) {
-                Ok(Some(packet)) => {
-                    let Some(tun) = self.tunnel.tun() else { continue };
-                    log::traffic('w');
-                    if let Err(error) = tun.write(packet) {
-                        self.device_gone |= error.is_gone();
-                        complain(&mut self.complaints, now, Complaint::Device, |omitted| {
-                            log::warning(format_args!("{error}{omitted}"));
-                        });
+        let socket = self.socket.as_ref()?;
+        let (gateway, complaints) = (&mut *self.gateway, &mut self.complaints);
+        let tun = self.tunnel.tun();
+        let mut arrival = Arrival { gateway, config: self.config, complaints, now, tun, device_gone: false };
+        let (whole, mut free) = (self.incoming.len(), &mut *self.incoming);
+        let mut packets = None;
+        let mut received_all = false;
+        for nth in 0..BURST {
+            let (received, each) = socket.receive_batch(free);
+            match received {
+                Received::Datagram { length, from } => {
+                    let (datagrams, rest) = take(&mut free).split_at_mut(length);
+                    free = rest;
+                    let several = (1..length).contains(&each);
+                    // The first is not kept waiting if it came alone.
+                    if packets.is_none() && (several || nth > 0) {
+                        packets = tun.and_then(Tun::offloads).map(|offloads| Coalescer::new(offloads.uso));
+                    }
+                    if several {
+                        datagrams.chunks_mut(each).for_each(|datagram| arrival.pass(datagram, from, &mut packets));
+                    } else {
+                        arrival.pass(datagrams, from, &mut packets);
                     }
                 }
-                Ok(None) => {}
-                Err(Discard::Replay { .. }) if self.config.mute_replay_warnings => {}
-                Err(discard) => {
-                    complain(&mut self.complaints, now, Complaint::Discarded(discriminant(&discard)), |more| {
-                        say_discarded(discard, from, self.gateway.peer().address(), more);
-                        if let Some(hint) = discard.hint(self.config, first_byte) {
-                            log::error(format_args!("{hint} (datagram from {})", Address(from)));
-                        }
-                    })
-                }
+                Received::WouldBlock => received_all = true,
+                Received::Failed(error) => arrival.failed(error),
+            }
+            if received_all || free.len() < RECEIVED_MAX {
+                break;
             }
         }
+        let received = whole - free.len();
+        if let (Some(packets), Some(tun)) = (packets, tun) {
+            packets.drain(|parts| arrival.written(tun.write_super(parts)));
+        }
+        self.device_gone |= arrival.device_gone;
+        (!received_all && received > 0).then_some(received)
     }
 
     /// Tunnel to network.
     pub(super) fn transmit(&mut self) {
-        let Some(tun) = self.tunnel.tun() else { return };
         let now = self.now();
+        if !self.outgoing.is_empty() && !self.flush(now) {
+            return;
+        }
+        let mut moved = 0;
         for _ in 0..BURST {
-            let Some(room) = self.buffer.get_mut(HEADROOM..HEADROOM + PACKET_MAX) else { return };
-            let len = match tun.read(room) {
-                Ok(Some(len)) => len,
-                Ok(None) => return,
+            if moved >= BURST_LEN || (!self.outgoing.has_room(SUPER_PACKET_MAX) && !self.flush(now)) {
+                break;
+            }
+            let Some(tun) = self.tunnel.tun() else { break };
+            match tun.read_super(self.outgoing.room()) {
+                Ok(Some((header, len))) => {
+                    log::traffic('r');
+                    if let Err(malformed) = self.seal_all(now, header, len) {
+                        complain(&mut self.complaints, now, Complaint::Malformed, |omitted| {
+                            log::warning(format_args!("read from TUN/TAP : {malformed}: dropped{omitted}"));
+                        });
+                    }
+                    moved += len;
+                }
+                Ok(None) => break,
                 Err(error) => {
                     self.device_gone |= error.is_gone();
                     complain(&mut self.complaints, now, Complaint::Device, |omitted| {
                         log::warning(format_args!("{error}{omitted}"));
                     });
-                    return;
+                    break;
                 }
-            };
-            log::traffic('r');
-            let Some(packet) = PacketBuf::new(&mut self.buffer, HEADROOM, len) else { return };
-            let tos = if self.host.passtos { type_of_service(packet.as_slice()) } else { None };
-            match self.gateway.seal(now, packet) {
-                Ok(sealed) => {
-                    let Some(socket) = &self.socket else { continue };
-                    // A kernel that refuses the type of service still sends the packet.
-                    let _ = tos.map(|tos| socket.set_tos(tos));
-                    send(socket, &sealed, now, &mut self.complaints);
-                }
-                // Before the peer is known there is nothing to say about each packet.
-                Err(NotReady::NoPeer | NotReady::Down) => {}
-                Err(reason @ NotReady::Negotiating) => {
-                    complain(&mut self.complaints, now, Complaint::NotSealed(reason), |omitted| {
-                        log::line(4, format_args!("{reason}{omitted}"));
-                    });
-                }
-                Err(reason) => complain(&mut self.complaints, now, Complaint::NotSealed(reason), |omitted| {
-                    log::warning(format_args!("{reason}{omitted}"));
-                }),
             }
+        }
+        self.flush(now);
+    }
+
+    /// Seals the packet of `len` bytes that was read, or those that it stands for.
+    fn seal_all(&mut self, now: Instant, header: VnetHeader, len: usize) -> Result<(), Malformed> {
+        if header.is_super_packet() {
+            let at = self.outgoing.range(len);
+            // If all of it goes, the packet need not be moved.
+            self.flush(now);
+            let whole = self.outgoing.take(at);
+            let result = self.cut(now, header, whole.as_slice());
+            self.outgoing.give_back(whole);
+            self.flush(now);
+            return result;
+        }
+        let packet = self.outgoing.room().get_mut(..len).unwrap_or_default();
+        finish_checksum(header, packet)?;
+        let tos = if self.host.passtos { type_of_service(packet) } else { None };
+        if let Err(reason) = self.outgoing.seal(&mut self.gateway, now, len, tos) {
+            say_not_sealed(reason, now, &mut self.complaints);
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self, now: Instant, header: VnetHeader, packet: &[u8]) -> Result<(), Malformed> {
+        let mut segments = Segmenter::new(header, packet)?;
+        let tos = if self.host.passtos { type_of_service(packet) } else { None };
+        while !segments.is_empty() {
+            match self.outgoing.cut(&mut self.gateway, now, &mut segments, tos) {
+                Ok(0) if self.outgoing.is_empty() || !self.flush(now) => {
+                    say_full(now, &mut self.complaints);
+                    break;
+                }
+                Ok(_) => {}
+                Err(reason) => say_not_sealed(reason, now, &mut self.complaints),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what is sealed and says whether all of it is sent.
+    fn flush(&mut self, now: Instant) -> bool {
+        self.outgoing.flush(self.socket.as_ref(), |error| {
+            complain(&mut self.complaints, now, Complaint::Socket(error.errno), |omitted| {
+                log::error(format_args!("{error}{omitted}"));
+            });
+        })
+    }
+}
+
+/// What datagrams need on their way to the device.
+struct Arrival<'a, 'c, P: Platform> {
+    gateway: &'a mut Gateway<'c, P>,
+    config: &'c LinkConfig<'c>,
+    complaints: &'a mut Burst<Complaint>,
+    now: Instant,
+    tun: Option<&'a Tun>,
+    /// Somebody deleted the interface.
+    device_gone: bool,
+}
+
+impl<P: Platform> Arrival<'_, '_, P> {
+    /// Opens a datagram; its packet waits for those that come with it if the device takes them together.
+    fn pass<'b>(&mut self, datagram: &'b mut [u8], from: SocketAddr, packets: &mut Option<Coalescer<'b>>) {
+        let (Some(packet), Some(tun)) = (self.open(datagram, from), self.tun) else { return };
+        let Some(waiting) = packets else { return self.written(tun.write(packet)) };
+        if let Err(packet) = waiting.push(packet) {
+            let full = replace(waiting, Coalescer::new(tun.offloads().is_some_and(|offloads| offloads.uso)));
+            full.drain(|parts| self.written(tun.write_super(parts)));
+            // An empty one has room.
+            let _ = waiting.push(packet);
+        }
+    }
+
+    /// The packet in a datagram, if it has one that is for the tunnel.
+    fn open<'b>(&mut self, datagram: &'b mut [u8], from: SocketAddr) -> Option<&'b mut [u8]> {
+        log::traffic('R');
+        let first_byte = datagram.first().copied();
+        let discard = match self.gateway.handle_datagram(self.now, from, datagram) {
+            Ok(packet) => {
+                packet.as_ref().inspect(|_| log::traffic('w'));
+                return packet;
+            }
+            Err(Discard::Replay { .. }) if self.config.mute_replay_warnings => return None,
+            Err(discard) => discard,
+        };
+        complain(self.complaints, self.now, Complaint::Discarded(discriminant(&discard)), |more| {
+            say_discarded(discard, from, self.gateway.peer().address(), more);
+            if let Some(hint) = discard.hint(self.config, first_byte) {
+                log::error(format_args!("{hint} (datagram from {})", Address(from)));
+            }
+        });
+        None
+    }
+
+    fn failed(&mut self, error: LinkError) {
+        complain(self.complaints, self.now, Complaint::Socket(error.errno), |omitted| {
+            log::error(format_args!("{error}{omitted}"));
+            if error.errno == Errno::ECONNREFUSED {
+                say_refused(error.destination);
+            }
+        });
+    }
+
+    fn written(&mut self, result: Result<(), TunError>) {
+        if let Err(error) = result {
+            self.device_gone |= error.is_gone();
+            complain(self.complaints, self.now, Complaint::Device, |omitted| {
+                log::warning(format_args!("{error}{omitted}"));
+            });
         }
     }
 }
@@ -115,10 +236,27 @@ pub(super) fn send(socket: &UdpLink, sealed: &Sealed<'_>, now: Instant, complain
         SendOutcome::Failed(error) => complain(complaints, now, Complaint::Socket(error.errno), |omitted| {
             log::error(format_args!("{error}{omitted}"));
         }),
-        SendOutcome::WouldBlock => complain(complaints, now, Complaint::Socket(Errno::EAGAIN), |omitted| {
-            log::warning(format_args!("write: the send buffer is full, packets are dropped{omitted}"));
+        SendOutcome::WouldBlock => say_full(now, complaints),
+    }
+}
+
+fn say_not_sealed(reason: NotReady, now: Instant, complaints: &mut Burst<Complaint>) {
+    match reason {
+        // Before the peer is known there is nothing to say about each packet.
+        NotReady::NoPeer | NotReady::Down => {}
+        NotReady::Negotiating => complain(complaints, now, Complaint::NotSealed(reason), |omitted| {
+            log::line(4, format_args!("{reason}{omitted}"));
+        }),
+        _ => complain(complaints, now, Complaint::NotSealed(reason), |omitted| {
+            log::warning(format_args!("{reason}{omitted}"));
         }),
     }
+}
+
+fn say_full(now: Instant, complaints: &mut Burst<Complaint>) {
+    complain(complaints, now, Complaint::Socket(Errno::EAGAIN), |omitted| {
+        log::warning(format_args!("write: the send buffer is full, packets are dropped{omitted}"));
+    });
 }
 
 fn say_discarded(discard: Discard, from: SocketAddr, expected: Option<SocketAddr>, omitted: Omitted) {

@@ -16,6 +16,7 @@ pub(super) struct Ready {
     pub(super) resolver: bool,
     pub(super) network: bool,
     pub(super) socket: bool,
+    /// Packets wait, or those that waited for the socket can go on.
     pub(super) device: bool,
 }
 
@@ -36,18 +37,23 @@ impl<S: TlsStack> EventLoop<'_, S> {
         // Asks for nothing: it keeps the place of a descriptor that is not there.
         let absent = PollFd::new(signals.as_fd(), PollFlags::empty());
         let socket = self.socket.as_ref().map(AsFd::as_fd);
-        let device = self.tunnel.tun().map(AsFd::as_fd);
+        // While the socket takes nothing, packets wait where the kernel can see them.
+        let blocked = socket.is_some() && !self.outgoing.is_empty();
+        let device = self.tunnel.tun().filter(|_| !blocked).map(AsFd::as_fd);
+        let wanted = if blocked { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
         let watch = self.watch.as_ref().map(AsFd::as_fd);
         let mut entries = [
             entry(signals.as_fd()),
             entry(self.resolver.as_fd()),
             watch.map_or(absent.clone(), entry),
-            socket.map_or(absent.clone(), entry),
+            socket.map_or(absent.clone(), |socket| PollFd::new(socket, wanted)),
             device.map_or(absent, entry),
         ];
         // Interrupted or out of memory: as if nothing were ready.
         let _ = poll(&mut entries, timeout.unwrap_or(PollTimeout::MAX));
+        let writable = entries[3].revents().is_some_and(|events| events.contains(PollFlags::POLLOUT));
         let [signal, resolver, network, socket, device] = entries.map(|entry| entry.any().unwrap_or(false));
+        let device = device || writable;
         Ready { signal, resolver, network, socket, device }
     }
 }

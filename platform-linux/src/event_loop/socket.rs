@@ -73,7 +73,12 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     fn open_socket(&mut self, remote: Option<SocketAddr>) -> Result<UdpLink, Fatal> {
         let options = self.udp_options(remote)?;
         self.local = options.local.map(|local| (self.gateway.connection(), local));
-        UdpLink::open(&options).map_err(Fatal::new)
+        let socket = UdpLink::open(&options).map_err(Fatal::new)?;
+        socket.set_batches(self.host.udp_gro);
+        if !self.host.udp_gso {
+            socket.send_one_by_one();
+        }
+        Ok(socket)
     }
 
     /// What the configuration says about the socket towards `remote`.

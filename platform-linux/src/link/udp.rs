@@ -1,27 +1,27 @@
 //! The UDP link: one unconnected socket, whose errors are news and never the end.
 
+mod batch;
+
 use std::cell::Cell;
 use std::fmt;
-use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
-use socket2::{Domain, MsgHdr, Protocol, SockAddr, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::log;
 use crate::sys::{self, errno, errno_text};
 use longcable_core::event::Address;
 
-/// What is asked for unless `rcvbuf` says otherwise: some 400 packets.
-const DEFAULT_RCVBUF: usize = 1 << 20;
+/// What is asked for unless `rcvbuf` says otherwise, in bytes: some fifty times what one call may bring. So much comes
+/// while another process has the processor.
+const DEFAULT_RCVBUF: usize = 2 << 20;
 
-/// The most datagrams that older kernels send with one call.
-const SEGMENTS_MAX: usize = 64;
-
-/// The most bytes that one call sends: a datagram of IPv4 with the largest payload.
-const SEND_MAX: usize = 65_507;
+/// What is asked for unless `sndbuf` says otherwise, in bytes: one call's packets are on their way while the next are
+/// sealed.
+const DEFAULT_SNDBUF: usize = 512 << 10;
 
 /// The IP version of a socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,9 +56,10 @@ pub struct UdpOptions {
     pub family: Family,
     /// The address to bind to, of any family if unspecified (`0.0.0.0` or `::`); None binds to none (`nobind`).
     pub local: Option<SocketAddr>,
-    /// Bytes of packets that may wait to be sent.
+    /// Bytes of packets that may wait to be sent; None is as much as the kernel allows, up to 512 KiB.
     pub sndbuf: Option<usize>,
-    /// Bytes of packets that may wait to be received; None is as much as the kernel allows, up to 1 MiB.
+    /// Bytes of packets that may wait to be received; None is 2 MiB, without rights as much of it as
+    /// the kernel allows.
     pub rcvbuf: Option<usize>,
     /// The firewall mark of packets sent.
     pub mark: Option<u32>,
@@ -79,6 +80,8 @@ pub struct UdpLink {
     queued: Cell<bool>,
     /// Whether the kernel cuts what is sent into datagrams (UDP_SEGMENT).
     segments: Cell<bool>,
+    /// Whether it joins what is received (UDP_GRO).
+    batches: Cell<bool>,
 }
 
 /// What [`UdpLink::receive`] found.
@@ -187,6 +190,7 @@ impl UdpLink {
             tos: Cell::new(0),
             queued: Cell::new(false),
             segments: Cell::new(segments),
+            batches: Cell::new(false),
         })
     }
 
@@ -199,29 +203,13 @@ impl UdpLink {
     /// Takes many datagrams of one sender at a time with [`receive_batch`](Self::receive_batch) from now on, if the
     /// kernel can do that (UDP_GRO, since 5.0). [`receive`](Self::receive) could then not tell them apart.
     pub fn set_batches(&self, batches: bool) -> bool {
-        setsockopt(&self.socket, sockopt::UdpGroSegment, &batches).is_ok() && batches
+        self.batches.set(setsockopt(&self.socket, sockopt::UdpGroSegment, &batches).is_ok() && batches);
+        self.batches.get()
     }
 
-    /// As [`receive`](Self::receive), but of several datagrams side by side; also says the length of each of them but
-    /// the last, which may be shorter. `buffer` needs room for 65,535 bytes.
-    pub fn receive_batch(&self, buffer: &mut [u8]) -> (Received, usize) {
-        let mut segment = 0;
-        let received = self.receiving(|socket| {
-            let mut control = Control([0; 64]);
-            let mut parts = [IoSliceMut::new(buffer)];
-            let flags = MsgFlags::MSG_DONTWAIT;
-            let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut control.0), flags)?;
-            segment = message
-                .cmsgs()?
-                .find_map(|message| match message {
-                    ControlMessageOwned::UdpGroSegments(segment) => usize::try_from(segment).ok(),
-                    _ => None,
-                })
-                .unwrap_or(message.bytes);
-            let from = message.address.as_ref().and_then(socket_addr).ok_or(Errno::EAFNOSUPPORT)?;
-            Ok((message.bytes, from))
-        });
-        (received, segment)
+    /// Whether the kernel joins what it receives: see [`set_batches`](Self::set_batches).
+    pub fn receives_batches(&self) -> bool {
+        self.batches.get()
     }
 
     /// Sends one datagram.
@@ -230,66 +218,14 @@ impl UdpLink {
         self.sending(to, |socket| socket.send_to(datagram, to)).map_or_else(|outcome| outcome, |_| SendOutcome::Sent)
     }
 
-    /// Sends datagrams in their order with few calls: those of the same length, but for a shorter last one, as one large
-    /// packet that the kernel or the interface cuts. Returns how many are dealt with: fewer than all when the buffer is full. Those that `report`
-    /// says have failed are lost, like any on their way.
-    pub fn send_batch(&self, datagrams: &[IoSlice<'_>], to: SocketAddr, mut report: impl FnMut(LinkError)) -> usize {
-        let to = in_family(to, self.ipv6);
-        let address = SockAddr::from(to);
-        let mut left = datagrams;
-        // So many at the beginning were refused together.
-        let mut each = 0;
-        while !left.is_empty() {
-            let run = if each == 0 && self.segments.get() { run_len(left) } else { 1 };
-            let sent = if run > 1 {
-                self.send_run(&left[..run], to, &address).map(|_| run)
-            } else {
-                let count = if each > 0 {
-                    each
-                } else if self.segments.get() {
-                    1
-                } else {
-                    left.len()
-                };
-                self.sending(to, |socket| sys::send_each(socket.as_fd(), &left[..count], &address))
-            };
-            let dealt_with = match sent {
-                Ok(count) => count,
-                Err(SendOutcome::Failed(LinkError { errno: Errno::EINVAL | Errno::EMSGSIZE | Errno::EIO, .. }))
-                    if run > 1 =>
-                {
-                    each = run;
-                    continue;
-                }
-                Err(SendOutcome::Failed(error)) => {
-                    report(error);
-                    run
-                }
-                Err(_) => break,
-            };
-            each = each.saturating_sub(dealt_with);
-            left = &left[dealt_with..];
-        }
-        datagrams.len() - left.len()
-    }
-
     /// Whether the kernel cuts large packets into datagrams (UDP_SEGMENT, since 4.18).
     pub fn sends_batches(&self) -> bool {
         self.segments.get()
     }
 
-    /// Sends datagrams of the same length, which the kernel cuts apart.
-    fn send_run(&self, run: &[IoSlice<'_>], to: SocketAddr, address: &SockAddr) -> Result<usize, SendOutcome> {
-        let control = segment_control(run.first().map_or(0, |datagram| datagram.len()));
-        let message = MsgHdr::new().with_addr(address).with_buffers(run).with_control(&control);
-        let result = self.sending(to, |socket| SockRef::from(socket).sendmsg(&message, 0));
-        // The interface cannot compute checksums, which older kernels demand. EINVAL and EMSGSIZE are about these
-        // datagrams: they are larger than the path's MTU, and can only be fragmented one by one.
-        if let Err(SendOutcome::Failed(LinkError { errno: Errno::EIO, .. })) = result {
-            self.segments.set(false);
-            log::line(3, format_args!("UDP segmentation offload does not work here: it is no longer used"));
-        }
-        result
+    /// No longer lets the kernel do that.
+    pub fn send_one_by_one(&self) {
+        self.segments.set(false);
     }
 
     fn receiving(&self, mut receive: impl FnMut(&UdpSocket) -> io::Result<(usize, SocketAddr)>) -> Received {
@@ -498,11 +434,15 @@ fn set_buffers(socket: &Socket, options: &UdpOptions) -> Result<Buffers, UdpErro
     let before = sizes();
     match options.rcvbuf {
         Some(bytes) => socket.set_recv_buffer_size(bytes).map_err(setting(|| format!("rcvbuf {bytes}")))?,
-        // Without it a burst overflows the kernel's default; a kernel that allows less gives what it allows.
-        None => drop(socket.set_recv_buffer_size(DEFAULT_RCVBUF)),
+        // Without it a burst overflows the kernel's default. Without rights a kernel gives what it allows everybody.
+        None => match setsockopt(socket, sockopt::RcvBufForce, &DEFAULT_RCVBUF) {
+            Ok(()) => {}
+            Err(_) => drop(socket.set_recv_buffer_size(DEFAULT_RCVBUF)),
+        },
     }
-    if let Some(bytes) = options.sndbuf {
-        socket.set_send_buffer_size(bytes).map_err(setting(|| format!("sndbuf {bytes}")))?;
+    match options.sndbuf {
+        Some(bytes) => socket.set_send_buffer_size(bytes).map_err(setting(|| format!("sndbuf {bytes}")))?,
+        None => drop(socket.set_send_buffer_size(DEFAULT_SNDBUF)),
     }
     let after = sizes();
     Ok(Buffers { receive: (before.0, after.0), send: (before.1, after.1) })
@@ -534,38 +474,6 @@ fn setting(text: impl FnOnce() -> String) -> impl FnOnce(io::Error) -> UdpError 
 
 fn protocol(ipv6: bool) -> &'static str {
     if ipv6 { "UDPv6" } else { "UDPv4" }
-}
-
-/// Room for control messages, aligned as these are.
-#[repr(align(8))]
-struct Control([u8; 64]);
-
-/// The control message UDP_SEGMENT as the kernel reads it: its length, level and type, then the length of each datagram.
-fn segment_control(datagram: usize) -> [u8; CONTROL_LEN] {
-    let mut control = [0; CONTROL_LEN];
-    let word = size_of::<usize>();
-    let parts: [(usize, &[u8]); 4] = [
-        (0, &(CONTROL_HEADER_LEN + size_of::<u16>()).to_ne_bytes()),
-        (word, &libc::SOL_UDP.to_ne_bytes()),
-        (word + 4, &libc::UDP_SEGMENT.to_ne_bytes()),
-        (CONTROL_HEADER_LEN, &u16::try_from(datagram).unwrap_or_default().to_ne_bytes()),
-    ];
-    for (at, part) in parts {
-        control[at..at + part.len()].copy_from_slice(part);
-    }
-    control
-}
-
-const CONTROL_HEADER_LEN: usize = size_of::<libc::cmsghdr>();
-const CONTROL_LEN: usize = CONTROL_HEADER_LEN + size_of::<usize>();
-
-/// How many datagrams at the beginning can be sent with one call: of the same length, but for a shorter last one.
-fn run_len(datagrams: &[IoSlice<'_>]) -> usize {
-    let size = datagrams.first().map_or(0, |datagram| datagram.len());
-    let most = SEGMENTS_MAX.min(SEND_MAX.checked_div(size).unwrap_or(1)).max(1);
-    let equal = datagrams.iter().take(most).take_while(|datagram| datagram.len() == size).count();
-    let last = datagrams.get(equal).filter(|last| equal < most && !last.is_empty() && last.len() < size);
-    equal + usize::from(last.is_some())
 }
 
 fn socket_addr(address: &SockaddrStorage) -> Option<SocketAddr> {

@@ -80,6 +80,15 @@ impl Netlink {
         self.set_attribute(link, LinkAttribute::TxQueueLen(packets), &attempt)
     }
 
+    /// Sets how large a packet the kernel gives to an interface that cuts it, in bytes of IP packet.
+    ///
+    /// # Errors
+    /// No permission, the interface is gone, or more than the kernel can.
+    pub fn set_gso_max_size(&self, link: &Link, bytes: u32) -> Result<(), NetError> {
+        let attempt = format_args!("set {link} gso_max_size {bytes}");
+        self.set_attribute(link, LinkAttribute::GsoMaxSize(bytes), &attempt)
+    }
+
     /// Makes a pair of joined Ethernet interfaces, both down.
     ///
     /// # Errors

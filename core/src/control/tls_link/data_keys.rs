@@ -5,7 +5,7 @@ use crate::control::key_state::KeyState;
 use crate::control::memory::{DataKeys, LinkMemory};
 use crate::control::session::{Key, seconds};
 use crate::crypto::Provider;
-use crate::data::DataKey;
+use crate::data::{BATCH, DataKey, Outgoing, for_each};
 use crate::error::{Discard, NotReady};
 use crate::options::LinkConfig;
 use crate::packet::PacketBuf;
@@ -33,18 +33,29 @@ pub(crate) enum Sign {
 }
 
 impl<P: Platform> TlsLink<P> {
-    /// Opens a data packet in place. Also says what it tells of the peer.
+    /// Whether the HMACs of up to [`BATCH`] data packets are right, which all have the header of the first one; `None`
+    /// if that is decided when each is opened.
+    pub(crate) fn verify_batch<'d>(&self, datagrams: impl Iterator<Item = &'d [u8]> + Clone) -> Option<[bool; BATCH]> {
+        let (key_id, peer_id) = key_name(datagrams.clone().next()?)?;
+        let newest = self.active.as_ref().and_then(|active| active.current.as_ref()).map(|current| &current.data);
+        let lame_duck = self.active.as_ref().and_then(|active| active.lame_duck.as_ref());
+        let keys = newest.into_iter().chain(lame_duck).chain(&self.old);
+        let key = keys.filter_map(|key| self.data(key)).find(|key| key.matches(key_id, peer_id))?;
+        key.opener.verify_batch(datagrams)
+    }
+
+    /// Opens a data packet in place. Also says what it tells of the peer. `verdict` is the one about its HMAC if that
+    /// has been verified.
     ///
     /// # Errors
     /// Why it was dropped.
-    pub(crate) fn open<'b>(&mut self, now: Instant, datagram: &'b mut [u8]) -> Result<(&'b mut [u8], Sign), Discard> {
-        let head = datagram.first().copied().and_then(Head::parse).ok_or(Discard::TooShort)?;
-        let key_id = head.key_id.get();
-        let peer_id = match (head.opcode, &*datagram) {
-            (Opcode::DataV2, [_, a, b, c, ..]) => Some(u32::from_be_bytes([0, *a, *b, *c])),
-            _ => None,
-        };
-        let peer_id = peer_id.filter(|id| *id != NO_PEER_ID);
+    pub(crate) fn open<'b>(
+        &mut self,
+        now: Instant,
+        verdict: Option<bool>,
+        datagram: &'b mut [u8],
+    ) -> Result<(&'b mut [u8], Sign), Discard> {
+        let (key_id, peer_id) = key_name(datagram).ok_or(Discard::TooShort)?;
         let (mut current, lame_duck) = match &mut self.active {
             Some(active) => (active.current.as_mut(), active.lame_duck.as_mut()),
             None => (None, None),
@@ -61,7 +72,7 @@ impl<P: Platform> TlsLink<P> {
             .find(|(key, _)| data_of(keys, key).is_some_and(|data| data.matches(key_id, peer_id)))
             .ok_or(Discard::UnknownKey(key_id))?;
         let data = data_of(keys, key).ok_or(Discard::UnknownKey(key_id))?;
-        let payload = data.opener.open(now, datagram)?;
+        let payload = data.opener.open_verified(now, verdict, datagram)?;
         key.in_use = true;
         if let Some(epoch) = data.opener.epoch() {
             data.sealer.raise_epoch(epoch);
@@ -81,7 +92,7 @@ impl<P: Platform> TlsLink<P> {
         self.data(&self.active.as_ref()?.current.as_ref()?.data)?.opener.window()?.highest()
     }
 
-    /// Seals a payload in place with the key that the peer expects (protocol section 3.13).
+    /// Seals a payload in place.
     ///
     /// # Errors
     /// There is no key yet, or it cannot be used.
@@ -93,6 +104,42 @@ impl<P: Platform> TlsLink<P> {
         rng: &mut P::Rng,
         packet: &mut PacketBuf<'_>,
     ) -> Result<(), NotReady> {
+        let key = self.sending_key(config, now)?;
+        let bytes = packet.len();
+        key.sealer.seal(unix_now, rng, packet)?;
+        key.budget.spend(bytes);
+        Ok(())
+    }
+
+    /// Seals up to [`BATCH`] payloads in place, each as [`TlsLink::seal`] would.
+    pub(crate) fn seal_batch(
+        &mut self,
+        config: &LinkConfig<'_>,
+        now: Instant,
+        unix_now: u32,
+        rng: &mut P::Rng,
+        packets: &mut [Outgoing<'_>],
+    ) {
+        let key = match self.sending_key(config, now) {
+            Ok(key) => key,
+            Err(reason) => return for_each(packets, |_| Err(reason)),
+        };
+        let mut lens = [0; BATCH];
+        for (packet, len) in packets.iter().zip(&mut lens) {
+            *len = packet.as_ref().map_or(0, PacketBuf::len);
+        }
+        key.sealer.seal_batch(unix_now, rng, packets);
+        for (_, len) in packets.iter().zip(lens).filter(|(packet, _)| packet.is_ok()) {
+            key.budget.spend(len);
+        }
+    }
+
+    /// The key that the peer expects (protocol section 3.13).
+    fn sending_key(
+        &mut self,
+        config: &LinkConfig<'_>,
+        now: Instant,
+    ) -> Result<&mut DataKey<P::Crypto, P::ReplayBits>, NotReady> {
         let active = self.active.as_mut().ok_or(NotReady::Negotiating)?;
         let current = active.current.as_mut().ok_or(NotReady::Negotiating)?;
         let (confirmed, in_use) = (current.data.confirmed, current.data.in_use);
@@ -105,24 +152,29 @@ impl<P: Platform> TlsLink<P> {
         // Soon after a renegotiation the peer may not have the new key yet, but it has the old one. Once it uses the new
         // one, it may forget the old one soon: it may renegotiate more often than this end would.
         let key = match &mut active.lame_duck {
-            Some(old) if !confirmed => old,
-            Some(old) if !in_use && (may_lack || !settled(&current.data) && settled(old)) => old,
+            Some(old) if !confirmed || !in_use && (may_lack || !settled(&current.data) && settled(old)) => old,
             _ if confirmed => &mut current.data,
             // A session has just taken over from another one.
             _ => self.old.iter_mut().find(|key| key.confirmed).ok_or(NotReady::Negotiating)?,
         };
-        let bytes = packet.len();
         let (keys, _) = self.memory.parts();
-        let data = data_of(keys, key).ok_or(NotReady::Negotiating)?;
-        data.sealer.seal(unix_now, rng, packet)?;
-        data.budget.spend(bytes);
-        Ok(())
+        data_of(keys, key).ok_or(NotReady::Negotiating)
     }
 }
 
 /// A key itself.
 fn data_of<'k, C: Provider, B>(keys: &'k mut DataKeys<C, B>, key: &Key) -> Option<&'k mut DataKey<C, B>> {
     keys.get_mut(key.place)?.first_mut()
+}
+
+/// The number of the key that a data packet is for, and the peer id if there is one.
+fn key_name(datagram: &[u8]) -> Option<(u8, Option<u32>)> {
+    let head = Head::parse(*datagram.first()?)?;
+    let peer_id = match (head.opcode, datagram) {
+        (Opcode::DataV2, [_, a, b, c, ..]) => Some(u32::from_be_bytes([0, *a, *b, *c])),
+        _ => None,
+    };
+    Some((head.key_id.get(), peer_id.filter(|id| *id != NO_PEER_ID)))
 }
 
 /// How long an established key goes on being used for sending beside its successor.

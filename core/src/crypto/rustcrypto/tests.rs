@@ -1,6 +1,7 @@
 use super::*;
 use crate::crypto::Mode;
 use crate::crypto::{Aead, KeyStream};
+use std::vec;
 use std::vec::Vec;
 
 fn bytes(text: &str) -> Vec<u8> {
@@ -73,6 +74,27 @@ fn blocks_are_chained() {
         assert_ne!(blocks, plain);
         Decrypt::new(cipher, key).ok().unwrap().decrypt(iv, &mut blocks);
         assert_eq!(blocks, plain, "{cipher:?}");
+    }
+}
+
+/// Whatever their number and lengths, packets in step become what each becomes alone.
+#[test]
+fn packets_in_step_do_not_mix() {
+    for cipher in Cipher::ALL.into_iter().filter(supported) {
+        let key = &bytes(&"0123456789abcdef7766554433221100".repeat(2))[..cipher.key_len()];
+        let key = Encrypt::new(cipher, key).ok().unwrap();
+        for count in 0..=19 {
+            let ivs: Vec<_> = (0..count).map(|number| vec![number; cipher.iv_len()]).collect();
+            let plain = |number: u8| vec![!number; cipher.block_len() * usize::from(number * 7 % 5)];
+            let mut alone: Vec<_> = (0..count).map(plain).collect();
+            let mut together = alone.clone();
+            for (iv, blocks) in ivs.iter().zip(&mut alone) {
+                key.encrypt(iv, blocks);
+            }
+            let mut packets: Vec<_> = ivs.iter().zip(&mut together).map(|(iv, b)| (&iv[..], &mut b[..])).collect();
+            key.encrypt_many(&mut packets);
+            assert_eq!(together, alone, "{cipher:?}, {count} packets");
+        }
     }
 }
 
@@ -242,6 +264,11 @@ fn wrong_lengths_do_nothing() {
     key.encrypt(&[0; 16], &mut blocks);
     key.encrypt(&[0; 15], &mut blocks[..16]);
     assert_eq!(blocks, [9; 31]);
+    let (mut right, mut short_iv) = ([9; 32], [9; 16]);
+    let mut expected = right;
+    key.encrypt(&[3; 16], &mut expected);
+    key.encrypt_many(&mut [(&[3; 16], &mut blocks), (&[3; 16], &mut right), (&[3; 15], &mut short_iv)]);
+    assert_eq!((blocks, right, short_iv), ([9; 31], expected, [9; 16]));
     let mac = HmacKey::new(Digest::Sha1, &[1; 20]).ok().unwrap();
     let mut tag = [0; 19];
     mac.sign(&[b"x"], &mut tag);

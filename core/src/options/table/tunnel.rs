@@ -7,6 +7,7 @@ pub(super) const DEVICE: &[OptionInfo] = &[
     works("dev-type", (1, 1), "tun", "kind of a device whose name does not tell"),
     works("dev-node", (1, 1), "path", "device node to open instead of /dev/net/tun"),
     works("txqueuelen", (1, 1), "n", "length of the device's queue, in packets"),
+    works("disable-tun-offload", (0, 0), "", "exchange one packet at a time with the device; longcable's own"),
     not_yet("lladdr", (1, 1), "address", "MAC address of a TAP device").pull(),
     harmless("tun-ipv6", (0, 0), "", "carry IPv6 through the tunnel", "the tunnel always carries IPv6").pull(),
     harmless("disable-dco", (0, 0), "", "no kernel module for the data channel", "none is used"),
