@@ -24,7 +24,7 @@ const TOLERANCE: f64 = 0.05;
 const SIZES: [usize; 2] = [64, 1420];
 
 /// Packets in a measurement: enough that what else happens in the program does not matter.
-const PACKETS: usize = 1_500;
+const PACKETS: usize = 4_000;
 
 /// Counted now, and what is kept of earlier.
 pub(crate) struct Counts {

@@ -89,10 +89,16 @@ fn compare(options: Options, installed: &Installed, command: String, load: f64) 
     let rounds = options.rounds();
     let mut studies: Vec<Study> = (options.kinds.into_iter())
         .map(|kind| {
-            let (pairs, missing) = match options.main_only {
+            let (mut pairs, missing) = match options.main_only {
                 true => (installed.main(if quick { Work::Latency } else { Work::All }), Vec::new()),
                 false => installed.pairs(kind.protection, quick),
             };
+            if let Some(text) = &options.only {
+                pairs.retain(|pair| pair.name == contenders::OPENVPN || pair.name.contains(text.as_str()));
+            }
+            for missing in &missing {
+                eprintln!("{} is not measured: {}", missing.name, missing.reason);
+            }
             Study { kind, pairs, missing, rounds: Vec::new() }
         })
         .collect();

@@ -15,6 +15,7 @@ Usage: tests/bench/run [OPTION]...
   --static            only links with a static key
   --tls               only links with TLS
   --main              only openvpn and longcable with default settings
+  --only TEXT         only openvpn and those with TEXT in their name
   --rounds N          how often each pair has its turn (default: 4, quick: 2, full: 8; recovery: 20, quick: 5)
   --readme            write the result into the README, and its raw figures to results/readme.json
   --instructions      only count the instructions that a packet costs
@@ -45,6 +46,7 @@ pub(crate) struct Options {
     pub(crate) longcable: PathBuf,
     pub(crate) kinds: Vec<Kind>,
     pub(crate) main_only: bool,
+    pub(crate) only: Option<String>,
     pub(crate) recovery: bool,
     pub(crate) readme: bool,
     pub(crate) instructions: bool,
@@ -63,6 +65,7 @@ impl Options {
             longcable: beside,
             kinds: Vec::new(),
             main_only: false,
+            only: None,
             recovery: false,
             readme: false,
             instructions: true,
@@ -81,6 +84,7 @@ impl Options {
                 "--static" => wanted.retain(|protection| *protection == Protection::Static),
                 "--tls" => wanted.retain(|protection| *protection == Protection::Tls),
                 "--main" => options.main_only = true,
+                "--only" => options.only = Some(value()?.clone()),
                 "--rounds" => options.rounds = Some(value()?.parse()?),
                 "--readme" => options.readme = true,
                 "--instructions" => options.only_instructions = true,

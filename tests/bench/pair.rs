@@ -252,16 +252,24 @@ impl Running<'_> {
 
     /// Round trips while a TCP stream goes from A to B.
     fn loaded_pings(&mut self) -> Result<Vec<f64>, Box<dyn Error>> {
-        // The stream begins a moment after the program that makes it, and slowly.
+        /// The stream begins a moment after the program that makes it, and slowly.
         const BEGINNING: Duration = Duration::from_millis(200);
-        let (mut pinger, length) = (self.pinger()?, self.bench.length);
+        // A round trip takes so long that one after the other they would be too few for a percentile.
+        let pingers = [self.pinger()?, self.pinger()?, self.pinger()?, self.pinger()?];
+        let length = 2 * self.bench.length;
         thread::scope(|scope| {
-            let pinging = scope.spawn(move || {
-                thread::sleep(BEGINNING);
-                pings(&mut pinger, Pace::Millisecond, |_, since| since < length - 2 * BEGINNING)
+            let pinging = pingers.map(|mut pinger| {
+                scope.spawn(move || {
+                    thread::sleep(BEGINNING);
+                    pings(&mut pinger, Pace::Millisecond, |_, since| since < length - 2 * BEGINNING)
+                })
             });
-            self.tcp(Way::AToB, 1, self.seconds())?;
-            Ok(pinging.join().map_err(|_| "the pinging thread has panicked")??)
+            self.tcp(Way::AToB, 1, Amount::Seconds(length.as_secs()))?;
+            let mut times = Vec::new();
+            for thread in pinging {
+                times.extend(thread.join().map_err(|_| "a pinging thread has panicked")??);
+            }
+            Ok(times)
         })
     }
 

@@ -39,12 +39,10 @@ impl Report {
     pub(crate) fn alarms(&self) -> Vec<String> {
         let failures = self.studies.iter().flat_map(|study| {
             let link = study.kind.short_title();
-            study.failures().into_iter().map(move |(name, error)| format!("{link}: {name} failed: {error}"))
+            let line = |error: &str| error.lines().next().unwrap_or_default().to_owned();
+            study.failures().into_iter().map(move |(name, error)| format!("{link}: {name} failed: {}", line(error)))
         });
-        let missing = self.studies.iter().flat_map(|study| &study.missing);
-        let missing = missing.map(|missing| format!("{} was not measured: {}", missing.name, missing.reason));
-        let instructions = self.instructions.as_ref().and_then(Counts::alarm);
-        failures.chain(missing).chain(instructions).collect()
+        failures.chain(self.instructions.as_ref().and_then(Counts::alarm)).collect()
     }
 
     /// Keeps everything below `tests/bench/results`, under a name that no other run has; returns the name of the raw

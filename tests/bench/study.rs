@@ -36,7 +36,7 @@ impl Study {
     pub(crate) fn measure(&mut self, bench: &Bench, number: u32, long_haul: bool) -> Result<(), Box<dyn Error>> {
         let (steal, mut turns) = (Steal::start()?, Vec::new());
         for (place, pair) in self.pairs.iter().enumerate() {
-            eprint!("{} {}", if place == 0 { "" } else { "," }, pair.name);
+            eprint!("{} {}", if place == 0 { "" } else { ";" }, pair.name);
             let turn = bench.measure(&self.kind, pair, lead(number), long_haul && place < 2);
             if interrupted() {
                 return Err("interrupted".into());
@@ -60,13 +60,11 @@ impl Study {
 
     /// Which rounds count, in words.
     pub(crate) fn note(&self) -> String {
-        let all = self.rounds.len();
-        match self.rounds.iter().filter(|round| round.is_clean()).count() {
-            0 => {
-                format!("all {all} rounds had more than {:.0} % steal: do not trust these figures", MOST_STEAL * 100.0)
-            }
-            clean if clean == all => format!("medians of {all} rounds, none dropped"),
-            clean => format!("medians of {clean} rounds, {} dropped for high steal", all - clean),
+        let (all, clean) = (self.rounds.len(), self.rounds.iter().filter(|round| round.is_clean()).count());
+        let high = format!("more than {:.0} % steal", MOST_STEAL * 100.0);
+        match clean {
+            0 => format!("all rounds ({all}) had {high}: do not trust these figures"),
+            _ => format!("medians; rounds: {all}, of them dropped for {high}: {}", all - clean),
         }
     }
 

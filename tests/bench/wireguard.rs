@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fs;
 use std::net::IpAddr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -57,7 +58,8 @@ impl Keys {
         let (netlink, start) = (namespace.netlink()?, Instant::now());
         let link = loop {
             match netlink.link(&device) {
-                Ok(link) if socket.exists() => break link,
+                // Before somebody listens `wg` would take the socket for a dead one and remove it.
+                Ok(link) if UnixStream::connect(&socket).is_ok() => break link,
                 _ if start.elapsed() > PATIENCE => return Err(broken(&process, "no device after five seconds").into()),
                 _ if process.exited().is_some() => return Err(broken(&process, "it has ended at once").into()),
                 _ => thread::sleep(Duration::from_millis(1)),
