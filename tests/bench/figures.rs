@@ -10,6 +10,7 @@ pub(crate) enum Figure {
     PacedPingP99,
     LoadedPingAverage,
     LoadedPingP99,
+    LoadedPingAnswered,
     OneStreamAToB,
     OneStreamBToA,
     FourStreamsAToB,
@@ -35,7 +36,7 @@ pub(crate) enum Figure {
 
 impl Figure {
     /// In the order of the table.
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::OneStreamAToB,
         Self::OneStreamBToA,
         Self::FourStreamsAToB,
@@ -57,6 +58,7 @@ impl Figure {
         Self::PacedPingP99,
         Self::LoadedPingAverage,
         Self::LoadedPingP99,
+        Self::LoadedPingAnswered,
         Self::FirstPing,
         Self::RssIdle,
         Self::RssLoaded,
@@ -76,6 +78,7 @@ impl Figure {
             Self::PacedPingP99 => "ping, one a millisecond, 99th percentile, us",
             Self::LoadedPingAverage => "ping beside a TCP stream, average, us",
             Self::LoadedPingP99 => "ping beside a TCP stream, 99th percentile, us",
+            Self::LoadedPingAnswered => "pings answered beside a TCP stream, %",
             Self::OneStreamAToB => "TCP, 1 stream, A to B, Mbit/s",
             Self::OneStreamBToA => "TCP, 1 stream, B to A, Mbit/s",
             Self::FourStreamsAToB => "TCP, 4 streams, A to B, Mbit/s",

@@ -188,7 +188,8 @@ impl Running<'_> {
             self.small_packets(&mut sample)?;
         }
         if work >= Work::Latency {
-            let times = self.loaded_pings()?;
+            let (sent, times) = self.loaded_pings()?;
+            sample.push((Figure::LoadedPingAnswered, 100.0 * times.len() as f64 / sent.max(1) as f64));
             report(&mut sample, times, Figure::LoadedPingAverage, Figure::LoadedPingP99)?;
         }
         if work >= Work::All {
@@ -250,8 +251,9 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Round trips while a TCP stream goes from A to B.
-    fn loaded_pings(&mut self) -> Result<Vec<f64>, Box<dyn Error>> {
+    /// How many pings there were while a TCP stream goes from A to B, and the round trips of those that were answered:
+    /// a stream fills a queue until it is too full for some.
+    fn loaded_pings(&mut self) -> Result<(usize, Vec<f64>), Box<dyn Error>> {
         /// The stream begins a moment after the program that makes it, and slowly.
         const BEGINNING: Duration = Duration::from_millis(200);
         // A round trip takes so long that one after the other they would be too few for a percentile.
@@ -269,7 +271,9 @@ impl Running<'_> {
             for thread in pinging {
                 times.extend(thread.join().map_err(|_| "a pinging thread has panicked")??);
             }
-            Ok(times)
+            let sent = times.len();
+            times.retain(|time| *time < LOST.as_secs_f64() * 1e6);
+            Ok((sent, times))
         })
     }
 

@@ -110,6 +110,7 @@ const TARGETS: &[Target] = &[
     usual("ping average, one a millisecond", "us", Tls, &[PacedPingAverage], AtMost(0.75)),
     usual("ping p99, one a millisecond", "us", Tls, &[PacedPingP99], AtMost(0.75)),
     usual("ping p99 beside a TCP stream", "us", Tls, &[LoadedPingP99], AtMost(1.0)),
+    usual("pings answered beside a TCP stream", "%", Tls, &[LoadedPingAnswered], AtLeast(0.99)),
     usual("RSS of a TLS link, idle", "MB", Tls, &[RssIdle], AtMost(0.5)),
     usual("RSS of a TLS link, after load", "MB", Tls, &[RssLoaded], AtMost(0.5)),
     usual("RSS after load less idle", "KB", Tls, &[RssGrowth], Absolute(256.0)),
