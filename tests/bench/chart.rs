@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::contenders::{LONGCABLE, LONGCABLE_LARGE_MTU};
+use crate::contenders::LONGCABLE;
 use crate::figures::Figure;
 use crate::study::Study;
 
@@ -68,7 +68,7 @@ impl Bar {
     fn draw(&self, out: &mut String, y: u32, longest: f64) {
         let Self { name, value, .. } = self;
         let length = (f64::from(LONGEST) * value / longest).max(1.0);
-        let class = if [LONGCABLE, LONGCABLE_LARGE_MTU].contains(name) { "ours" } else { "theirs" };
+        let class = if name.starts_with(LONGCABLE) { "ours" } else { "theirs" };
         let baseline = y + 14;
         let ratio = self.ratio.map_or(String::new(), |ratio| format!(" ({ratio:.1}x)"));
         let _ = writeln!(

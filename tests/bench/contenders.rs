@@ -1,8 +1,10 @@
 //! Who is measured, with which settings, and how thoroughly.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use crate::kind::Protection;
+use crate::wireguard::Keys;
 
 /// What is common to all tuned links: queues that a burst does not fill.
 const TUNED: &str = "fast-io\nsndbuf 1048576\nrcvbuf 1048576\ntxqueuelen 2000\n";
@@ -28,10 +30,10 @@ pub(crate) const LONGCABLE_PLAIN_CABLE: &str = "longcable, cable without offload
 /// One end's program.
 #[derive(Clone, Debug)]
 pub(crate) enum Program {
-    /// openvpn, or what takes its config file.
-    Gateway(PathBuf),
+    /// openvpn, or what takes its config file; with more lines that are its own.
+    Gateway { program: PathBuf, config: String },
     /// A WireGuard that is told its configuration by `wg`.
-    WireGuard { daemon: PathBuf, arguments: &'static [&'static str], wg: PathBuf },
+    WireGuard { daemon: PathBuf, arguments: &'static [&'static str], keys: Rc<Keys> },
 }
 
 /// Who runs at the two ends.
@@ -71,6 +73,8 @@ pub(crate) struct Missing {
 pub(crate) struct Installed {
     pub(crate) openvpn: PathBuf,
     pub(crate) longcable: PathBuf,
+    /// Config lines that only longcable gets.
+    pub(crate) longcable_config: String,
     pub(crate) wireguard_go: Result<Program, String>,
     pub(crate) boringtun: Result<Program, String>,
     /// What switches a cable's offload off.
@@ -115,11 +119,11 @@ impl Installed {
     }
 
     fn openvpn(&self) -> Program {
-        Program::Gateway(self.openvpn.clone())
+        Program::Gateway { program: self.openvpn.clone(), config: String::new() }
     }
 
     fn longcable(&self) -> Program {
-        Program::Gateway(self.longcable.clone())
+        Program::Gateway { program: self.longcable.clone(), config: self.longcable_config.clone() }
     }
 }
 

@@ -26,6 +26,7 @@ use std::env;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::rc::Rc;
 use std::time::Duration;
 
 use longcable::demo::lab;
@@ -37,6 +38,7 @@ use pair::Bench;
 use recovery::Recovery;
 use report::Report;
 use study::Study;
+use wireguard::Keys;
 
 /// A machine with more programs that want each processor is busy.
 const BUSY: f64 = 0.3;
@@ -127,7 +129,7 @@ fn compare(options: Options, installed: &Installed, command: String, load: f64) 
 /// How long they need to come back when something does.
 fn recovery(mut options: Options, installed: &Installed) -> Result<(), Box<dyn Error>> {
     let rounds = options.rounds();
-    let kind = options.kinds.pop().ok_or("no kind of link")?;
+    let kind = options.kinds.swap_remove(0);
     let keepalive = if options.length == Length::Quick { "2 8" } else { "10 60" };
     let recovery = Recovery { kind, keepalive, rounds };
     let pairs = [("openvpn", installed.openvpn.as_path()), ("longcable", installed.longcable.as_path())];
@@ -148,13 +150,14 @@ impl Installed {
     /// Looks for everybody.
     fn find(options: &Options) -> Result<Self, Box<dyn Error>> {
         let wireguard = |name: &str, arguments| {
-            let wg = program("wg").map_err(|error| excuse(name).unwrap_or(error))?;
             let daemon = program(name).map_err(|error| excuse(name).unwrap_or(error))?;
-            Ok(Program::WireGuard { daemon, arguments, wg })
+            let keys = Keys::make(&program("wg")?).map_err(|error| error.to_string())?;
+            Ok(Program::WireGuard { daemon, arguments, keys: Rc::new(keys) })
         };
         Ok(Self {
             openvpn: existing(&options.openvpn)?,
             longcable: existing(&options.longcable)?,
+            longcable_config: options.longcable_config.clone(),
             wireguard_go: wireguard("wireguard-go", &["--foreground"]),
             boringtun: wireguard("boringtun-cli", &["--foreground", "--disable-drop-privileges"]),
             ethtool: program("ethtool"),

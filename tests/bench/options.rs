@@ -29,6 +29,8 @@ Usage: tests/bench/run [OPTION]...
   --auth NAME         with a static key (default: SHA1)
   --data-cipher NAME  with TLS (default: AES-256-GCM)
   --config LINE       one more config line for all; may be repeated
+  --longcable-config LINE
+                      one more config line for longcable, not for openvpn; may be repeated
 ";
 
 /// How thorough a run is.
@@ -44,6 +46,8 @@ pub(crate) struct Options {
     rounds: Option<u32>,
     pub(crate) openvpn: PathBuf,
     pub(crate) longcable: PathBuf,
+    pub(crate) longcable_config: String,
+    /// One at least.
     pub(crate) kinds: Vec<Kind>,
     pub(crate) main_only: bool,
     pub(crate) only: Option<String>,
@@ -63,6 +67,7 @@ impl Options {
             rounds: None,
             openvpn: PathBuf::from("openvpn"),
             longcable: beside,
+            longcable_config: String::new(),
             kinds: Vec::new(),
             main_only: false,
             only: None,
@@ -72,7 +77,7 @@ impl Options {
             only_instructions: false,
             keep_instructions: false,
         };
-        let mut wanted = [Protection::Static, Protection::Tls].to_vec();
+        let mut wanted = [Protection::Tls, Protection::Static].to_vec();
         let (mut cipher, mut auth) = ("AES-256-CBC".to_owned(), "SHA1".to_owned());
         let (mut data_cipher, mut config) = ("AES-256-GCM".to_owned(), String::new());
         let mut arguments = arguments.iter();
@@ -97,6 +102,10 @@ impl Options {
                 "--auth" => auth = value()?.clone(),
                 "--data-cipher" => data_cipher = value()?.clone(),
                 "--config" => config = format!("{config}{}\n", value()?),
+                "--longcable-config" => {
+                    options.longcable_config.push_str(value()?);
+                    options.longcable_config.push('\n');
+                }
                 "--help" | "-h" => return Ok(None),
                 _ => return Err(format!("{argument} is no option\n\n{USAGE}").into()),
             }

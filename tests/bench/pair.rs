@@ -20,7 +20,6 @@ use crate::kind::{End, Kind, Protection};
 use crate::machine::{cpu_seconds, memory};
 use crate::process::Process;
 use crate::tcp::{Amount, Tcp, Way};
-use crate::wireguard;
 
 const SMALL: usize = 64;
 const MIDDLE: usize = 512;
@@ -99,24 +98,16 @@ impl Bench {
         long_haul: bool,
     ) -> Result<Sample, Box<dyn Error>> {
         let directory = self.scratch.path();
-        let keys = match &pair.a {
-            Program::WireGuard { wg, .. } => Some(wireguard::Keys::make(wg)?),
-            Program::Gateway(program) => {
-                self.write_configs(kind, pair, program)?;
-                None
+        self.write_configs(kind, pair)?;
+        let run = |namespace, end: End, program: &Program| match program {
+            Program::WireGuard { daemon, arguments, keys } => {
+                keys.start((namespace, end), (daemon, arguments), directory)
             }
-        };
-        let run = |namespace, end: End, program: &Program| -> Result<Process, Box<dyn Error>> {
-            match (program, &keys) {
-                (Program::WireGuard { daemon, arguments, .. }, Some(keys)) => {
-                    keys.start((namespace, end), (daemon, arguments), directory)
-                }
-                (Program::WireGuard { daemon: program, .. } | Program::Gateway(program), _) => {
-                    let mut command = Command::new(program);
-                    command.arg(Path::new(end.name()).with_extension("conf")).current_dir(directory);
-                    let log = directory.join(end.name()).with_extension("log");
-                    Ok(Process::start(namespace, &mut command, log)?)
-                }
+            Program::Gateway { program, .. } => {
+                let mut command = Command::new(program);
+                command.arg(Path::new(end.name()).with_extension("conf")).current_dir(directory);
+                let log = directory.join(end.name()).with_extension("log");
+                Ok(Process::start(namespace, &mut command, log)?)
             }
         };
         let b = run(&self.b, End::B, &pair.b)?;
@@ -130,17 +121,20 @@ impl Bench {
         })
     }
 
-    fn write_configs(&self, kind: &Kind, pair: &Pair, program: &Path) -> Result<(), Box<dyn Error>> {
+    /// The files that gateways read.
+    fn write_configs(&self, kind: &Kind, pair: &Pair) -> Result<(), Box<dyn Error>> {
         let directory = self.scratch.path();
-        if kind.protection == Protection::Static && !directory.join("static.key").exists() {
-            let mut genkey = Command::new(program);
-            genkey.args(["--genkey", "secret", "static.key"]).current_dir(directory);
-            if !genkey.stdout(Stdio::null()).status()?.success() {
-                return Err("--genkey secret FILE made no key".into());
+        for (end, program) in [(End::A, &pair.a), (End::B, &pair.b)] {
+            let Program::Gateway { program, config } = program else { continue };
+            let lines = kind.config_of(end, &format!("{}{config}", pair.config));
+            fs::write(directory.join(end.name()).with_extension("conf"), lines)?;
+            if kind.protection == Protection::Static && !directory.join("static.key").exists() {
+                let mut genkey = Command::new(program);
+                genkey.args(["--genkey", "secret", "static.key"]).current_dir(directory);
+                if !genkey.stdout(Stdio::null()).status()?.success() {
+                    return Err("--genkey secret FILE made no key".into());
+                }
             }
-        }
-        for end in [End::A, End::B] {
-            fs::write(directory.join(end.name()).with_extension("conf"), kind.config_of(end, pair.config))?;
         }
         Ok(())
     }

@@ -8,10 +8,13 @@ use crate::figures::Figure::{self, *};
 use crate::kind::Protection::{self, Static, Tls};
 use crate::study::Study;
 use crate::table::{aligned, digits};
+use Bound::{Absolute, AtLeast, AtMost};
 
 const BULK: &[Figure] = &[OneStreamAToB, OneStreamBToA];
 const PACKETS: &[Figure] = &[SmallPacketsAToB, SmallPacketsBToA];
 const CPU_PER_PACKET: &[Figure] = &[CpuPerPacketA, CpuPerPacketB];
+const AT_A: &[&str] = &[LONGCABLE_AT_A];
+const AT_B: &[&str] = &[LONGCABLE_AT_B];
 
 /// One row: a mean of figures of one pair, compared with another's.
 struct Target {
@@ -21,7 +24,7 @@ struct Target {
     figures: &'static [Figure],
     /// The best of these counts.
     ours: &'static [&'static str],
-    /// The first is what they are compared with; for what is absolute, who else shows it.
+    /// What they are compared with.
     theirs: &'static str,
     bound: Bound,
 }
@@ -36,8 +39,48 @@ enum Bound {
     Absolute(f64),
 }
 
-/// A target of the links that longcable has at both ends with default settings.
-const fn usual(
+const TARGETS: &[Target] = &[
+    target("TCP bulk, TLS AES-256-GCM", "Mbit/s", Tls, BULK, AtLeast(10.0)),
+    target("TCP bulk, static key AES-256-CBC/SHA1", "Mbit/s", Static, BULK, AtLeast(5.0)),
+    target("TCP bulk, against openvpn with tun-mtu 48000", "Mbit/s", Tls, BULK, AtLeast(1.3))
+        .of(&[LONGCABLE_LARGE_MTU, LONGCABLE])
+        .against(OPENVPN_LARGE_MTU),
+    target("TCP bulk, against wireguard-go", "Mbit/s", Tls, BULK, AtLeast(2.0)).against(WIREGUARD_GO),
+    target("TCP bulk, against boringtun", "Mbit/s", Tls, BULK, AtLeast(3.0)).against(BORINGTUN),
+    target("TCP bulk, cable without offload", "Mbit/s", Tls, BULK, AtLeast(1.0))
+        .of(&[LONGCABLE_PLAIN_CABLE])
+        .against(OPENVPN_PLAIN_CABLE),
+    target("64-byte packets, TLS", "1000/s", Tls, PACKETS, AtLeast(3.0)),
+    target("CPU per 64-byte packet, TLS", "us", Tls, CPU_PER_PACKET, AtMost(0.25)),
+    target("ping average, one after the other", "us", Tls, &[PingAverage], AtMost(0.75)),
+    target("ping p99, one after the other", "us", Tls, &[PingP99], AtMost(0.75)),
+    target("ping average, one a millisecond", "us", Tls, &[PacedPingAverage], AtMost(0.75)),
+    target("ping p99, one a millisecond", "us", Tls, &[PacedPingP99], AtMost(0.75)),
+    target("ping p99 beside a TCP stream", "us", Tls, &[LoadedPingP99], AtMost(1.0)),
+    target("pings answered beside a TCP stream", "%", Tls, &[LoadedPingAnswered], AtLeast(0.99)),
+    target("RSS of a TLS link, idle", "MB", Tls, &[RssIdle], AtMost(0.5)),
+    target("RSS of a TLS link, after load", "MB", Tls, &[RssLoaded], AtMost(0.5)),
+    target("RSS after load less idle", "KB", Tls, &[RssGrowth], Absolute(256.0)),
+    target("RSS after 10 GB less idle (`--full`)", "KB", Tls, &[RssGrowthLong], Absolute(256.0)),
+    target("start to first ping, TLS", "ms", Tls, &[FirstPing], AtMost(0.2)),
+    target("longcable at A only, TLS, TCP A to B", "Mbit/s", Tls, &[OneStreamAToB], AtLeast(1.0)).of(AT_A),
+    target("longcable at A only, TLS, TCP B to A", "Mbit/s", Tls, &[OneStreamBToA], AtLeast(1.0)).of(AT_A),
+    target("longcable at A only, TLS, 64-byte packets", "1000/s", Tls, PACKETS, AtLeast(1.0)).of(AT_A),
+    target("longcable at A only, TLS, CPU of A per GB", "s", Tls, &[CpuPerGigabyteA], AtMost(1.0)).of(AT_A),
+    target("longcable at B only, TLS, TCP A to B", "Mbit/s", Tls, &[OneStreamAToB], AtLeast(1.0)).of(AT_B),
+    target("longcable at B only, TLS, TCP B to A", "Mbit/s", Tls, &[OneStreamBToA], AtLeast(1.0)).of(AT_B),
+    target("longcable at B only, TLS, 64-byte packets", "1000/s", Tls, PACKETS, AtLeast(1.0)).of(AT_B),
+    target("longcable at B only, TLS, CPU of B per GB", "s", Tls, &[CpuPerGigabyteB], AtMost(1.0)).of(AT_B),
+    target("longcable at A only, static key, TCP A to B", "Mbit/s", Static, &[OneStreamAToB], AtLeast(1.0)).of(AT_A),
+    target("longcable at A only, static key, TCP B to A", "Mbit/s", Static, &[OneStreamBToA], AtLeast(1.0)).of(AT_A),
+    target("longcable at A only, static key, CPU of A per GB", "s", Static, &[CpuPerGigabyteA], AtMost(1.0)).of(AT_A),
+    target("longcable at B only, static key, TCP A to B", "Mbit/s", Static, &[OneStreamAToB], AtLeast(1.0)).of(AT_B),
+    target("longcable at B only, static key, TCP B to A", "Mbit/s", Static, &[OneStreamBToA], AtLeast(1.0)).of(AT_B),
+    target("longcable at B only, static key, CPU of B per GB", "s", Static, &[CpuPerGigabyteB], AtMost(1.0)).of(AT_B),
+];
+
+/// A target of the links that longcable has at both ends with default settings, compared with openvpn's.
+const fn target(
     what: &'static str,
     unit: &'static str,
     link: Protection,
@@ -46,91 +89,6 @@ const fn usual(
 ) -> Target {
     Target { what, unit, link, figures, ours: &[LONGCABLE], theirs: OPENVPN, bound }
 }
-
-/// A target of links with longcable at one end only.
-const fn mixed(
-    what: &'static str,
-    unit: &'static str,
-    link: Protection,
-    ours: &'static [&'static str],
-    figures: &'static [Figure],
-    bound: Bound,
-) -> Target {
-    Target { what, unit, link, figures, ours, theirs: OPENVPN, bound }
-}
-
-use Bound::{Absolute, AtLeast, AtMost};
-
-const AT_A: &[&str] = &[LONGCABLE_AT_A];
-const AT_B: &[&str] = &[LONGCABLE_AT_B];
-
-const TARGETS: &[Target] = &[
-    usual("TCP bulk, TLS AES-256-GCM", "Mbit/s", Tls, BULK, AtLeast(10.0)),
-    usual("TCP bulk, static key AES-256-CBC/SHA1", "Mbit/s", Static, BULK, AtLeast(5.0)),
-    Target {
-        what: "TCP bulk, against openvpn with tun-mtu 48000",
-        unit: "Mbit/s",
-        link: Tls,
-        figures: BULK,
-        ours: &[LONGCABLE_LARGE_MTU, LONGCABLE],
-        theirs: OPENVPN_LARGE_MTU,
-        bound: AtLeast(1.3),
-    },
-    Target {
-        what: "TCP bulk, against wireguard-go",
-        unit: "Mbit/s",
-        link: Tls,
-        figures: BULK,
-        ours: &[LONGCABLE],
-        theirs: WIREGUARD_GO,
-        bound: AtLeast(2.0),
-    },
-    Target {
-        what: "TCP bulk, against boringtun",
-        unit: "Mbit/s",
-        link: Tls,
-        figures: BULK,
-        ours: &[LONGCABLE],
-        theirs: BORINGTUN,
-        bound: AtLeast(3.0),
-    },
-    Target {
-        what: "TCP bulk, cable without offload",
-        unit: "Mbit/s",
-        link: Tls,
-        figures: BULK,
-        ours: &[LONGCABLE_PLAIN_CABLE],
-        theirs: OPENVPN_PLAIN_CABLE,
-        bound: AtLeast(1.0),
-    },
-    usual("64-byte packets, TLS", "1000/s", Tls, PACKETS, AtLeast(3.0)),
-    usual("CPU per 64-byte packet, TLS", "us", Tls, CPU_PER_PACKET, AtMost(0.25)),
-    usual("ping average, one after the other", "us", Tls, &[PingAverage], AtMost(0.75)),
-    usual("ping p99, one after the other", "us", Tls, &[PingP99], AtMost(0.75)),
-    usual("ping average, one a millisecond", "us", Tls, &[PacedPingAverage], AtMost(0.75)),
-    usual("ping p99, one a millisecond", "us", Tls, &[PacedPingP99], AtMost(0.75)),
-    usual("ping p99 beside a TCP stream", "us", Tls, &[LoadedPingP99], AtMost(1.0)),
-    usual("pings answered beside a TCP stream", "%", Tls, &[LoadedPingAnswered], AtLeast(0.99)),
-    usual("RSS of a TLS link, idle", "MB", Tls, &[RssIdle], AtMost(0.5)),
-    usual("RSS of a TLS link, after load", "MB", Tls, &[RssLoaded], AtMost(0.5)),
-    usual("RSS after load less idle", "KB", Tls, &[RssGrowth], Absolute(256.0)),
-    usual("RSS after 10 GB less idle (`--full`)", "KB", Tls, &[RssGrowthLong], Absolute(256.0)),
-    usual("start to first ping, TLS", "ms", Tls, &[FirstPing], AtMost(0.2)),
-    mixed("longcable at A only, TLS, TCP A to B", "Mbit/s", Tls, AT_A, &[OneStreamAToB], AtLeast(1.0)),
-    mixed("longcable at A only, TLS, TCP B to A", "Mbit/s", Tls, AT_A, &[OneStreamBToA], AtLeast(1.0)),
-    mixed("longcable at A only, TLS, 64-byte packets", "1000/s", Tls, AT_A, PACKETS, AtLeast(1.0)),
-    mixed("longcable at A only, TLS, CPU of A per GB", "s", Tls, AT_A, &[CpuPerGigabyteA], AtMost(1.0)),
-    mixed("longcable at B only, TLS, TCP A to B", "Mbit/s", Tls, AT_B, &[OneStreamAToB], AtLeast(1.0)),
-    mixed("longcable at B only, TLS, TCP B to A", "Mbit/s", Tls, AT_B, &[OneStreamBToA], AtLeast(1.0)),
-    mixed("longcable at B only, TLS, 64-byte packets", "1000/s", Tls, AT_B, PACKETS, AtLeast(1.0)),
-    mixed("longcable at B only, TLS, CPU of B per GB", "s", Tls, AT_B, &[CpuPerGigabyteB], AtMost(1.0)),
-    mixed("longcable at A only, static key, TCP A to B", "Mbit/s", Static, AT_A, &[OneStreamAToB], AtLeast(1.0)),
-    mixed("longcable at A only, static key, TCP B to A", "Mbit/s", Static, AT_A, &[OneStreamBToA], AtLeast(1.0)),
-    mixed("longcable at A only, static key, CPU of A per GB", "s", Static, AT_A, &[CpuPerGigabyteA], AtMost(1.0)),
-    mixed("longcable at B only, static key, TCP A to B", "Mbit/s", Static, AT_B, &[OneStreamAToB], AtLeast(1.0)),
-    mixed("longcable at B only, static key, TCP B to A", "Mbit/s", Static, AT_B, &[OneStreamBToA], AtLeast(1.0)),
-    mixed("longcable at B only, static key, CPU of B per GB", "s", Static, AT_B, &[CpuPerGigabyteB], AtMost(1.0)),
-];
 
 /// A row for each target, also for those that could not be measured.
 pub(crate) fn table(studies: &[Study]) -> String {
@@ -141,6 +99,14 @@ pub(crate) fn table(studies: &[Study]) -> String {
 }
 
 impl Target {
+    const fn of(self, ours: &'static [&'static str]) -> Self {
+        Self { ours, ..self }
+    }
+
+    const fn against(self, theirs: &'static str) -> Self {
+        Self { theirs, ..self }
+    }
+
     fn row(&self, studies: &[Study]) -> Vec<String> {
         let target = match self.bound {
             AtLeast(ratio) => format!(">= {ratio}x"),

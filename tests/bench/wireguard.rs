@@ -22,6 +22,7 @@ const PORT: u16 = 51820;
 const SOCKETS: &str = "/var/run/wireguard";
 
 /// The keys of both ends, and how to tell them to a program.
+#[derive(Debug)]
 pub(crate) struct Keys {
     wg: PathBuf,
     /// Private and public, of A and of B.
