@@ -150,7 +150,10 @@ impl Installed {
     /// Looks for everybody.
     fn find(options: &Options) -> Result<Self, Box<dyn Error>> {
         let wireguard = |name: &str, arguments| {
-            let daemon = program(name).map_err(|error| excuse(name).unwrap_or(error))?;
+            if let Some(reason) = excuse(name) {
+                return Err(reason);
+            }
+            let daemon = program(name)?;
             let keys = Keys::make(&program("wg")?).map_err(|error| error.to_string())?;
             Ok(Program::WireGuard { daemon, arguments, keys: Rc::new(keys) })
         };
@@ -183,7 +186,7 @@ impl Installed {
     }
 }
 
-/// Why whoever tried to install a program did not succeed.
+/// Why whoever tried to install a program did not succeed. An older one that is there is not the one that was meant.
 fn excuse(name: &str) -> Option<String> {
     env::var(format!("MISSING_{}", name.to_uppercase().replace('-', "_"))).ok()
 }

@@ -68,7 +68,7 @@ impl Report {
 
     /// The table of targets, and under which circumstances it came about.
     fn summary(&self) -> String {
-        let mut text = format!("{}\n\n", targets::table(&self.studies));
+        let mut text = format!("{}\n", targets::table(&self.studies));
         let _ = writeln!(text, "`tests/bench/run{}` on {}.", self.command, description());
         for version in &self.versions {
             let _ = writeln!(text, "- {version}");
