@@ -173,6 +173,18 @@ impl<P: Platform> Session<P> {
         }
     }
 
+    /// Since when a key is being negotiated.
+    pub(super) fn negotiates_since(&self) -> Option<Instant> {
+        self.next.as_ref().map(|key| key.started)
+    }
+
+    /// Goes on with an attempt that began then.
+    pub(super) fn began(&mut self, since: Option<Instant>) {
+        if let (Some(key), Some(since)) = (&mut self.next, since) {
+            key.started = since;
+        }
+    }
+
     /// Whether this is our id.
     pub(super) fn is(&self, own: SessionId) -> bool {
         self.own == own

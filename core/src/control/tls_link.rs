@@ -85,16 +85,17 @@ impl<P: Platform> TlsLink<P> {
             // Its peer has come by itself; greetings may go to an address that it has left.
             Some(pending) if pending.is_in_talk(cx.now) => {}
             Some(pending) if pending.ours && pending.awaits_answer() => pending.greet(to),
-            // There is nothing else, and an end to it.
-            Some(pending) if pending.ours && self.active.is_none() => {}
             // That one is moved on, perhaps by the peer.
             Some(pending) if pending.goes_on_until().is_some_and(|at| cx.now < at) => {}
             // The end of the last negotiation may still be under way, and another one would take its place.
             None if self.active.as_ref().is_some_and(|active| active.is_settling(cx.now)) => {}
             _ => {
                 self.make_room(cx.now);
+                // Whoever has answered and then fallen silent has perhaps restarted; that takes no more time than one attempt.
+                let since = self.pending.as_ref().filter(|_| self.active.is_none()).and_then(Session::negotiates_since);
                 if let Some(session) = self.pend(cx, to, true) {
                     session.is_greeting = true;
+                    session.began(since);
                 }
             }
         }

@@ -7,10 +7,15 @@ use crate::options::LinkConfig;
 use crate::packet::PacketBuf;
 use crate::platform::Platform;
 use crate::time::{Duration, Instant};
+use crate::tls::Role;
 use crate::wire::opcode::{Head, Opcode};
 
 /// A long header without a peer id.
 const NO_PEER_ID: u32 = 0x00ff_ffff;
+
+/// A server has a new key when the client's last acknowledgement has come. If that is lost, the server asks for it again
+/// after 2 s.
+const LAST_ACKNOWLEDGEMENT: Duration = Duration::from_secs(3);
 
 /// What a data packet tells of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,10 +91,12 @@ impl<P: Platform> TlsLink<P> {
         let current = active.current.as_mut().ok_or(NotReady::Negotiating)?;
         let (confirmed, in_use) = (current.data.confirmed, current.data.in_use);
         let settled = |key: &Key<P>| now.since(key.since) > switch_after(config);
+        let may_lack = self.role == Role::Client && now.since(current.control.heard) < LAST_ACKNOWLEDGEMENT;
         // Soon after a renegotiation the peer may not have the new key yet, but it has the old one. Once it uses the new
         // one, it may forget the old one soon: it may renegotiate more often than this end would.
         let key = match &mut active.lame_duck {
-            Some(old) if !confirmed || (!in_use && !settled(&current.data) && settled(old)) => old,
+            Some(old) if !confirmed => old,
+            Some(old) if !in_use && (may_lack || !settled(&current.data) && settled(old)) => old,
             _ if confirmed => &mut current.data,
             // A session has just taken over from another one.
             _ => self.old.iter_mut().find(|key| key.confirmed).ok_or(NotReady::Negotiating)?,

@@ -55,10 +55,10 @@ fn key_ids(lines: [&str; 2], from: usize, arrives: bool) -> [u8; 5] {
 /// A key that is older than the switch-over time is used until its successor is, too; a younger one is not.
 #[test]
 fn the_older_of_two_settled_keys_is_sent_with_until_the_new_one_is_settled() {
-    // Half of `reneg-sec` is 3 s, so 6 s are more, and the new key wins after 3 s.
-    assert_eq!(key_ids(["reneg-sec 6\n", "reneg-sec 0\n"], 0, true), [0, 0, 0, 1, 1]);
+    // Half of `reneg-sec` is 4 s, so 8 s are more, and the new key wins after 4 s.
+    assert_eq!(key_ids(["reneg-sec 8\n", "reneg-sec 0\n"], 0, true), [0, 0, 0, 0, 1]);
     // `hand-window` counts if it is shorter.
-    assert_eq!(key_ids(["reneg-sec 6\nhand-window 2\n", "reneg-sec 0\n"], 0, true), [0, 0, 1, 1, 1]);
+    assert_eq!(key_ids(["reneg-sec 20\nhand-window 4\n", "reneg-sec 0\n"], 0, true), [0, 0, 0, 0, 1]);
     // 60 s, as long as `hand-window`: the old key has not reached that age.
     assert_eq!(key_ids(["reneg-sec 6\n", "reneg-sec 0\n"], 1, true), [1; 5]);
     assert_eq!(key_ids(["reneg-sec 6\n", "reneg-sec 0\nhand-window 4\n"], 1, true), [0, 0, 0, 0, 1]);
@@ -74,4 +74,25 @@ fn an_end_whose_peer_uses_the_new_key_uses_it_as_well() {
     pair.send(1, b"x").unwrap();
     pair.turn();
     assert_eq!(sealed(&mut pair, 0)[0] & 7, 1);
+}
+
+/// The server does not know yet that the client has the key, as it would never learn if that used the old one for ever.
+#[test]
+fn a_client_whose_last_acknowledgement_is_lost_goes_on_with_the_old_key() {
+    fn is_for_key_1(to: usize, datagram: &[u8]) -> bool {
+        to == 1 && datagram[0] == (Opcode::Ack as u8) << 3 | 1
+    }
+    let mut pair = Pair::with(["reneg-sec 0\n", "reneg-sec 6\n"]);
+    pair.run(1);
+    pair.wait_for(0, "soft reset");
+    pair.loses = is_for_key_1;
+    pair.wait_for(0, "key 1");
+    for _ in 0..20 {
+        assert_eq!(sealed(&mut pair, 0)[0] & 7, 0);
+        pair.wait(100);
+    }
+    pair.loses = |_, _| false;
+    pair.wait(1_500);
+    assert_eq!(sealed(&mut pair, 0)[0] & 7, 1, "nobody uses the new key, but the time is over");
+    pair.talk(100);
 }
