@@ -154,6 +154,9 @@ impl Installed {
                 return Err(reason);
             }
             let daemon = program(name)?;
+            if name == "wireguard-go" && has_offload(&daemon) == Some(false) {
+                return Err("the one that is installed is too old to have segmentation offload".to_owned());
+            }
             let keys = Keys::make(&program("wg")?).map_err(|error| error.to_string())?;
             Ok(Program::WireGuard { daemon, arguments, keys: Rc::new(keys) })
         };
@@ -169,13 +172,6 @@ impl Installed {
 
     /// As they call themselves.
     fn versions(&self) -> Vec<String> {
-        let version = |program: &Path| {
-            let mut command = Command::new(program);
-            let output = command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-            let first = String::from_utf8_lossy(&output.stdout).lines().next()?.to_owned();
-            // What OpenVPN was built with is not of interest.
-            Some(first.split_once(" [").map_or(first.clone(), |(name, _)| name.to_owned()))
-        };
         let daemon = |program: &Result<Program, String>| match program {
             Ok(Program::WireGuard { daemon, .. }) => version(daemon),
             _ => None,
@@ -184,6 +180,22 @@ impl Installed {
             [version(&self.openvpn), version(&self.longcable), daemon(&self.wireguard_go), daemon(&self.boringtun)];
         all.into_iter().flatten().collect()
     }
+}
+
+/// The first line of what a program says of its version.
+fn version(program: &Path) -> Option<String> {
+    let mut command = Command::new(program);
+    let output = command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let first = String::from_utf8_lossy(&output.stdout).lines().next()?.to_owned();
+    // What OpenVPN was built with is not of interest.
+    Some(first.split_once(" [").map_or(first.clone(), |(name, _)| name.to_owned()))
+}
+
+/// Whether a wireguard-go, whose version ends in a date, has segmentation offload.
+fn has_offload(wireguard_go: &Path) -> Option<bool> {
+    const SINCE: u32 = 20_230_223;
+    let date: u32 = version(wireguard_go)?.rsplit_once('.')?.1.parse().ok()?;
+    Some(date >= SINCE)
 }
 
 /// Why whoever tried to install a program did not succeed. An older one that is there is not the one that was meant.
