@@ -60,7 +60,15 @@ impl End {
         }
     }
 
-    fn other(self) -> Self {
+    /// Name of its device on the cable.
+    pub(crate) fn device(self) -> &'static str {
+        match self {
+            Self::A => "wan-a",
+            Self::B => "wan-b",
+        }
+    }
+
+    pub(crate) fn other(self) -> Self {
         match self {
             Self::A => Self::B,
             Self::B => Self::A,
@@ -78,8 +86,18 @@ impl Kind {
         }
     }
 
-    /// The config of one end.
-    pub(crate) fn config_of(&self, end: End) -> String {
+    /// The same in a few words.
+    pub(crate) fn short_title(&self) -> String {
+        let value = |line: &str| line.split_once(' ').map_or(String::new(), |(_, value)| value.to_owned());
+        let ciphers: Vec<String> = self.config.lines().map(value).collect();
+        match self.protection {
+            Protection::Static => format!("Static key, {}", ciphers.join(", ")),
+            Protection::Tls => format!("TLS, {}", ciphers.join(", ")),
+        }
+    }
+
+    /// The config of one end, with more lines.
+    pub(crate) fn config_of(&self, end: End, more: &str) -> String {
         let protection = match (self.protection, end) {
             (Protection::Static, End::A) => "secret static.key 0\n".to_owned(),
             (Protection::Static, End::B) => "secret static.key 1\n".to_owned(),
@@ -90,7 +108,7 @@ impl Kind {
         };
         let (there, inside, inside_there) = (end.other().outer(), end.inner(), end.other().inner());
         format!(
-            "dev tun\nproto udp\nremote {there}\nifconfig {inside} {inside_there}\nping 10\nverb 3\n{}{protection}",
+            "dev tun\nproto udp\nremote {there}\nifconfig {inside} {inside_there}\nping 10\nverb 3\n{}{more}{protection}",
             self.config
         )
     }

@@ -1,54 +1,54 @@
-//! longcable and openvpn side by side on this machine, as it is in this minute.
+//! longcable, openvpn and others side by side on this machine, as it is in this minute.
 //!
 //! A machine's speed drifts, so the pairs of programs take turns within each round, and only ratios within one round
-//! are compared. It is no test: nothing here passes or fails.
+//! are compared. It is no test: it fails only when something could not be measured.
 
+mod chart;
+mod contenders;
 mod figures;
 mod flood;
+mod in_memory;
+mod instructions;
 mod kind;
 mod machine;
+mod options;
 mod pair;
+mod process;
 mod recovery;
+mod report;
+mod study;
 mod table;
+mod targets;
+mod tcp;
+mod wireguard;
 
+use std::env;
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
+use std::rc::Rc;
 use std::time::Duration;
-use std::{env, fs};
 
 use longcable::demo::lab;
-use serde_json::Value;
 
-use kind::{Kind, Protection};
-use machine::{Steal, load, unix_time};
-use pair::{Bench, Pair};
+use contenders::{Installed, Program, Work};
+use machine::{load, unix_time};
+use options::{Length, Options, USAGE};
+use pair::Bench;
 use recovery::Recovery;
-use table::{Round, Study};
+use report::Report;
+use study::Study;
+use wireguard::Keys;
 
-const USAGE: &str = "\
-Usage: tests/bench/run [OPTION]...
-
-  --static            only links with a static key
-  --tls               only links with TLS
-  --recovery          how long links need to come back when addresses change, in the place of all else; with TLS
-                      when nothing else is said, and without the mixed pair
-  --quick             under two minutes for both, rougher; recovery: under four, with keepalive 2 8 and not 10 60
-  --rounds N          how often each pair has its turn (default: 4, quick: 2; recovery: 20, quick: 5)
-  --longcable PATH    the program to measure (default: the one built beside this)
-  --openvpn PATH      what to measure it against (default: openvpn)
-  --cipher NAME       with a static key (default: AES-256-CBC)
-  --auth NAME         with a static key (default: SHA1)
-  --data-cipher NAME  with TLS (default: AES-256-GCM)
-  --config LINE       one more config line for all; may be repeated
-  --no-mixed          without the pair of longcable and openvpn
-";
-
-/// A round in which the hypervisor took more than this share of the processors is not counted.
-const MOST_STEAL: f64 = 0.03;
+/// A machine with more programs that want each processor is busy.
+const BUSY: f64 = 0.3;
 
 fn main() -> ExitCode {
-    match run() {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let [instructions::WORKER, rest @ ..] = &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return instructions::worker(rest);
+    }
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");
@@ -57,63 +57,85 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
-    let Some(options) = Options::parse()? else {
+fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    let Some(options) = Options::parse(arguments)? else {
         print!("{USAGE}");
         return Ok(());
     };
-    let openvpn = installed(&options.openvpn)?;
-    let longcable = installed(&options.longcable)?;
     lab::catch_interrupts()?;
-    lab::leave_the_network().map_err(|error| format!("cannot leave the network, run this as root: {error}"))?;
-
-    let mut pairs = vec![
-        Pair { name: "openvpn", a: openvpn.clone(), b: openvpn.clone() },
-        Pair { name: "longcable", a: longcable.clone(), b: longcable.clone() },
-    ];
-    if options.mixed && !options.recovery {
-        pairs.push(Pair { name: "mixed", a: longcable, b: openvpn });
+    if options.only_instructions {
+        let counts = instructions::count(options.keep_instructions)?;
+        println!("{}", counts.markdown());
+        return counts
+            .alarm()
+            .map_or(Ok(()), |_| Err("packets cost another number of instructions than before".into()));
     }
+    let installed = Installed::find(&options)?;
+    lab::leave_the_network().map_err(|error| format!("cannot leave the network, run this as root: {error}"))?;
     let load = load()?;
-    if load > 0.3 {
+    if load > BUSY {
         eprintln!("Other programs are busy (load {load:.1} a processor): the figures will be rough.");
     }
-    if options.recovery { recovery(options, &pairs) } else { compare(options, &pairs) }
+    if options.recovery {
+        recovery(options, &installed)
+    } else {
+        let command = arguments.iter().map(|argument| format!(" {argument}")).collect();
+        compare(options, &installed, command, load)
+    }
 }
 
 /// What links do while nothing happens to them.
-fn compare(options: Options, pairs: &[Pair]) -> Result<(), Box<dyn Error>> {
-    let bench = Bench::new(installed(Path::new("iperf3"))?, options.seconds)?;
-    let mut studies: Vec<Study> = options.kinds.into_iter().map(|kind| Study { kind, rounds: Vec::new() }).collect();
-    for number in 1..=options.rounds {
-        for Study { kind, rounds } in &mut studies {
-            eprint!("round {number} of {}, {}:", options.rounds, kind.protection.name());
-            let round = measure(&bench, kind, pairs, lead(number))?;
-            eprintln!(", steal {:.1} %{}", round.steal * 100.0, if round.clean { "" } else { ": dropped" });
-            rounds.push(round);
+fn compare(options: Options, installed: &Installed, command: String, load: f64) -> Result<(), Box<dyn Error>> {
+    let bench = Bench::new(program("iperf3")?, installed.ethtool.clone().ok(), options.seconds())?;
+    let (full, quick) = (options.length == Length::Full, options.length == Length::Quick);
+    let rounds = options.rounds();
+    let mut studies: Vec<Study> = (options.kinds.into_iter())
+        .map(|kind| {
+            let (mut pairs, missing) = match options.main_only {
+                true => (installed.main(if quick { Work::Latency } else { Work::All }), Vec::new()),
+                false => installed.pairs(kind.protection, quick),
+            };
+            if let Some(text) = &options.only {
+                pairs.retain(|pair| pair.name == contenders::OPENVPN || pair.name.contains(text.as_str()));
+            }
+            for missing in &missing {
+                eprintln!("{} is not measured: {}", missing.name, missing.reason);
+            }
+            Study { kind, pairs, missing, rounds: Vec::new() }
+        })
+        .collect();
+    for number in 1..=rounds {
+        for study in &mut studies {
+            eprint!("round {number} of {rounds}, {}:", study.kind.protection.name());
+            // A long transfer takes minutes: once is enough.
+            study.measure(&bench, number, full && number == 1)?;
         }
     }
+    let instructions = match options.instructions {
+        true => Some(instructions::count(options.keep_instructions)?),
+        false => None,
+    };
 
-    println!("{}", table::markdown(&studies));
-    record(&table::json(&studies))
+    let report = Report { command, load, versions: installed.versions(), studies, instructions };
+    println!("{}", report.markdown());
+    eprintln!("raw figures: {}", report.keep()?.display());
+    if options.readme {
+        report.write_readme()?;
+    }
+    let alarms = report.alarms();
+    if alarms.is_empty() { Ok(()) } else { Err(format!("take note\n{}", alarms.join("\n")).into()) }
 }
 
 /// How long they need to come back when something does.
-fn recovery(mut options: Options, pairs: &[Pair]) -> Result<(), Box<dyn Error>> {
-    let kind = options.kinds.pop().ok_or("no kind of link")?;
-    let keepalive = if options.quick { "2 8" } else { "10 60" };
-    let recovery = Recovery { kind, keepalive, rounds: options.rounds };
-    let recovered = recovery.measure(pairs)?;
-    println!("{}", recovered.markdown(&recovery, pairs));
-    record(&recovered.json(&recovery, pairs))
-}
-
-/// Keeps everything that was measured.
-fn record(figures: &Value) -> Result<(), Box<dyn Error>> {
-    let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/results");
-    fs::create_dir_all(&results)?;
-    let file = results.join(format!("{}.json", unix_time()));
-    fs::write(&file, serde_json::to_vec_pretty(figures)?)?;
+fn recovery(mut options: Options, installed: &Installed) -> Result<(), Box<dyn Error>> {
+    let rounds = options.rounds();
+    let kind = options.kinds.swap_remove(0);
+    let keepalive = if options.length == Length::Quick { "2 8" } else { "10 60" };
+    let recovery = Recovery { kind, keepalive, rounds };
+    let pairs = [("openvpn", installed.openvpn.as_path()), ("longcable", installed.longcable.as_path())];
+    let recovered = recovery.measure(&pairs)?;
+    println!("{}", recovered.markdown(&recovery, &pairs));
+    let file = report::write_json(&unix_time().to_string(), &recovered.json(&recovery, &pairs))?;
     eprintln!("raw figures: {}", file.display());
     Ok(())
 }
@@ -124,91 +146,77 @@ fn lead(round: u32) -> Duration {
     Duration::from_millis(300) + Duration::from_secs_f64((f64::from(round) * 0.618_034).fract())
 }
 
-/// Each pair has its turn.
-fn measure(bench: &Bench, kind: &Kind, pairs: &[Pair], lead: Duration) -> Result<Round, Box<dyn Error>> {
-    let steal = Steal::start()?;
-    let mut samples = Vec::new();
-    for pair in pairs {
-        eprint!(" {}", pair.name);
-        let sample = bench.measure(kind, pair, lead).map_err(|error| format!("{}: {error}", pair.name))?;
-        samples.push((pair.name, sample));
-    }
-    let steal = steal.share()?;
-    Ok(Round { steal, clean: steal <= MOST_STEAL, samples })
-}
-
-struct Options {
-    rounds: u32,
-    seconds: Duration,
-    openvpn: PathBuf,
-    longcable: PathBuf,
-    kinds: Vec<Kind>,
-    mixed: bool,
-    recovery: bool,
-    quick: bool,
-}
-
-impl Options {
-    /// None when help is wanted.
-    fn parse() -> Result<Option<Self>, Box<dyn Error>> {
-        let beside = env::current_exe()?.with_file_name("longcable");
-        let (mut openvpn, mut longcable, mut mixed) = (PathBuf::from("openvpn"), beside, true);
-        let (mut recovery, mut quick, mut rounds) = (false, false, None);
-        let mut wanted = [Protection::Static, Protection::Tls].to_vec();
-        let (mut cipher, mut auth) = ("AES-256-CBC".to_owned(), "SHA1".to_owned());
-        let (mut data_cipher, mut config) = ("AES-256-GCM".to_owned(), String::new());
-        let mut arguments = env::args().skip(1);
-        while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
-            match argument.as_str() {
-                "--recovery" => recovery = true,
-                "--quick" => quick = true,
-                "--static" => wanted.retain(|protection| *protection == Protection::Static),
-                "--tls" => wanted.retain(|protection| *protection == Protection::Tls),
-                "--no-mixed" => mixed = false,
-                "--rounds" => rounds = Some(value()?.parse()?),
-                "--longcable" => longcable = value()?.into(),
-                "--openvpn" => openvpn = value()?.into(),
-                "--cipher" => cipher = value()?,
-                "--auth" => auth = value()?,
-                "--data-cipher" => data_cipher = value()?,
-                "--config" => config = format!("{config}{}\n", value()?),
-                "--help" | "-h" => return Ok(None),
-                _ => return Err(format!("{argument} is no option\n\n{USAGE}").into()),
+impl Installed {
+    /// Looks for everybody.
+    fn find(options: &Options) -> Result<Self, Box<dyn Error>> {
+        let wireguard = |name: &str, arguments| {
+            if let Some(reason) = excuse(name) {
+                return Err(reason);
             }
-        }
-        if wanted.is_empty() {
-            return Err("--static and --tls exclude each other".into());
-        }
-        let kind = |protection| {
-            let lines = match protection {
-                Protection::Static => format!("cipher {cipher}\nauth {auth}\n{config}"),
-                Protection::Tls => format!("data-ciphers {data_cipher}\n{config}"),
-            };
-            Kind { protection, config: lines }
+            let daemon = program(name)?;
+            if name == "wireguard-go" && has_offload(&daemon) == Some(false) {
+                return Err("the one that is installed is too old to have segmentation offload".to_owned());
+            }
+            let keys = Keys::make(&program("wg")?).map_err(|error| error.to_string())?;
+            Ok(Program::WireGuard { daemon, arguments, keys: Rc::new(keys) })
         };
-        Ok(Some(Self {
-            rounds: rounds.unwrap_or(match (recovery, quick) {
-                (false, true) => 2,
-                (false, false) => 4,
-                (true, true) => 5,
-                (true, false) => 20,
-            }),
-            seconds: Duration::from_secs(if quick { 1 } else { 2 }),
-            kinds: wanted.into_iter().map(kind).collect(),
-            openvpn,
-            longcable,
-            mixed,
-            recovery,
-            quick,
-        }))
+        Ok(Self {
+            openvpn: existing(&options.openvpn)?,
+            longcable: existing(&options.longcable)?,
+            longcable_config: options.longcable_config.clone(),
+            wireguard_go: wireguard("wireguard-go", &["--foreground"]),
+            boringtun: wireguard("boringtun-cli", &["--foreground", "--disable-drop-privileges"]),
+            ethtool: program("ethtool"),
+        })
+    }
+
+    /// As they call themselves.
+    fn versions(&self) -> Vec<String> {
+        let daemon = |program: &Result<Program, String>| match program {
+            Ok(Program::WireGuard { daemon, .. }) => version(daemon),
+            _ => None,
+        };
+        let all =
+            [version(&self.openvpn), version(&self.longcable), daemon(&self.wireguard_go), daemon(&self.boringtun)];
+        all.into_iter().flatten().collect()
     }
 }
 
-/// Where a program is, or what to do to have it.
-fn installed(name: &Path) -> Result<PathBuf, String> {
-    lab::find_program(name).ok_or_else(|| match name.to_str() {
-        Some("openvpn" | "iperf3") => format!("{0} is not installed: sudo apt install {0}", name.display()),
-        _ => format!("there is no {}: build it first, as tests/bench/run does", name.display()),
+/// The first line of what a program says of its version.
+fn version(program: &Path) -> Option<String> {
+    let mut command = Command::new(program);
+    let output = command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let first = String::from_utf8_lossy(&output.stdout).lines().next()?.to_owned();
+    // What OpenVPN was built with is not of interest.
+    Some(first.split_once(" [").map_or(first.clone(), |(name, _)| name.to_owned()))
+}
+
+/// Whether a wireguard-go, whose version ends in a date, has segmentation offload.
+fn has_offload(wireguard_go: &Path) -> Option<bool> {
+    const SINCE: u32 = 20_230_223;
+    let date: u32 = version(wireguard_go)?.rsplit_once('.')?.1.parse().ok()?;
+    Some(date >= SINCE)
+}
+
+/// Why whoever tried to install a program did not succeed. An older one that is there is not the one that was meant.
+fn excuse(name: &str) -> Option<String> {
+    env::var(format!("MISSING_{}", name.to_uppercase().replace('-', "_"))).ok()
+}
+
+/// Where a program of the system is, or what to do to have it.
+fn program(name: &str) -> Result<PathBuf, String> {
+    let package = if name == "wg" { "wireguard-tools" } else { name };
+    lab::find_program(Path::new(name)).ok_or_else(|| match name {
+        "boringtun-cli" => format!("{name} is not installed: cargo install {name}"),
+        _ => format!("{name} is not installed: sudo apt install {package}"),
     })
+}
+
+/// Where a program is that was named, or what to do to have it.
+fn existing(name: &Path) -> Result<PathBuf, String> {
+    match name.to_str() {
+        Some("openvpn") => program("openvpn"),
+        _ => lab::find_program(name)
+            .ok_or_else(|| format!("there is no {}: build it first, as tests/bench/run does", name.display())),
+    }
 }

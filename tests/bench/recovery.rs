@@ -22,7 +22,6 @@ use crate::figures::median;
 use crate::kind::{Kind, Protection};
 use crate::lead;
 use crate::machine::{description, unix_time};
-use crate::pair::Pair;
 use crate::table::aligned;
 
 /// What takes longer has not come back.
@@ -40,6 +39,9 @@ const COUNTING: Duration = Duration::from_secs(5);
 
 /// What each line's second address ends in.
 const ANEW: u8 = 11;
+
+/// Name and program of both ends.
+type Pair<'p> = (&'static str, &'p Path);
 
 /// What is measured, and how.
 pub(crate) struct Recovery {
@@ -108,13 +110,13 @@ impl Recovery {
     /// Each pair has its turn in each round. To be called by a process that may make namespaces.
     ///
     /// Panics when a laboratory cannot be built, as in tests.
-    pub(crate) fn measure(&self, pairs: &[Pair]) -> io::Result<Recovered> {
+    pub(crate) fn measure(&self, pairs: &[Pair<'_>]) -> io::Result<Recovered> {
         let mut rounds = Vec::new();
         for number in 1..=self.rounds {
             eprint!("round {number} of {}, {}:", self.rounds, self.kind.protection.name());
             let mut round = Vec::new();
             for pair in pairs {
-                eprint!(" {}", pair.name);
+                eprint!(" {}", pair.0);
                 round.push(self.turn(pair, number)?);
             }
             eprintln!();
@@ -123,7 +125,7 @@ impl Recovery {
         Ok(Recovered(rounds))
     }
 
-    fn turn(&self, pair: &Pair, number: u32) -> io::Result<Sample> {
+    fn turn(&self, pair: &Pair<'_>, number: u32) -> io::Result<Sample> {
         thread::scope(|scope| {
             let start = |(change, place)| {
                 let age = AGE + lead(number * Change::ALL.len() as u32 + place);
@@ -138,7 +140,7 @@ impl Recovery {
     }
 
     /// A link that is so old undergoes a change.
-    fn undergo(&self, change: Change, pair: &Pair, age: Duration) -> io::Result<Sample> {
+    fn undergo(&self, change: Change, pair: &Pair<'_>, age: Duration) -> io::Result<Sample> {
         let lab = Lab::volatile();
         let server = NameServer::start(&lab);
         // With float nobody asks where an unknown sender may come from.
@@ -153,9 +155,9 @@ impl Recovery {
         }
         let run = |site, program: &Path, config| {
             let mut command = Site::command(site, program);
-            Daemon::with_command(&lab, site, pair.name, command.args(["--config", config]))
+            Daemon::with_command(&lab, site, pair.0, command.args(["--config", config]))
         };
-        let (left, mut right) = (run(&lab.left, &pair.a, "left.conf"), run(&lab.right, &pair.b, "right.conf"));
+        let (left, mut right) = (run(&lab.left, pair.1, "left.conf"), run(&lab.right, pair.1, "right.conf"));
 
         let (from, to) = if change == Change::PeerAddress { (&lab.right, &lab.left) } else { (&lab.left, &lab.right) };
         let mut pinger = Pinger::new(&from.namespace, Ipv4Addr::UNSPECIFIED, to.inside)?;
@@ -192,7 +194,7 @@ impl Recovery {
                 right.signal(Signal::SIGKILL);
                 right.wait();
                 let start = Instant::now();
-                right = run(&lab.right, &pair.b, "right.conf");
+                right = run(&lab.right, pair.1, "right.conf");
                 start
             }
             Change::SecondAddress | Change::Lookups => {
@@ -219,9 +221,9 @@ impl Recovery {
 
 impl Recovered {
     /// Medians and worst cases.
-    pub(crate) fn markdown(&self, recovery: &Recovery, pairs: &[Pair]) -> String {
+    pub(crate) fn markdown(&self, recovery: &Recovery, pairs: &[Pair<'_>]) -> String {
         let mut rows = vec![vec!["what changes".to_owned()]];
-        rows[0].extend(pairs.iter().flat_map(|pair| ["median", "worst"].map(|what| format!("{}, {what}", pair.name))));
+        rows[0].extend(pairs.iter().flat_map(|pair| ["median", "worst"].map(|what| format!("{}, {what}", pair.0))));
         for change in Change::ALL {
             let mut row = vec![change.label().to_owned()];
             for pair in 0..pairs.len() {
@@ -244,7 +246,7 @@ impl Recovered {
     }
 
     /// Everything, for whoever wants to compute something else; null for what did not come back.
-    pub(crate) fn json(&self, recovery: &Recovery, pairs: &[Pair]) -> Value {
+    pub(crate) fn json(&self, recovery: &Recovery, pairs: &[Pair<'_>]) -> Value {
         let values = |pair| -> Value {
             Change::ALL
                 .map(|change| (change.label().to_owned(), json!(self.values(pair, change))))
@@ -252,7 +254,7 @@ impl Recovered {
                 .collect()
         };
         let of_pairs: Value =
-            pairs.iter().enumerate().map(|(number, pair)| (pair.name.to_owned(), values(number))).collect();
+            pairs.iter().enumerate().map(|(number, pair)| (pair.0.to_owned(), values(number))).collect();
         json!({
             "unix_time": unix_time(),
             "machine": description(),
