@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use longcable::config::HostConfig;
 use longcable::crypto::FastRng;
-use longcable::event_loop::Linux;
+use longcable::event_loop::{Linux, tls_memory};
 use longcable::log::{self, LogOptions};
 use longcable::tls::{RustlsSession, TlsContext};
 use longcable_core::control::Protection;
@@ -160,7 +160,7 @@ fn gateway(config: &str, now: Instant) -> Box<Gateway<'static, Linux<RustlsSessi
         (Some(role), _) => {
             let context = TlsContext::load(config, &HostConfig::default()).unwrap_or_else(|error| panic!("{error}"));
             let protection = Protection::new(config, role).unwrap_or_else(|error| panic!("{error}"));
-            Keys::Tls { protection, sessions: std::array::from_fn(|_| context.session()) }
+            Keys::Tls { protection, sessions: std::array::from_fn(|_| context.session()), memory: tls_memory() }
         }
         (None, Some(KeySource::Inline(text))) => Keys::Static(StaticKey::parse(text).expect("our own key")),
         (None, _) => panic!("our own config has a key in it"),
