@@ -115,7 +115,7 @@ pub fn new<R: Rng, S: Store, const N: usize>(
         }
     }
     #[cfg(feature = "tls")]
-    let (sessions, credentials) = state.tls.load(config)?;
+    let (session, credentials) = state.tls.load(config)?;
     let (channel, device) = channel::new(&mut state.channel, HardwareAddress::Ip);
     let runner = Runner {
         config,
@@ -125,7 +125,7 @@ pub fn new<R: Rng, S: Store, const N: usize>(
         sent: state.sent.as_flattened_mut(),
         buffer: &mut state.buffer,
         #[cfg(feature = "tls")]
-        sessions,
+        session,
         #[cfg(feature = "tls")]
         credentials,
         #[cfg(feature = "tls")]

@@ -30,7 +30,7 @@ use crate::host::{Host, Shared};
 use crate::log::{LOGS, note, warning};
 use crate::platform::Board;
 #[cfg(feature = "tls")]
-use crate::platform::{LinkMemory, SESSIONS};
+use crate::platform::LinkMemory;
 use crate::resolver::Resolver;
 use crate::start;
 use crate::state::{BUFFER_LEN, MTU_MAX};
@@ -69,7 +69,7 @@ pub struct Runner<R, S> {
     pub(crate) sent: &'static mut [u8],
     pub(crate) buffer: &'static mut [u8; BUFFER_LEN],
     #[cfg(feature = "tls")]
-    pub(crate) sessions: &'static [Memory; SESSIONS],
+    pub(crate) session: &'static Memory,
     #[cfg(feature = "tls")]
     pub(crate) credentials: Credentials<'static>,
     #[cfg(feature = "tls")]
@@ -94,21 +94,16 @@ impl<R: Rng, S: Store> Runner<R, S> {
     pub async fn run(self, stack: Stack<'_>) -> ! {
         let Host { ref rng, store, unix_time, on_event } = self.host;
         #[cfg(feature = "tls")]
-        let rooms = self.sessions.each_ref().map(|memory| Room::new(memory, self.credentials, Shared(rng)));
+        let room = Room::new(self.session, self.credentials, Shared(rng));
         #[cfg(feature = "tls")]
-        let [first, second] = &rooms;
-        #[cfg(feature = "tls")]
-        let (first_engine, second_engine) = (core::pin::pin!(first.engine()), core::pin::pin!(second.engine()));
+        let engine = core::pin::pin!(room.engine());
         let (mut received_from, mut sent_to) = ([PacketMetadata::EMPTY; DATAGRAMS], [PacketMetadata::EMPTY; DATAGRAMS]);
         let resolver = Resolver::new();
         // Nothing can succeed before.
         let path = Path::first(stack).await;
         let (now, unix_time) = (now(), unix_time.unwrap_or(|| 0));
         #[cfg(feature = "tls")]
-        let tls = (
-            [EmbeddedTlsSession::new(first, first_engine), EmbeddedTlsSession::new(second, second_engine)],
-            self.memory,
-        );
+        let tls = ([EmbeddedTlsSession::new(&room, engine)], self.memory);
         #[cfg(not(feature = "tls"))]
         let tls = ([], ());
         let mut gateway = gateway(self.config, tls, Shared(rng), now, unix_now(unix_time, now));
