@@ -167,7 +167,7 @@ fn check(config: &LinkConfig<'_>) -> Result<(), StartError> {
         (
             "data-ciphers",
             config.role().is_some() && !config.tls.data_ciphers.iter().copied().all(RustCrypto::has_cipher),
-            "this firmware is built without the feature 'legacy', which has some of these",
+            "this firmware is built without the feature 'cbc' or 'legacy', which has some of these",
         ),
     ];
     if let Some((option, _, why)) = problems.into_iter().find(|(_, applies, _)| *applies) {
