@@ -239,7 +239,7 @@ impl<P: Platform> TlsLink<P> {
         let known = [&mut self.pending, &mut self.active].into_iter().flatten().find(|session| session.is_with(sid));
         if let Some(session) = known {
             let datagram = match head.opcode {
-                Opcode::HardResetClientV3 | Opcode::ControlWkc => self.protection.unwrap_client(datagram)?.1,
+                Opcode::HardResetClientV3 | Opcode::ControlWkc => unwrap_client::<P>(&self.protection, datagram)?.1,
                 _ => datagram,
             };
             let stack = &mut Stack::new(&self.protection, &mut self.tls, &mut self.memory, spare);
@@ -289,7 +289,7 @@ impl<P: Platform> TlsLink<P> {
             _ => {}
         }
         let (own_protection, datagram) = match head.opcode {
-            Opcode::HardResetClientV3 | Opcode::ControlWkc => self.unwrap_client(datagram)?,
+            Opcode::HardResetClientV3 | Opcode::ControlWkc => unwrap_client::<P>(&self.protection, datagram)?,
             _ => (None, datagram),
         };
         let protection = match (&own_protection, awaited) {
@@ -315,12 +315,6 @@ impl<P: Platform> TlsLink<P> {
         session.adopt(cx, sid, from, guard, own_protection, is_reset);
         let stack = &mut Stack::new(&self.protection, &mut self.tls, &mut self.memory, None);
         session.accepted(cx, stack, from, head, message)
-    }
-
-    /// A client's own key, and its packet without it.
-    fn unwrap_client<'b>(&self, datagram: &'b mut [u8]) -> Result<OwnProtection<'b, P>, Discard> {
-        let (protection, datagram) = self.protection.unwrap_client(datagram)?;
-        Ok((protection.and_then(Place::with), datagram))
     }
 
     /// A pending session that has authenticated takes over.
@@ -501,6 +495,19 @@ impl<P: Platform> TlsLink<P> {
 }
 
 type OwnProtection<'b, P> = (Option<Extra<P, Protection<<P as Platform>::Crypto>>>, &'b mut [u8]);
+
+/// A client's own key, and its packet without it.
+fn unwrap_client<'b, P: Platform>(
+    protection: &Protection<P::Crypto>,
+    datagram: &'b mut [u8],
+) -> Result<OwnProtection<'b, P>, Discard> {
+    // Only a server keeps such keys.
+    if !<Extra<P, Protection<P::Crypto>> as Place<_>>::EXISTS {
+        return Ok((None, datagram));
+    }
+    let (protection, datagram) = protection.unwrap_client(datagram)?;
+    Ok((protection.and_then(Place::with), datagram))
+}
 
 /// What stands for a TLS session among others; none if there are too many.
 fn bit(slot: usize) -> u32 {
