@@ -2,11 +2,11 @@
 
 use core::fmt;
 
-use base64ct::{Base64, Decoder};
 use der::asn1::AnyRef;
 use der::{Decode as _, Reader as _, SliceReader, Tag, TagNumber, Tagged as _};
 use embedded_tls::SignatureScheme;
 use heapless::Vec;
+use longcable_core::crypto::base64::Decoder;
 use longcable_core::options::{CertProfile, PeerRules};
 use longcable_core::x509::Certificate;
 use rustls_pki_types::alg_id;
@@ -259,8 +259,7 @@ fn blocks(mut text: &str) -> impl Iterator<Item = (&str, &str)> {
 
 /// The body of a block in its binary form, at the beginning of `memory`.
 fn decode<'m>(body: &str, memory: &'m mut [u8]) -> Result<&'m [u8], CredentialError> {
-    const LINE: usize = 64;
-    let mut decoder = Decoder::<Base64>::new_wrapped(body.as_bytes(), LINE).map_err(|_| CredentialError::Pem)?;
-    let memory = memory.get_mut(..decoder.remaining_len()).ok_or(CredentialError::Memory)?;
-    decoder.decode(memory).map_err(|_| CredentialError::Pem)
+    let mut decoder = Decoder::new(&mut *memory);
+    let len = decoder.feed(body).and_then(|()| decoder.finish()).ok_or(CredentialError::Pem)?;
+    memory.get(..len).ok_or(CredentialError::Memory)
 }
