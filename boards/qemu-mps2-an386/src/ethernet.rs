@@ -26,10 +26,14 @@ pub type Driver = &'static mut Lan9118<Mapped>;
 pub type Resources = StackResources<SOCKETS>;
 
 /// Starts the network: with the settings' address, or by DHCP.
-#[inline(never)] // so that its large values lie on the stack one after the other
 pub fn start(spawner: Spawner, settings: &Settings) -> Stack<'static> {
+    start_on(spawner, driver(), settings)
+}
+
+#[inline(never)] // so that its large values lie on the stack one after the other
+fn start_on(spawner: Spawner, driver: Driver, settings: &Settings) -> Stack<'static> {
     static RESOURCES: ConstStaticCell<Resources> = ConstStaticCell::new(StackResources::new());
-    let (stack, runner) = embassy_net::new(driver(), config(settings), RESOURCES.take(), host::seed());
+    let (stack, runner) = embassy_net::new(driver, config(settings), RESOURCES.take(), host::seed());
     spawner.spawn(network(runner).expect("it is started once"));
     spawner.spawn(addresses(stack).expect("it is started once"));
     stack
