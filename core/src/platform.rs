@@ -15,8 +15,9 @@ pub trait Platform {
     type ReplayBits: ReplayBits;
     /// The TLS stack; [`NoTls`](crate::tls::NoTls) links with static keys only.
     type Tls: TlsSession;
-    /// The TLS sessions of one link: two at least (the one in use and the one that is negotiated), three so that a peer
-    /// that comes back need not wait for a renegotiation.
+    /// The TLS sessions of one link. One is enough: a key whose negotiation is over gives it to the next one, and hears
+    /// no more text messages then. With two it keeps its own, with three a peer that comes back need not wait for a
+    /// renegotiation either.
     type TlsSessions: AsMut<[Self::Tls]>;
     /// Memory for the data keys and control packets of one link with TLS; `()` without TLS.
     type TlsMemory: LinkMemory<Self::Crypto, Self::ReplayBits>;

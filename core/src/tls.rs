@@ -166,6 +166,9 @@ impl fmt::Display for TlsFailure {
 
 /// A place for a value that not every platform has.
 pub trait Place<T>: Sized {
+    /// Whether there is a place at all.
+    const EXISTS: bool;
+
     /// The value in its place; `None` if there is none for such a value.
     fn with(value: T) -> Option<Self>;
 
@@ -181,6 +184,8 @@ pub trait Place<T>: Sized {
 pub struct Inside<T>(T);
 
 impl<T> Place<T> for Inside<T> {
+    const EXISTS: bool = true;
+
     fn with(value: T) -> Option<Self> {
         Some(Self(value))
     }
@@ -199,6 +204,8 @@ impl<T> Place<T> for Inside<T> {
 pub struct Nowhere<T>(Infallible, PhantomData<T>);
 
 impl<T> Place<T> for Nowhere<T> {
+    const EXISTS: bool = false;
+
     fn with(_value: T) -> Option<Self> {
         None
     }

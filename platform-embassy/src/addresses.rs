@@ -2,7 +2,9 @@
 
 use core::net::Ipv4Addr;
 
-use embassy_net::{Config, ConfigV4, ConfigV6, Ipv4Cidr, Ipv6Cidr, StaticConfigV4, StaticConfigV6};
+use embassy_net::{Config, ConfigV4, Ipv4Cidr, StaticConfigV4};
+#[cfg(feature = "ipv6")]
+use embassy_net::{ConfigV6, Ipv6Cidr, StaticConfigV6};
 use longcable_core::options::{LinkConfig, Topology};
 
 /// The configuration for the network stack in the tunnel: the addresses of `ifconfig` and `ifconfig-ipv6`, and the tunnel
@@ -22,6 +24,7 @@ pub(crate) fn net_config(config: &LinkConfig<'_>) -> Option<Config> {
             dns_servers: Default::default(),
         });
     }
+    #[cfg(feature = "ipv6")]
     if let Some(ifconfig) = &config.ifconfig_ipv6 {
         net.ipv6 = ConfigV6::Static(StaticConfigV6 {
             address: Ipv6Cidr::new(ifconfig.local, ifconfig.prefix),

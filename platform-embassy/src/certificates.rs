@@ -3,7 +3,6 @@
 use heapless::Vec;
 use longcable_core::options::{KeySource, LinkConfig, RevocationList};
 
-use crate::platform::SESSIONS;
 use crate::start::StartError;
 use crate::tls::{CredentialError, Credentials, Identity, Memory, PrivateKey, decode_pem};
 
@@ -16,7 +15,7 @@ const DER_LEN: usize = 4096;
 
 /// What TLS needs of the memory of a link.
 pub(crate) struct TlsMemory {
-    pub(crate) sessions: [Memory; SESSIONS],
+    session: Memory,
     der: [u8; DER_LEN],
     roots: Vec<&'static [u8], ROOTS>,
     lists: Vec<&'static [u8], LISTS>,
@@ -25,21 +24,15 @@ pub(crate) struct TlsMemory {
 
 impl TlsMemory {
     pub(crate) const fn new() -> Self {
-        Self {
-            sessions: [const { Memory::new() }; SESSIONS],
-            der: [0; DER_LEN],
-            roots: Vec::new(),
-            lists: Vec::new(),
-            key: Vec::new(),
-        }
+        Self { session: Memory::new(), der: [0; DER_LEN], roots: Vec::new(), lists: Vec::new(), key: Vec::new() }
     }
 
-    /// Reads what the configuration has. Returns the memory of the sessions as well.
+    /// Reads what the configuration has. Returns the memory of a session as well.
     pub(crate) fn load(
         &'static mut self,
         config: &'static LinkConfig<'static>,
-    ) -> Result<(&'static [Memory; SESSIONS], Credentials<'static>), StartError> {
-        let Self { sessions, der, roots, lists, key } = self;
+    ) -> Result<(&'static Memory, Credentials<'static>), StartError> {
+        let Self { session, der, roots, lists, key } = self;
         let mut memory = der.as_mut_slice();
         let options = &config.tls;
         if let Some(text) = inline("ca", options.ca)? {
@@ -61,7 +54,7 @@ impl TlsMemory {
         };
         let identity = identity.map(|(own, key)| Identity::new(own, key)).transpose().map_err(of("cert"))?;
         let rules = &options.peer;
-        Ok((sessions, Credentials { roots, crls: lists, identity, rules, profile: options.profile }))
+        Ok((session, Credentials { roots, crls: lists, identity, rules, profile: options.profile }))
     }
 }
 

@@ -15,12 +15,12 @@
 //! - Memory is fixed: [`State`], the task of the runner, and the stack. On a Cortex-M with a static key the first has 15.6 KB,
 //!   the second about 8.3 KB; with TLS it is 58 KB and 18 KB, and 30 KB of stack. Packets in the tunnel have up to 1500 bytes.
 //!
-//! The module `tls` is its TLS stack; [`router`] makes the board a way for others to the tunnel.
+//! The module `tls` is its TLS stack; the module `router` makes the board a way for others to the tunnel.
 //!
 //! ```no_run
 //! use embassy_net::{Stack, StackResources};
 //! use longcable_embassy::{Host, Random, State};
-//! use static_cell::{ConstStaticCell, StaticCell};
+//! use static_cell::ConstStaticCell;
 //! # struct Trng;
 //! # impl rand_core::RngCore for Trng {
 //! #     fn next_u32(&mut self) -> u32 { 4 }
@@ -31,15 +31,14 @@
 //! # fn unix_time() -> u64 { 0 }
 //!
 //! static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
-//! static RESOURCES: StaticCell<StackResources<4>> = StaticCell::new();
+//! static RESOURCES: ConstStaticCell<StackResources<4>> = ConstStaticCell::new(StackResources::new());
 //!
 //! # async fn application(ethernet: Stack<'static>, trng: Trng) -> Result<(), longcable_embassy::StartError> {
 //! # const CONFIG: &str = "";
 //! let host = Host::new(Random(trng)).with_clock(unix_time);
 //! // CONFIG is include_str!("link.ovpn")
 //! let (device, link) = longcable_embassy::new(STATE.take(), CONFIG, host)?;
-//! let resources = RESOURCES.init(StackResources::new());
-//! let (tunnel, tunnel_runner) = embassy_net::new(device, link.net_config(), resources, 4);
+//! let (tunnel, tunnel_runner) = embassy_net::new(device, link.net_config(), RESOURCES.take(), 4);
 //! // In two tasks of their own:
 //! # let tasks = async move { let mut tunnel_runner = tunnel_runner; embassy_futures::join::join(
 //! tunnel_runner.run(), link.run(ethernet)
@@ -67,6 +66,7 @@ mod host;
 mod log;
 mod platform;
 mod resolver;
+#[cfg(feature = "router")]
 pub mod router;
 mod runner;
 mod start;
@@ -115,7 +115,7 @@ pub fn new<R: Rng, S: Store, const N: usize>(
         }
     }
     #[cfg(feature = "tls")]
-    let (sessions, credentials) = state.tls.load(config)?;
+    let (session, credentials) = state.tls.load(config)?;
     let (channel, device) = channel::new(&mut state.channel, HardwareAddress::Ip);
     let runner = Runner {
         config,
@@ -125,7 +125,7 @@ pub fn new<R: Rng, S: Store, const N: usize>(
         sent: state.sent.as_flattened_mut(),
         buffer: &mut state.buffer,
         #[cfg(feature = "tls")]
-        sessions,
+        session,
         #[cfg(feature = "tls")]
         credentials,
         #[cfg(feature = "tls")]

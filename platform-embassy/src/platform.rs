@@ -15,14 +15,10 @@ type ReplayBits = [u64; (REPLAY_WINDOW_MAX / u64::BITS) as usize];
 /// A board with this random number generator.
 pub(crate) struct Board<'a, R>(PhantomData<&'a R>);
 
-/// TLS sessions: the one in use and the one that is negotiated.
-#[cfg(feature = "tls")]
-pub(crate) const SESSIONS: usize = 2;
-
-/// Memory for data keys, and for control packets: of each session two flights of a handshake, and what comes out of order.
+/// Memory for data keys, and for control packets: two flights of a handshake, and what comes out of order.
 #[cfg(feature = "tls")]
 pub(crate) type LinkMemory =
-    longcable_core::control::Memory<RustCrypto, ReplayBits, [u8; SESSIONS * 3 * longcable_core::control::CELL]>;
+    longcable_core::control::Memory<RustCrypto, ReplayBits, [u8; 3 * longcable_core::control::CELL]>;
 
 #[cfg(feature = "tls")]
 impl<'a, R: Rng> Platform for Board<'a, R> {
@@ -30,7 +26,7 @@ impl<'a, R: Rng> Platform for Board<'a, R> {
     type Rng = Shared<'a, R>;
     type ReplayBits = ReplayBits;
     type Tls = crate::tls::EmbeddedTlsSession<'a>;
-    type TlsSessions = [Self::Tls; SESSIONS];
+    type TlsSessions = [Self::Tls; 1];
     type TlsMemory = &'static mut LinkMemory;
 }
 

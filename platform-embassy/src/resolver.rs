@@ -6,6 +6,7 @@ use core::net::SocketAddr;
 
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
+#[cfg(feature = "dns")]
 use embassy_net::dns::DnsQueryType;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
@@ -83,13 +84,23 @@ impl Resolver {
     }
 }
 
+/// Nobody asks for names: `new` has refused them.
+#[cfg(not(feature = "dns"))]
+async fn look_up(_: Stack<'_>, _: &Question) -> Vec<SocketAddr, ADDRESSES_MAX> {
+    Vec::new()
+}
+
+#[cfg(feature = "dns")]
 async fn look_up(stack: Stack<'_>, question: &Question) -> Vec<SocketAddr, ADDRESSES_MAX> {
+    #[cfg(feature = "ipv6")]
     let kinds: &[DnsQueryType] = match question.family {
         Family::V6 => &[DnsQueryType::Aaaa],
         Family::Any if stack.config_v4().is_none() => &[DnsQueryType::Aaaa],
         Family::Any if stack.config_v6().is_some() => &[DnsQueryType::A, DnsQueryType::Aaaa],
         _ => &[DnsQueryType::A],
     };
+    #[cfg(not(feature = "ipv6"))]
+    let kinds = &[DnsQueryType::A];
     let mut addresses = Vec::new();
     for kind in kinds {
         // A name without addresses of one kind may have some of the other.

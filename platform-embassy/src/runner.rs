@@ -8,8 +8,10 @@ use core::task::Poll;
 use embassy_futures::poll_once;
 use embassy_futures::select::{Either, select, select4};
 use embassy_futures::yield_now;
+#[cfg(feature = "ipv6")]
+use embassy_net::StaticConfigV6;
 use embassy_net::udp::{PacketMetadata, UdpSocket};
-use embassy_net::{Config, IpEndpoint, IpListenEndpoint, Stack, StaticConfigV4, StaticConfigV6};
+use embassy_net::{Config, IpAddress, IpEndpoint, IpListenEndpoint, Stack, StaticConfigV4};
 use embassy_net_driver::LinkState;
 use embassy_net_driver_channel as channel;
 use embassy_time::{Duration as Delay, Timer, with_timeout};
@@ -28,7 +30,7 @@ use crate::host::{Host, Shared};
 use crate::log::{LOGS, note, warning};
 use crate::platform::Board;
 #[cfg(feature = "tls")]
-use crate::platform::{LinkMemory, SESSIONS};
+use crate::platform::LinkMemory;
 use crate::resolver::Resolver;
 use crate::start;
 use crate::state::{BUFFER_LEN, MTU_MAX};
@@ -67,7 +69,7 @@ pub struct Runner<R, S> {
     pub(crate) sent: &'static mut [u8],
     pub(crate) buffer: &'static mut [u8; BUFFER_LEN],
     #[cfg(feature = "tls")]
-    pub(crate) sessions: &'static [Memory; SESSIONS],
+    pub(crate) session: &'static Memory,
     #[cfg(feature = "tls")]
     pub(crate) credentials: Credentials<'static>,
     #[cfg(feature = "tls")]
@@ -92,21 +94,16 @@ impl<R: Rng, S: Store> Runner<R, S> {
     pub async fn run(self, stack: Stack<'_>) -> ! {
         let Host { ref rng, store, unix_time, on_event } = self.host;
         #[cfg(feature = "tls")]
-        let rooms = self.sessions.each_ref().map(|memory| Room::new(memory, self.credentials, Shared(rng)));
+        let room = Room::new(self.session, self.credentials, Shared(rng));
         #[cfg(feature = "tls")]
-        let [first, second] = &rooms;
-        #[cfg(feature = "tls")]
-        let (first_engine, second_engine) = (core::pin::pin!(first.engine()), core::pin::pin!(second.engine()));
+        let engine = core::pin::pin!(room.engine());
         let (mut received_from, mut sent_to) = ([PacketMetadata::EMPTY; DATAGRAMS], [PacketMetadata::EMPTY; DATAGRAMS]);
         let resolver = Resolver::new();
         // Nothing can succeed before.
         let path = Path::first(stack).await;
         let (now, unix_time) = (now(), unix_time.unwrap_or(|| 0));
         #[cfg(feature = "tls")]
-        let tls = (
-            [EmbeddedTlsSession::new(first, first_engine), EmbeddedTlsSession::new(second, second_engine)],
-            self.memory,
-        );
+        let tls = ([EmbeddedTlsSession::new(&room, engine)], self.memory);
         #[cfg(not(feature = "tls"))]
         let tls = ([], ());
         let mut gateway = gateway(self.config, tls, Shared(rng), now, unix_now(unix_time, now));
@@ -237,7 +234,8 @@ impl<R: Rng, S: Store> Link<'_, '_, R, S> {
 
     fn bind(&mut self) -> Result<(), ()> {
         let connection = self.gateway.connection();
-        let addr = connection.local.and_then(|local| local.parse::<IpAddr>()).map(Into::into);
+        let local = connection.local.and_then(|local| local.parse::<IpAddr>());
+        let addr = local.map(|local| ip_address(local).ok_or(())).transpose()?;
         let port = if connection.bind { connection.local_port } else { 0 };
         self.socket.close();
         self.socket.bind(IpListenEndpoint { addr, port }).map_err(drop)
@@ -387,6 +385,7 @@ impl<R: Rng, S: Store> Link<'_, '_, R, S> {
 #[derive(PartialEq)]
 struct Path {
     v4: Option<StaticConfigV4>,
+    #[cfg(feature = "ipv6")]
     v6: Option<StaticConfigV6>,
 }
 
@@ -402,7 +401,11 @@ impl Path {
     }
 
     fn of(stack: Stack<'_>) -> Option<Self> {
-        (stack.is_link_up() && stack.is_config_up()).then(|| Self { v4: stack.config_v4(), v6: stack.config_v6() })
+        (stack.is_link_up() && stack.is_config_up()).then(|| Self {
+            v4: stack.config_v4(),
+            #[cfg(feature = "ipv6")]
+            v6: stack.config_v6(),
+        })
     }
 }
 
@@ -433,12 +436,25 @@ fn gateway<'a, R: Rng>(
 
 /// Sends a datagram; one that cannot be sent is lost.
 async fn send(socket: &UdpSocket<'_>, sealed: &Sealed<'_>) {
-    let _ = with_timeout(SEND_PATIENCE, socket.send_to(sealed.datagram, IpEndpoint::from(sealed.to))).await;
+    let Some(to) = ip_address(sealed.to.ip()) else { return };
+    let to = IpEndpoint::new(to, sealed.to.port());
+    let _ = with_timeout(SEND_PATIENCE, socket.send_to(sealed.datagram, to)).await;
 }
 
 fn tell(on_event: fn(&Event<'_>), event: &Event<'_>) {
     note!("{}", event);
     on_event(event);
+}
+
+/// An address as the stack has it, if it has that version of IP.
+fn ip_address(ip: IpAddr) -> Option<IpAddress> {
+    match ip {
+        IpAddr::V4(ip) => Some(ip.into()),
+        #[cfg(feature = "ipv6")]
+        IpAddr::V6(ip) => Some(ip.into()),
+        #[cfg(not(feature = "ipv6"))]
+        IpAddr::V6(_) => None,
+    }
 }
 
 fn socket_addr(endpoint: IpEndpoint) -> SocketAddr {

@@ -1,7 +1,7 @@
 //! From the text of a configuration to a link that can be started, or the option that a board cannot do.
 
 use core::fmt;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 
 use heapless::Vec;
 #[cfg(feature = "tls")]
@@ -11,7 +11,7 @@ use longcable_core::crypto::{RustCrypto, StaticKey};
 #[cfg(feature = "tls")]
 use longcable_core::options::ControlKey;
 use longcable_core::options::{
-    Applied, Checker, ConfigError, Directive, KeySource, Lexer, LinkConfig, ParseError, Verdict,
+    Applied, Checker, ConfigError, Directive, KeySource, Lexer, LinkConfig, ParseError, Verdict, Word,
 };
 #[cfg(feature = "tls")]
 use longcable_core::tls::Role;
@@ -148,6 +148,18 @@ fn check(config: &LinkConfig<'_>) -> Result<(), StartError> {
             "a board needs two addresses here, or an address and a netmask with 'topology subnet'",
         ),
         (
+            "remote",
+            !cfg!(feature = "dns") && config.remotes.iter().any(|remote| remote.host.parse::<IpAddr>().is_none()),
+            "this firmware finds no names, as it is built without the feature 'dns': write an address",
+        ),
+        (
+            "remote",
+            !cfg!(feature = "ipv6") && config.remotes.iter().any(|remote| is_ipv6(Some(remote.host))),
+            WITHOUT_IPV6,
+        ),
+        ("local", !cfg!(feature = "ipv6") && connections().any(|one| is_ipv6(one.local)), WITHOUT_IPV6),
+        ("ifconfig-ipv6", !cfg!(feature = "ipv6") && config.ifconfig_ipv6.is_some(), WITHOUT_IPV6),
+        (
             "tls-client",
             !cfg!(feature = "tls") && config.tls.role.is_some(),
             "this firmware is built without the feature 'tls'",
@@ -155,7 +167,7 @@ fn check(config: &LinkConfig<'_>) -> Result<(), StartError> {
         (
             "data-ciphers",
             config.role().is_some() && !config.tls.data_ciphers.iter().copied().all(RustCrypto::has_cipher),
-            "this firmware is built without the feature 'legacy', which has some of these",
+            "this firmware is built without the feature 'cbc' or 'legacy', which has some of these",
         ),
     ];
     if let Some((option, _, why)) = problems.into_iter().find(|(_, applies, _)| *applies) {
@@ -165,6 +177,12 @@ fn check(config: &LinkConfig<'_>) -> Result<(), StartError> {
         config.warnings().for_each(|one| warning!("{}", one));
     }
     Ok(())
+}
+
+const WITHOUT_IPV6: &str = "this firmware is built without the feature 'ipv6'";
+
+fn is_ipv6(host: Option<Word<'_>>) -> bool {
+    host.is_some_and(|host| host.parse::<Ipv6Addr>().is_some())
 }
 
 pub(crate) const fn impossible(option: &'static str, why: &'static str) -> StartError {

@@ -168,7 +168,7 @@ pub fn with_tls<'c, T: TlsSession + 'c>(config: &'c LinkConfig<'c>, session: imp
 
 /// Starts a gateway with TLS and as little memory as works.
 pub fn with_little_tls<'c, T: TlsSession + 'c>(config: &'c LinkConfig<'c>, session: impl Fn() -> T + 'c) -> Start<'c> {
-    start::<Simulated<T, 2, { 2 * 3 * CELL }>>(config, move || tls_keys(config, &session))
+    start::<Simulated<T, 1, { 3 * CELL }>>(config, move || tls_keys(config, &session))
 }
 
 fn start<'c, P: Platform<Rng = Dice> + 'c>(config: &'c LinkConfig<'c>, keys: impl Fn() -> Keys<P> + 'c) -> Start<'c> {

@@ -72,10 +72,11 @@ impl Firmware {
     fn elf(self) -> &'static str {
         static ELF: [OnceLock<String>; 6] = [const { OnceLock::new() }; 6];
         ELF[self as usize].get_or_init(|| {
-            let mut build = vec![self.name(), "--machine", self.machine(), "--build"];
-            if !matches!(self, Self::Static | Self::CortexM3 | Self::CortexM7) {
-                build.extend(["--features", "ed25519"]);
-            }
+            let mut build = vec![self.name(), "--machine", self.machine(), "--build", "--features"];
+            build.push(match self {
+                Self::Static | Self::CortexM3 | Self::CortexM7 => "panic-messages",
+                Self::Tls | Self::Dynamic | Self::Router => "panic-messages,ed25519",
+            });
             let output = Command::new(runner()).args(build).output().expect("the board's run");
             assert!(output.status.success(), "{self:?}: {}", String::from_utf8_lossy(&output.stderr));
             String::from_utf8(output.stdout).expect("a path").trim().to_owned()

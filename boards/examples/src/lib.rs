@@ -5,7 +5,7 @@
 #[cfg(any(feature = "static-key", feature = "tls"))]
 pub mod link;
 pub mod network;
-#[cfg(any(feature = "static-key", feature = "tls"))]
+#[cfg(feature = "router")]
 pub mod router;
 pub mod services;
 

@@ -4,7 +4,7 @@ use embassy_executor::Spawner;
 use embassy_net::{Stack, StackResources};
 use longcable_embassy::core::crypto::Rng;
 use longcable_embassy::{Device, Host, Runner, StartError, State, Store};
-use static_cell::{ConstStaticCell, StaticCell};
+use static_cell::ConstStaticCell;
 
 use crate::services;
 
@@ -26,9 +26,9 @@ pub fn start<R: Rng, S: Store>(
     seed: u64,
 ) -> Result<(Stack<'static>, Runner<R, S>), StartError> {
     static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
-    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+    static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> = ConstStaticCell::new(StackResources::new());
     let (device, link) = longcable_embassy::new(STATE.take(), config, host)?;
-    let (stack, runner) = embassy_net::new(device, link.net_config(), RESOURCES.init_with(StackResources::new), seed);
+    let (stack, runner) = embassy_net::new(device, link.net_config(), RESOURCES.take(), seed);
     spawner.spawn(run_stack(runner).expect("it is started once"));
     services::start(spawner, stack);
     Ok((stack, link))

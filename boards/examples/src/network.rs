@@ -1,8 +1,10 @@
 //! The network stack on the board's Ethernet.
 
-use embassy_net::{Config, DhcpConfig, Runner, Stack, StackResources};
+#[cfg(feature = "dhcp")]
+use embassy_net::DhcpConfig;
+use embassy_net::{Config, Runner, Stack, StackResources};
 use embassy_net_driver::Driver;
-use static_cell::StaticCell;
+use static_cell::ConstStaticCell;
 
 /// Sockets of this stack: for DHCP, DNS and the link, and one of the application.
 const SOCKETS: usize = 4;
@@ -11,6 +13,7 @@ const SOCKETS: usize = 4;
 ///
 /// # Panics
 /// There is one already.
+#[cfg(feature = "dhcp")]
 pub fn start<D: Driver>(ethernet: D, seed: u64) -> (Stack<'static>, Runner<'static, D>) {
     with_config(ethernet, Config::dhcpv4(DhcpConfig::default()), seed)
 }
@@ -20,8 +23,8 @@ pub fn start<D: Driver>(ethernet: D, seed: u64) -> (Stack<'static>, Runner<'stat
 /// # Panics
 /// There is one already.
 pub fn with_config<D: Driver>(ethernet: D, config: Config, seed: u64) -> (Stack<'static>, Runner<'static, D>) {
-    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
-    embassy_net::new(ethernet, config, RESOURCES.init_with(StackResources::new), seed)
+    static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> = ConstStaticCell::new(StackResources::new());
+    embassy_net::new(ethernet, config, RESOURCES.take(), seed)
 }
 
 /// Says which address the stack has, whenever it gets one.

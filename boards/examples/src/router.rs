@@ -9,7 +9,7 @@ use embassy_time::{Duration, with_timeout};
 use longcable_embassy::core::crypto::Rng;
 use longcable_embassy::router::{self, Control, Lan, Tunnel};
 use longcable_embassy::{Host, State, Store};
-use static_cell::{ConstStaticCell, StaticCell};
+use static_cell::ConstStaticCell;
 
 use crate::{network, services};
 
@@ -36,7 +36,7 @@ pub async fn run<E: Driver, R: Rng, S: Store>(
 ) {
     static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
     static ROUTER: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
-    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+    static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> = ConstStaticCell::new(StackResources::new());
 
     let (device, link) = match longcable_embassy::new(STATE.take(), config, host) {
         Ok(link) => link,
@@ -49,8 +49,7 @@ pub async fn run<E: Driver, R: Rng, S: Store>(
     let tunnel_config = link.net_config();
     let (lan_port, tunnel_port, control) = router::new(ROUTER.take(), ethernet, device, Lan::default(), networks);
     let (lan, mut lan_runner) = network::with_config(lan_port, lan, seed);
-    let resources = RESOURCES.init_with(StackResources::new);
-    let (tunnel, mut tunnel_runner) = embassy_net::new(tunnel_port, tunnel_config, resources, seed);
+    let (tunnel, mut tunnel_runner) = embassy_net::new(tunnel_port, tunnel_config, RESOURCES.take(), seed);
     services::start(spawner, tunnel);
     join4(lan_runner.run(), tunnel_runner.run(), link.run(lan), follow(lan, control)).await;
 }

@@ -1,30 +1,32 @@
-//! Services on a network stack, over Ethernet or through a tunnel: UDP and TCP echo on port 7, and a sink for either on
-//! port 5001 that counts what it swallows.
+//! Services on a network stack, over Ethernet or through a tunnel: TCP echo on port 7; with the feature `services` also
+//! UDP echo, and a sink for either on port 5001 that counts what it swallows.
 
 use embassy_executor::Spawner;
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
 use embassy_net::udp::{PacketMetadata, UdpSocket};
-use embassy_time::{Duration, Instant, with_timeout};
+use embassy_time::Duration;
+
+#[cfg(feature = "services")]
+mod sinks;
 
 /// Sockets of all services.
-pub const SOCKETS: usize = 4;
+pub const SOCKETS: usize = if cfg!(feature = "services") { 4 } else { 1 };
 
 const ECHO: u16 = 7;
-const SINK: u16 = 5001;
 /// Longest datagram, and size of a TCP socket's buffer, in bytes.
 const BUFFER: usize = 1536;
-/// A UDP flow that has been quiet for so long is over.
-const QUIET: Duration = Duration::from_secs(1);
 /// A TCP peer that has been silent for so long is given up.
 const GONE: Duration = Duration::from_secs(20);
 
 /// Starts all services on this stack.
 pub fn start(spawner: Spawner, stack: Stack<'static>) {
-    start_udp_echo(spawner, stack);
     spawner.spawn(tcp_echo(stack).expect("it is started once"));
-    spawner.spawn(udp_sink(stack).expect("it is started once"));
-    spawner.spawn(tcp_sink(stack).expect("it is started once"));
+    #[cfg(feature = "services")]
+    {
+        start_udp_echo(spawner, stack);
+        sinks::start(spawner, stack);
+    }
 }
 
 /// Starts only the UDP echo.
@@ -63,41 +65,6 @@ async fn tcp_echo(stack: Stack<'static>) -> ! {
     }
 }
 
-#[embassy_executor::task]
-async fn tcp_sink(stack: Stack<'static>) -> ! {
-    let (mut received, mut sent) = ([0; 2 * BUFFER], [0; 64]);
-    loop {
-        let mut socket = TcpSocket::new(stack, &mut received, &mut sent);
-        socket.set_timeout(Some(GONE));
-        if socket.accept(SINK).await.is_err() {
-            continue;
-        }
-        let mut flow = Flow::new();
-        while let Ok(length @ 1..) = socket.read_with(|bytes| (bytes.len(), bytes.len())).await {
-            flow.count(length);
-        }
-        flow.report("tcp");
-        end(&mut socket).await;
-    }
-}
-
-#[embassy_executor::task]
-async fn udp_sink(stack: Stack<'static>) -> ! {
-    let (mut received, mut sent) = ([0; 2 * BUFFER], [0; 64]);
-    let (mut received_from, mut sent_to) = ([PacketMetadata::EMPTY; 8], [PacketMetadata::EMPTY; 1]);
-    let mut socket = UdpSocket::new(stack, &mut received_from, &mut received, &mut sent_to, &mut sent);
-    socket.bind(SINK).expect("the port is free");
-    loop {
-        let length = socket.recv_from_with(|datagram, _| datagram.len()).await;
-        let mut flow = Flow::new();
-        flow.count(length);
-        while let Ok(length) = with_timeout(QUIET, socket.recv_from_with(|datagram, _| datagram.len())).await {
-            flow.count(length);
-        }
-        flow.report("udp");
-    }
-}
-
 async fn write_all(socket: &mut TcpSocket<'_>, mut bytes: &[u8]) -> Result<(), embassy_net::tcp::Error> {
     while !bytes.is_empty() {
         let written = socket.write(bytes).await?;
@@ -109,36 +76,4 @@ async fn write_all(socket: &mut TcpSocket<'_>, mut bytes: &[u8]) -> Result<(), e
 async fn end(socket: &mut TcpSocket<'_>) {
     socket.close();
     let _ = socket.flush().await;
-}
-
-/// What a sink has swallowed.
-struct Flow {
-    started: Instant,
-    last: Instant,
-    bytes: u64,
-    pieces: u32,
-}
-
-impl Flow {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self { started: now, last: now, bytes: 0, pieces: 0 }
-    }
-
-    fn count(&mut self, length: usize) {
-        self.last = Instant::now();
-        self.bytes += length as u64;
-        self.pieces += 1;
-    }
-
-    fn report(&self, protocol: &'static str) {
-        let millis = (self.last - self.started).as_millis();
-        defmt::info!(
-            "sink: {=str}: {=u64} bytes in {=u32} pieces, {=u64} ms",
-            protocol,
-            self.bytes,
-            self.pieces,
-            millis
-        );
-    }
 }

@@ -18,6 +18,8 @@ pub fn text(default: &'static str) -> &'static str {
     match str::from_utf8(text) {
         Ok("") => default,
         Ok(text) => text,
-        Err(error) => panic!("the configuration in flash is not text: {error}"),
+        Err(error) => {
+            defmt::panic!("the configuration in flash is not text from byte {=usize} on", error.valid_up_to())
+        }
     }
 }

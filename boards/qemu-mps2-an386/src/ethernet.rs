@@ -2,9 +2,11 @@
 
 use cortex_m::peripheral::CPUID;
 use embassy_executor::Spawner;
-use embassy_net::{Config, DhcpConfig, Runner, Stack, StackResources, StaticConfigV4};
+#[cfg(feature = "dhcp")]
+use embassy_net::DhcpConfig;
+use embassy_net::{Config, Runner, Stack, StackResources, StaticConfigV4};
 use lan9118::{Counters, Doorbell, Lan9118, Mapped};
-use static_cell::StaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
 
 use crate::settings::Settings;
 use crate::{host, mmio};
@@ -24,11 +26,14 @@ pub type Driver = &'static mut Lan9118<Mapped>;
 pub type Resources = StackResources<SOCKETS>;
 
 /// Starts the network: with the settings' address, or by DHCP.
-#[inline(never)] // so that its large values lie on the stack one after the other
 pub fn start(spawner: Spawner, settings: &Settings) -> Stack<'static> {
-    static RESOURCES: StaticCell<Resources> = StaticCell::new();
-    let resources = RESOURCES.init_with(StackResources::new);
-    let (stack, runner) = embassy_net::new(driver(), config(settings), resources, host::seed());
+    start_on(spawner, driver(), settings)
+}
+
+#[inline(never)] // so that its large values lie on the stack one after the other
+fn start_on(spawner: Spawner, driver: Driver, settings: &Settings) -> Stack<'static> {
+    static RESOURCES: ConstStaticCell<Resources> = ConstStaticCell::new(StackResources::new());
+    let (stack, runner) = embassy_net::new(driver, config(settings), RESOURCES.take(), host::seed());
     spawner.spawn(network(runner).expect("it is started once"));
     spawner.spawn(addresses(stack).expect("it is started once"));
     stack
@@ -40,13 +45,13 @@ pub fn driver() -> Driver {
     static DRIVER: StaticCell<Lan9118<Mapped>> = StaticCell::new();
     let ethernet = match Lan9118::start(registers(), &DOORBELL, None) {
         Ok(ethernet) => DRIVER.init(ethernet),
-        Err(error) => panic!("{error}"),
+        Err(error) => defmt::panic!("{}", defmt::Display2Format(&error)),
     };
     mmio::unmask(INTERRUPT);
     ethernet
 }
 
-/// The address that the settings give to the board, or DHCP.
+/// The address that the settings give to the board, or without one DHCP.
 pub fn config(settings: &Settings) -> Config {
     match settings.address {
         Some(address) => Config::ipv4_static(StaticConfigV4 {
@@ -54,7 +59,10 @@ pub fn config(settings: &Settings) -> Config {
             gateway: settings.gateway,
             dns_servers: settings.dns.clone(),
         }),
+        #[cfg(feature = "dhcp")]
         None => Config::dhcpv4(DhcpConfig::default()),
+        #[cfg(not(feature = "dhcp"))]
+        None => defmt::panic!("--address is missing: this firmware is built without the feature 'dhcp'"),
     }
 }
 

@@ -64,12 +64,22 @@ fn stack() -> (*const u32, *const u32) {
 }
 
 #[panic_handler]
-fn panic(info: &PanicInfo) -> ! {
+fn panic(_info: &PanicInfo) -> ! {
     static PANICKING: AtomicBool = AtomicBool::new(false);
     // The logger itself may be what panics.
     if !PANICKING.swap(true, Ordering::Relaxed) {
-        defmt::error!("{}", defmt::Display2Format(info));
+        // A handler that does not look at the message spares the flash all messages and places.
+        #[cfg(feature = "panic-messages")]
+        defmt::error!("{}", defmt::Display2Format(_info));
+        #[cfg(not(feature = "panic-messages"))]
+        defmt::error!("panic: the feature 'panic-messages' tells where");
     }
+    exit(101)
+}
+
+/// What the firmware itself panics with has been reported.
+#[defmt::panic_handler]
+fn reported() -> ! {
     exit(101)
 }
 
@@ -87,6 +97,6 @@ unsafe fn DefaultHandler(number: i16) {
         clock::ALARM_INTERRUPT => clock::on_alarm(),
         clock::WRAP_INTERRUPT => clock::on_wrap(),
         ethernet::INTERRUPT => ethernet::on_interrupt(),
-        other => panic!("nobody serves interrupt {other}"),
+        other => defmt::panic!("nobody serves interrupt {=i16}", other),
     }
 }

@@ -5,7 +5,7 @@ use embassy_net::{Stack, StackResources};
 use longcable_embassy::core::crypto::Rng;
 use longcable_embassy::{Device, Host, State};
 use longcable_examples::services;
-use static_cell::{ConstStaticCell, StaticCell};
+use static_cell::ConstStaticCell;
 
 use crate::settings::Settings;
 use crate::{config, ethernet, executor, exit, host, watch};
@@ -32,9 +32,8 @@ pub fn firmware(default: &'static str) -> ! {
 /// Starts a link. Sockets on the stack that this gives go through the tunnel.
 #[inline(never)] // so that its large values lie on the stack one after the other
 fn start(spawner: Spawner, ethernet: Stack<'static>, device: Device, link: Runner) -> Stack<'static> {
-    static RESOURCES: StaticCell<Resources> = StaticCell::new();
-    let resources = RESOURCES.init_with(StackResources::new);
-    let (stack, runner) = embassy_net::new(device, link.net_config(), resources, host::seed());
+    static RESOURCES: ConstStaticCell<Resources> = ConstStaticCell::new(StackResources::new());
+    let (stack, runner) = embassy_net::new(device, link.net_config(), RESOURCES.take(), host::seed());
     run(spawner, link, ethernet);
     spawner.spawn(run_stack(runner).expect("it is started once"));
     stack

@@ -31,8 +31,11 @@ impl Settings {
     pub fn read() -> Self {
         let mut settings =
             Self { address: None, gateway: None, dns: Vec::new(), lifetime: None, starved: Duration::from_millis(250) };
-        let arguments = env::args::<ARGUMENTS_MAX>().expect("the arguments are too long");
-        let mut arguments = (&arguments).map(|argument| argument.expect("an argument is not text"));
+        let Ok(arguments) = env::args::<ARGUMENTS_MAX>() else { defmt::panic!("the arguments are too long") };
+        let mut arguments = (&arguments).map(|argument| match argument {
+            Ok(argument) => argument,
+            Err(_) => defmt::panic!("an argument is not text"),
+        });
         // The firmware's name.
         arguments.next();
         while let Some(name) = arguments.next() {
@@ -40,10 +43,10 @@ impl Settings {
             match name {
                 "--address" => settings.address = Some(parse(name, value)),
                 "--gateway" => settings.gateway = Some(parse(name, value)),
-                "--dns" => settings.dns.push(parse(name, value)).expect("there may be three of --dns"),
+                "--dns" => defmt::expect!(settings.dns.push(parse(name, value)), "there may be three of --dns"),
                 "--seconds" => settings.lifetime = Some(Duration::from_secs(parse(name, value))),
                 "--starved" => settings.starved = Duration::from_millis(parse(name, value)),
-                _ => panic!("there is no setting '{name}'"),
+                _ => defmt::panic!("there is no setting '{=str}'", name),
             }
         }
         settings
@@ -53,6 +56,6 @@ impl Settings {
 fn parse<T: FromStr>(name: &str, value: &str) -> T {
     match value.parse() {
         Ok(value) => value,
-        Err(_) => panic!("{name} cannot be '{value}'"),
+        Err(_) => defmt::panic!("{=str} cannot be '{=str}'", name, value),
     }
 }

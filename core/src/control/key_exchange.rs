@@ -220,7 +220,7 @@ impl<P: Platform> Session<P> {
                 Some(u32::from_be_bytes([0, a, b, c]))
             }
         };
-        if agreed.dynamic_tls_crypt {
+        if agreed.dynamic_tls_crypt && P::Tls::CAN_EXPORT {
             let mut bytes = Zeroizing::new([0; 256]);
             tls.export(EXPORT_WRAPPING, bytes.as_mut_slice()).map_err(|_| cannot_export())?;
             let original = self.protection(shared).original_key();

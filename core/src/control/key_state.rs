@@ -13,6 +13,10 @@ const ALERT_TIME: Duration = Duration::from_secs(2);
 /// A negotiation that the peer has not moved on for so long gives way to others.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
+/// That of a peer that has shown who it is, or that this end has called: a lost packet is repeated after 2 s, and after 4 s
+/// more.
+pub(super) const LONG_PATIENCE: Duration = Duration::from_secs(7);
+
 /// Who the peer is. Only a verified peer has one, and no data key is made without it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity([u8; 32]);
@@ -59,8 +63,8 @@ pub(super) struct KeyState {
     pub(super) heard: Instant,
     pub(super) stage: Stage,
     pub(super) reliability: Reliability,
-    /// Which of the link's TLS sessions it uses.
-    pub(super) tls: usize,
+    /// Which of the link's TLS sessions it uses; `None` if it had to give it away.
+    pub(super) tls: Option<usize>,
     /// This end has asked for the negotiation.
     pub(super) ours: bool,
 }
@@ -78,11 +82,32 @@ impl KeyState {
     ) -> Self {
         let mut reliability = Reliability::new(memory.len() / CELL, timeout);
         reliability.send(memory, reset, 0, |_| 0);
-        Self { id, started: now, heard: now, stage: Stage::Reset { answered: false }, reliability, tls, ours }
+        let stage = Stage::Reset { answered: false };
+        Self { id, started: now, heard: now, stage, reliability, tls: Some(tls), ours }
     }
 
     pub(super) fn has_failed(&self) -> bool {
         matches!(self.stage, Stage::Failed { .. } | Stage::Dead)
+    }
+
+    /// Whether its TLS session may serve another negotiation: all that this one is still good for are text messages, or
+    /// the peer does not acknowledge its end.
+    pub(super) fn can_do_without_tls(&self, now: Instant) -> bool {
+        match self.stage {
+            Stage::Established => self.reliability.is_all_acked() || now.since(self.heard) >= LONG_PATIENCE,
+            Stage::Dead => true,
+            _ => false,
+        }
+    }
+
+    /// Gives its TLS session away if it is this one, and the memory with what was sent: from now on it only acknowledges.
+    pub(super) fn release_tls(&mut self, slot: usize) {
+        self.tls.take_if(|tls| *tls == slot);
+    }
+
+    /// When a packet is to leave; in the past if it is now.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.reliability.next_due().filter(|_| self.tls.is_some())
     }
 
     /// It cannot succeed any more, but what TLS has to say about it is still sent.

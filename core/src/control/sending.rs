@@ -26,7 +26,7 @@ const PAYLOAD_MIN: usize = 16;
 impl<P: Platform> Session<P> {
     /// Takes what one key's TLS has to send, as far as there is room.
     pub(super) fn flush(&mut self, cx: &Context<'_, P>, stack: &mut Stack<'_, P>, negotiates: bool) {
-        let Some((slot, id)) = self.key(negotiates).map(|key| (key.tls, key.id)) else { return };
+        let Some((Some(slot), id)) = self.key(negotiates).map(|key| (key.tls, key.id)) else { return };
         let outer = if self.address.is_ipv6() { 48 } else { 28 };
         let overhead = self.wrapping(stack.protection, id).map_or(0, |(wrapping, _)| wrapping.overhead());
         let client_key = self.protection(stack.protection).client_key().filter(|_| self.resend_key);
@@ -66,7 +66,8 @@ impl<P: Platform> Session<P> {
         let mut key_id = None;
         let control = self.current.as_mut().map(|current| &mut current.control);
         for key in self.next.as_mut().into_iter().chain(control) {
-            if let Some(outgoing) = key.reliability.due(memory(key.tls)?, now) {
+            let memory = key.tls.and_then(&memory);
+            if let Some(outgoing) = memory.and_then(|memory| key.reliability.due(memory, now)) {
                 let payload = out.get_mut(HEADROOM..)?.get_mut(..outgoing.payload.len())?;
                 payload.copy_from_slice(outgoing.payload);
                 (opcode, id, len) = (outgoing.opcode, Some(outgoing.id), outgoing.payload.len());
@@ -109,7 +110,7 @@ impl<P: Platform> Session<P> {
         self.stray.is_some()
             || self.keys().any(|key| {
                 (key.reliability.has_pending_acks() && self.peer.is_some())
-                    || key.reliability.next_due().is_some_and(|at| at <= now)
+                    || key.next_due().is_some_and(|at| at <= now)
             })
     }
 
@@ -118,7 +119,7 @@ impl<P: Platform> Session<P> {
         // openvpn hears nothing more under the current key once the next one is being negotiated.
         let can_tell = self.next.is_none() && self.agreed.is_some_and(|agreed| agreed.exit_message);
         let Some(current) = self.current.as_ref().filter(|_| can_tell) else { return false };
-        let Some(session) = stack.tls.get_mut(current.control.tls) else { return false };
+        let Some(session) = current.control.tls.and_then(|slot| stack.tls.get_mut(slot)) else { return false };
         let told = session.write_plain(text::EXIT) > 0;
         self.advance(cx, stack, false);
         told

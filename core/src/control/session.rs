@@ -4,7 +4,7 @@
 use core::net::SocketAddr;
 
 use crate::control::context::{Context, Stack};
-use crate::control::key_state::{Identity, KeyState, PATIENCE, Stage};
+use crate::control::key_state::{Identity, KeyState, LONG_PATIENCE, PATIENCE, Stage};
 use crate::control::negotiation::Agreed;
 use crate::control::protection::{Guard, Protection};
 use crate::control::wrapping::Wrapping;
@@ -17,9 +17,6 @@ use crate::tls::{Place, Role, TlsFailure, TlsSession};
 use crate::wire::control::{EarlyNegotiation, Message, SessionId};
 use crate::wire::opcode::{Head, KeyId, Opcode};
 
-/// That of a peer that has shown who it is, or that this end has called: a lost packet is repeated after 2 s, and after 4 s
-/// more.
-const LONG_PATIENCE: Duration = Duration::from_secs(7);
 /// A new key is asked for this long after the peer has the last one.
 const SETTLING: Duration = Duration::from_secs(1);
 /// The peer may ask for a new key this often.
@@ -207,7 +204,7 @@ impl<P: Platform> Session<P> {
 
     /// Whether one of its keys uses this TLS session.
     pub(super) fn uses_tls(&self, slot: usize) -> bool {
-        self.keys().any(|key| key.tls == slot)
+        self.keys().any(|key| key.tls == Some(slot))
     }
 
     /// Those with a control channel.
@@ -223,7 +220,7 @@ impl<P: Platform> Session<P> {
     /// When it has work.
     pub(super) fn next_deadline(&self, window: Duration) -> Option<Instant> {
         self.keys()
-            .flat_map(|key| [key.reliability.next_due(), key.deadline(window)])
+            .flat_map(|key| [key.next_due(), key.deadline(window)])
             .flatten()
             .chain(self.data_keys().filter_map(|key| key.expires))
             .min()
@@ -375,7 +372,12 @@ impl<P: Platform> Session<P> {
         if !is_known && message.id.is_some_and(|id| id > 0) {
             return Err(Discard::UnknownSession);
         }
-        let (session, memory) = stack.slot(key.tls).ok_or(Discard::NotReady)?;
+        let Some(slot) = key.tls else {
+            // Nobody can read it any more; the peer need not repeat it.
+            self.stray = message.id.map(|id| (head.key_id, id));
+            return Ok(());
+        };
+        let (session, memory) = stack.slot(slot).ok_or(Discard::NotReady)?;
         let failed = key.has_failed();
         let (mut answered, mut resend_key, mut stuck) = (false, false, false);
         if let Some(id) = message.id {
@@ -439,6 +441,7 @@ impl<P: Platform> Session<P> {
         if ours {
             current.data.expires.get_or_insert(cx.now + expiry(cx.config));
         }
+        current.control.release_tls(slot);
         let mut key = KeyState::start(id, Opcode::SoftReset, ours, slot, memory, timeout(cx.config), cx.now);
         if let Err(failure) = session.start(cx.role, cx.unix_now) {
             cx.notify(Event::TlsFailed(failure));
@@ -450,7 +453,7 @@ impl<P: Platform> Session<P> {
 
     /// Lets one key's TLS move on as far as it can, and takes what it has to send.
     pub(super) fn advance(&mut self, cx: &mut Context<'_, P>, stack: &mut Stack<'_, P>, negotiates: bool) {
-        let Some(slot) = self.key(negotiates).map(|key| key.tls) else { return };
+        let Some(slot) = self.key(negotiates).and_then(|key| key.tls) else { return };
         let Some(session) = stack.tls.get_mut(slot) else { return };
         if let Err(failure) = self.negotiate(cx, stack.protection, stack.keys, session, negotiates) {
             self.fail(cx, negotiates, failure);

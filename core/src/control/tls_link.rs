@@ -111,7 +111,7 @@ impl<P: Platform> TlsLink<P> {
 
     /// Gives up a renegotiation that the silent peer does not answer if there is no other TLS session to greet it with.
     fn make_room(&mut self, now: Instant) {
-        let is_full = self.pending.is_none() && self.free_tls().is_none();
+        let is_full = self.pending.is_none() && self.free_tls(now).is_none();
         let Some(active) = self.active.as_mut().filter(|_| is_full) else { return };
         if let Some(next) = active.next.take_if(|next| next.is_stuck(now))
             && next.is_open()
@@ -130,7 +130,10 @@ impl<P: Platform> TlsLink<P> {
 
     fn pend(&mut self, cx: &mut Context<'_, P>, address: SocketAddr, ours: bool) -> Option<&mut Session<P>> {
         self.pending = None;
-        let slot = self.free_tls()?;
+        let slot = self.free_tls(cx.now)?;
+        if let Some(current) = self.active.as_mut().and_then(|active| active.current.as_mut()) {
+            current.control.release_tls(slot);
+        }
         let session = self.tls.as_mut().get_mut(slot)?;
         if let Err(failure) = session.start(self.role, cx.unix_now) {
             session.stop();
@@ -149,7 +152,7 @@ impl<P: Platform> TlsLink<P> {
 
     /// The TLS sessions that keys use, as bits.
     fn used_tls(&self) -> u32 {
-        self.sessions().flat_map(Session::keys).fold(0, |used, key| used | bit(key.tls))
+        self.sessions().flat_map(Session::keys).filter_map(|key| key.tls).fold(0, |used, slot| used | bit(slot))
     }
 
     /// The places of data keys in use, as bits.
@@ -162,10 +165,12 @@ impl<P: Platform> TlsLink<P> {
         self.memory.keys().get(key.place)?.first()
     }
 
-    /// A TLS session that nobody uses.
-    fn free_tls(&mut self) -> Option<usize> {
+    /// A TLS session that nobody uses, or else that of the live key if this one can do without.
+    fn free_tls(&mut self, now: Instant) -> Option<usize> {
         let used = self.used_tls();
-        (0..self.tls.as_mut().len()).find(|slot| bit(*slot) & !used != 0)
+        let unused = (0..self.tls.as_mut().len()).find(|slot| bit(*slot) & !used != 0);
+        let current = self.active.as_ref().and_then(|active| active.current.as_ref());
+        unused.or_else(|| current.filter(|current| current.control.can_do_without_tls(now))?.control.tls)
     }
 
     /// Does something, and wipes the TLS sessions and data keys that nobody uses after it.
@@ -187,15 +192,13 @@ impl<P: Platform> TlsLink<P> {
 
     /// The TLS session for a renegotiation: a free one, or that of a pending session that gives way.
     fn spare_tls(&mut self, now: Instant) -> Option<usize> {
-        let free = self.free_tls();
-        free.or_else(|| {
-            self.pending.as_ref().filter(|pending| pending.gives_way(now))?.next.as_ref().map(|key| key.tls)
-        })
+        let free = self.free_tls(now);
+        free.or_else(|| self.pending.as_ref().filter(|pending| pending.gives_way(now))?.next.as_ref()?.tls)
     }
 
     /// Forgets the pending session if a renegotiation has taken its TLS session.
     fn clear_displaced(&mut self) {
-        let slot = self.active.as_ref().and_then(|active| active.next.as_ref()).map(|key| key.tls);
+        let slot = self.active.as_ref().and_then(|active| active.next.as_ref()).and_then(|key| key.tls);
         self.pending.take_if(|pending| slot.is_some_and(|slot| pending.uses_tls(slot)));
     }
 
@@ -236,7 +239,7 @@ impl<P: Platform> TlsLink<P> {
         let known = [&mut self.pending, &mut self.active].into_iter().flatten().find(|session| session.is_with(sid));
         if let Some(session) = known {
             let datagram = match head.opcode {
-                Opcode::HardResetClientV3 | Opcode::ControlWkc => self.protection.unwrap_client(datagram)?.1,
+                Opcode::HardResetClientV3 | Opcode::ControlWkc => unwrap_client::<P>(&self.protection, datagram)?.1,
                 _ => datagram,
             };
             let stack = &mut Stack::new(&self.protection, &mut self.tls, &mut self.memory, spare);
@@ -286,7 +289,7 @@ impl<P: Platform> TlsLink<P> {
             _ => {}
         }
         let (own_protection, datagram) = match head.opcode {
-            Opcode::HardResetClientV3 | Opcode::ControlWkc => self.unwrap_client(datagram)?,
+            Opcode::HardResetClientV3 | Opcode::ControlWkc => unwrap_client::<P>(&self.protection, datagram)?,
             _ => (None, datagram),
         };
         let protection = match (&own_protection, awaited) {
@@ -312,12 +315,6 @@ impl<P: Platform> TlsLink<P> {
         session.adopt(cx, sid, from, guard, own_protection, is_reset);
         let stack = &mut Stack::new(&self.protection, &mut self.tls, &mut self.memory, None);
         session.accepted(cx, stack, from, head, message)
-    }
-
-    /// A client's own key, and its packet without it.
-    fn unwrap_client<'b>(&self, datagram: &'b mut [u8]) -> Result<OwnProtection<'b, P>, Discard> {
-        let (protection, datagram) = self.protection.unwrap_client(datagram)?;
-        Ok((protection.and_then(Place::with), datagram))
     }
 
     /// A pending session that has authenticated takes over.
@@ -498,6 +495,19 @@ impl<P: Platform> TlsLink<P> {
 }
 
 type OwnProtection<'b, P> = (Option<Extra<P, Protection<<P as Platform>::Crypto>>>, &'b mut [u8]);
+
+/// A client's own key, and its packet without it.
+fn unwrap_client<'b, P: Platform>(
+    protection: &Protection<P::Crypto>,
+    datagram: &'b mut [u8],
+) -> Result<OwnProtection<'b, P>, Discard> {
+    // Only a server keeps such keys.
+    if !<Extra<P, Protection<P::Crypto>> as Place<_>>::EXISTS {
+        return Ok((None, datagram));
+    }
+    let (protection, datagram) = protection.unwrap_client(datagram)?;
+    Ok((protection.and_then(Place::with), datagram))
+}
 
 /// What stands for a TLS session among others; none if there are too many.
 fn bit(slot: usize) -> u32 {

@@ -1,6 +1,7 @@
 //! Cryptography behind traits, so that a host may bring a faster provider.
 
 pub mod algorithms;
+pub mod base64;
 pub mod epoch;
 pub mod key_derivation;
 pub mod replay;

@@ -2,7 +2,7 @@
 //! instructions where they are found.
 //!
 //! Without the feature `legacy` Blowfish, DES, Camellia, MD5 and RIPEMD-160 are unsupported, without `tls` all ciphers
-//! but CBC.
+//! but CBC, and without `cbc` all but AEAD.
 
 #[cfg(not(feature = "tls"))]
 #[path = "rustcrypto/no_tls.rs"]
@@ -42,7 +42,10 @@ impl RustCrypto {
                 | Cipher::Camellia192Cbc
                 | Cipher::Camellia256Cbc
         );
-        (cfg!(feature = "tls") || !of_tls) && (cfg!(feature = "legacy") || !is_legacy)
+        let is_aead = matches!(cipher.mode(), Mode::Aead);
+        (cfg!(feature = "tls") || !of_tls)
+            && (cfg!(feature = "cbc") || is_aead)
+            && (cfg!(feature = "legacy") || !is_legacy)
     }
 
     /// Whether this build has the digest.

@@ -221,7 +221,8 @@ impl fmt::Display for StaticKeyError {
             }
             Self::BadCharacter { line, character } => write!(
                 f,
-                "non-hex character {character:?} in line {line} of the static key: copy the file again from the peer"
+                "non-hex character '{}' in line {line} of the static key: copy the file again from the peer",
+                character.escape_default()
             ),
             Self::TooShort { bytes } => write!(
                 f,

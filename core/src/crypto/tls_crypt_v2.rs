@@ -3,10 +3,11 @@
 
 use core::fmt;
 
-use base64ct::{Base64, Encoding};
+use base64ct::{Base64, Encoding as _};
 use heapless::Vec;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::crypto::base64::Decoder;
 use crate::crypto::rustcrypto::HmacKey;
 use crate::crypto::static_key::STATIC_KEY_LEN;
 use crate::crypto::tls_crypt::{KEY_LEN, TAG_LEN, TlsCryptKey};
@@ -395,47 +396,6 @@ fn write_pem(out: &mut impl fmt::Write, kind: KeyKind, bytes: &[u8]) -> fmt::Res
         out.write_char('\n')?;
     }
     writeln!(out, "{END}{}{DASHES}", kind.label())
-}
-
-/// Decodes base64 that comes in pieces, in time that does not depend on what it says.
-struct Decoder<'o> {
-    out: &'o mut [u8],
-    len: usize,
-    group: Vec<u8, 4>,
-    is_padded: bool,
-}
-
-impl<'o> Decoder<'o> {
-    fn new(out: &'o mut [u8]) -> Self {
-        Self { out, len: 0, group: Vec::new(), is_padded: false }
-    }
-
-    /// `None` if `text` is not base64.
-    fn feed(&mut self, text: &str) -> Option<()> {
-        for byte in text.bytes().filter(|byte| !byte.is_ascii_whitespace()) {
-            if self.is_padded {
-                return None;
-            }
-            self.group.push(byte).ok()?;
-            if self.group.is_full() {
-                let mut buffer = Zeroizing::new([0; 3]);
-                let bytes = Base64::decode(&self.group, &mut *buffer).ok()?;
-                self.is_padded = byte == b'=';
-                let end = self.len.saturating_add(bytes.len());
-                if let Some(room) = self.out.get_mut(self.len..end) {
-                    room.copy_from_slice(bytes);
-                }
-                self.len = end;
-                self.group.clear();
-            }
-        }
-        Some(())
-    }
-
-    /// Length in bytes of the whole, which may be more than there was room for; `None` if the end is missing.
-    fn finish(&self) -> Option<usize> {
-        self.group.is_empty().then_some(self.len)
-    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,10 @@
 #[cfg(feature = "tls")]
 mod aead;
 mod batch;
+#[cfg(feature = "cbc")]
+mod encrypt_then_mac;
+#[cfg(not(feature = "cbc"))]
+#[path = "no_cbc.rs"]
 mod encrypt_then_mac;
 #[cfg(feature = "epoch")]
 mod epoch;

@@ -38,9 +38,15 @@ impl<P: Platform> Link<P> {
     /// The key must not be used or is not of the configured mode, or the platform lacks the cipher or digest.
     pub(crate) fn new(config: &LinkConfig<'_>, keys: Keys<P>, unix_now: u64) -> Result<Self, SetupError> {
         match (keys, config.role()) {
-            (Keys::Static(key), None) => Ok(Self::Static(StaticLink::new(config, key, unix_now)?)),
+            // Without that feature there is no cipher for it.
+            (Keys::Static(key), None) if cfg!(feature = "cbc") => {
+                Ok(Self::Static(StaticLink::new(config, key, unix_now)?))
+            }
             (Keys::Tls { protection, sessions, memory }, Some(role)) => {
-                Place::with(TlsLink::new(role, protection, sessions, memory)).map(Self::Tls).ok_or(SetupError::Mode)
+                match Place::with(TlsLink::new(role, protection, sessions, memory)) {
+                    Some(link) => Ok(Self::Tls(link)),
+                    None => Err(SetupError::Mode),
+                }
             }
             _ => Err(SetupError::Mode),
         }

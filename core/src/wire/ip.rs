@@ -3,7 +3,9 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use smoltcp::wire::{IpProtocol, IpVersion, Ipv4Packet, Ipv6Packet, TcpPacket};
+#[cfg(feature = "ipv6")]
+use smoltcp::wire::Ipv6Packet;
+use smoltcp::wire::{IpProtocol, IpVersion, Ipv4Packet, TcpPacket};
 
 const OPTION_END: u8 = 0;
 const OPTION_NOP: u8 = 1;
@@ -11,6 +13,7 @@ const OPTION_MSS: u8 = 2;
 const OPTION_MSS_LEN: usize = 4;
 
 /// By how much the limit for IPv6 is below that for IPv4, in bytes: its header is longer.
+#[cfg(feature = "ipv6")]
 const IPV6_EXTRA: u16 = 20;
 
 /// Lowers the maximum segment size of a TCP SYN to `max` bytes (IPv4; 20 less for IPv6).
@@ -29,6 +32,7 @@ pub fn clamp_mss(packet: &mut [u8], max: u16) {
                 clamp_segment(ip.payload_mut(), max);
             }
         }
+        #[cfg(feature = "ipv6")]
         Ok(IpVersion::Ipv6) => {
             let len = packet.len();
             let Ok(mut ip) = Ipv6Packet::new_checked(packet) else { return };
@@ -50,6 +54,7 @@ pub fn is_udp_to(packet: &[u8], peer: SocketAddr) -> bool {
                 && ip.next_header() == IpProtocol::Udp
                 && (ip.frag_offset() > 0 || is_to_port(ip.payload(), peer.port()))
         }),
+        #[cfg(feature = "ipv6")]
         IpAddr::V6(address) => Ipv6Packet::new_checked(packet).is_ok_and(|ip| {
             ip.version() == 6
                 && ip.dst_addr() == address
@@ -59,6 +64,8 @@ pub fn is_udp_to(packet: &[u8], peer: SocketAddr) -> bool {
                     _ => false,
                 }
         }),
+        #[cfg(not(feature = "ipv6"))]
+        IpAddr::V6(_) => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading DER: every value to its last byte.
 
-use der::asn1::{AnyRef, BitStringRef, GeneralizedTime, UtcTime};
-use der::{Decode, Reader as _, SliceReader, Tag, TagNumber, Tagged as _};
+use der::asn1::{AnyRef, BitStringRef};
+use der::{DateTime, Decode, Reader as _, SliceReader, Tag, TagNumber, Tagged as _};
 
 use super::certificate::Unreadable;
 
@@ -57,14 +57,28 @@ impl<'a> Input<'a> {
         self.decode::<BitStringRef<'a>>()?.as_bytes().ok_or(Unreadable)
     }
 
-    /// UTCTime or GeneralizedTime, in s since 1970.
+    /// UTCTime or GeneralizedTime as in a certificate (RFC 5280 section 4.1.2.5), in s since 1970.
     pub(super) fn time(&mut self) -> Result<u64, Unreadable> {
-        let since_1970 = if self.is_next(Tag::UtcTime) {
-            self.decode::<UtcTime>()?.to_unix_duration()
-        } else {
-            self.decode::<GeneralizedTime>()?.to_unix_duration()
+        let (year, rest) = match self.take_if(Tag::UtcTime)? {
+            Some(text) => {
+                let (year, rest) = two_digits(text)?;
+                (if year < 50 { 2000_u16 } else { 1900 }.saturating_add(year.into()), rest)
+            }
+            None => {
+                let (century, rest) = two_digits(self.take(Tag::GeneralizedTime)?)?;
+                let (year, rest) = two_digits(rest)?;
+                (u16::from(century).saturating_mul(100).saturating_add(year.into()), rest)
+            }
         };
-        Ok(since_1970.as_secs())
+        let (month, rest) = two_digits(rest)?;
+        let (day, rest) = two_digits(rest)?;
+        let (hour, rest) = two_digits(rest)?;
+        let (minute, rest) = two_digits(rest)?;
+        let (second, rest) = two_digits(rest)?;
+        match DateTime::new(year, month, day, hour, minute, second) {
+            Ok(time) if rest == b"Z" => Ok(time.unix_duration().as_secs()),
+            _ => Err(Unreadable),
+        }
     }
 
     /// Whether there is another value and it is a `tag`.
@@ -78,6 +92,16 @@ impl<'a> Input<'a> {
 
     fn decode<T: Decode<'a>>(&mut self) -> Result<T, Unreadable> {
         T::decode(&mut self.0).map_err(|_| Unreadable)
+    }
+}
+
+/// A number of two digits at the beginning, and the rest.
+fn two_digits(text: &[u8]) -> Result<(u8, &[u8]), Unreadable> {
+    match text {
+        [tens @ b'0'..=b'9', ones @ b'0'..=b'9', rest @ ..] => {
+            Ok(((tens & 0xf).saturating_mul(10).saturating_add(ones & 0xf), rest))
+        }
+        _ => Err(Unreadable),
     }
 }
 

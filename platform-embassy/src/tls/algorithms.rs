@@ -84,7 +84,7 @@ impl SignatureVerificationAlgorithm for Algorithm {
 
 impl fmt::Debug for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Algorithm").field("key", &self.key).field("signature", &self.signature).finish_non_exhaustive()
+        f.write_str("Algorithm")
     }
 }
 

@@ -2,12 +2,13 @@
 
 use core::fmt;
 
-use base64ct::{Base64, Decoder};
+use der::asn1::AnyRef;
+use der::{Decode as _, Reader as _, SliceReader, Tag, TagNumber, Tagged as _};
 use embedded_tls::SignatureScheme;
 use heapless::Vec;
+use longcable_core::crypto::base64::Decoder;
 use longcable_core::options::{CertProfile, PeerRules};
 use longcable_core::x509::Certificate;
-use p256::pkcs8::DecodePrivateKey as _;
 use rustls_pki_types::alg_id;
 use zeroize::Zeroizing;
 
@@ -146,14 +147,41 @@ impl PrivateKey {
     }
 
     fn from_der(der: &[u8]) -> Result<Self, CredentialError> {
-        if let Ok(key) = p256::SecretKey::from_pkcs8_der(der).or_else(|_| p256::SecretKey::from_sec1_der(der)) {
-            return Ok(Self::P256((&key).into()));
+        match sequence(der).as_deref() {
+            // RFC 5958.
+            Some([_version, algorithm, key, ..])
+                if [algorithm, key].map(AnyRef::tag) == [Tag::Sequence, Tag::OctetString] =>
+            {
+                Self::of(algorithm.value(), key.value())
+            }
+            _ => Self::sec1(der),
+        }
+        .ok_or(CredentialError::Key)
+    }
+
+    /// A key of this algorithm.
+    fn of(algorithm: &[u8], key: &[u8]) -> Option<Self> {
+        if algorithm == alg_id::ECDSA_P256.as_ref() {
+            return Self::sec1(key);
         }
         #[cfg(feature = "ed25519")]
-        if let Ok(key) = ed25519_dalek::SigningKey::from_pkcs8_der(der) {
-            return Ok(Self::Ed25519(key));
+        if algorithm == alg_id::ED25519.as_ref() {
+            let key = AnyRef::from_der(key).ok().filter(|key| key.tag() == Tag::OctetString)?;
+            return Some(Self::Ed25519(ed25519_dalek::SigningKey::from_bytes(key.value().try_into().ok()?)));
         }
-        Err(CredentialError::Key)
+        None
+    }
+
+    /// RFC 5915.
+    fn sec1(der: &[u8]) -> Option<Self> {
+        let values = sequence(der)?;
+        let [_version, key, more @ ..] = values.as_slice() else { return None };
+        let is_p256 = |curve: &AnyRef<'_>| alg_id::ECDSA_P256.as_ref().ends_with(curve.value());
+        let mut curves = more.iter().filter(|value| value.tag() == CURVE);
+        if key.tag() != Tag::OctetString || !curves.all(is_p256) {
+            return None;
+        }
+        p256::SecretKey::from_slice(key.value()).ok().map(|key| Self::P256((&key).into()))
     }
 
     /// Whether it is the key to a public one: algorithm and key as in a certificate.
@@ -176,6 +204,20 @@ impl PrivateKey {
             Self::Ed25519(_) => SignatureScheme::Ed25519,
         }
     }
+}
+
+/// The tag of the curve in a key of RFC 5915.
+const CURVE: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber::N0 };
+
+/// The values in a sequence that fills `der`.
+fn sequence(der: &[u8]) -> Option<Vec<AnyRef<'_>, 5>> {
+    let sequence = AnyRef::from_der(der).ok().filter(|value| value.tag() == Tag::Sequence)?;
+    let mut reader = SliceReader::new(sequence.value()).ok()?;
+    let mut values = Vec::new();
+    while !reader.is_finished() {
+        values.push(AnyRef::decode(&mut reader).ok()?).ok()?;
+    }
+    Some(values)
 }
 
 /// A signature over the handshake, in the form in which it is sent.
@@ -217,8 +259,7 @@ fn blocks(mut text: &str) -> impl Iterator<Item = (&str, &str)> {
 
 /// The body of a block in its binary form, at the beginning of `memory`.
 fn decode<'m>(body: &str, memory: &'m mut [u8]) -> Result<&'m [u8], CredentialError> {
-    const LINE: usize = 64;
-    let mut decoder = Decoder::<Base64>::new_wrapped(body.as_bytes(), LINE).map_err(|_| CredentialError::Pem)?;
-    let memory = memory.get_mut(..decoder.remaining_len()).ok_or(CredentialError::Memory)?;
-    decoder.decode(memory).map_err(|_| CredentialError::Pem)
+    let mut decoder = Decoder::new(&mut *memory);
+    let len = decoder.feed(body).and_then(|()| decoder.finish()).ok_or(CredentialError::Pem)?;
+    memory.get(..len).ok_or(CredentialError::Memory)
 }

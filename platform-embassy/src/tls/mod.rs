@@ -369,9 +369,7 @@ fn explain(error: TlsError, verdict: Verdict) -> (TlsFailure, Option<AlertDescri
         (TlsError::AbortHandshake(_, alert), _) => {
             (TlsFailure::new(format_args!("the TLS handshake failed: {alert:?}"), false), Some(alert))
         }
-        (error, _) => {
-            (TlsFailure::new(format_args!("the TLS handshake failed: {error:?}"), false), Some(Alert::DecodeError))
-        }
+        (_, _) => protocol("a message of the peer is malformed, or not known here", Alert::DecodeError),
     }
 }
 

@@ -10,7 +10,7 @@ use longcable_embassy::router::{self, Control, Lan, LanPort, State, Tunnel, Tunn
 use longcable_examples::{SUBNET_ROUTER, services};
 use qemu_mps2_an386::settings::Settings;
 use qemu_mps2_an386::{ethernet, executor, host, link, watch};
-use static_cell::{ConstStaticCell, StaticCell};
+use static_cell::ConstStaticCell;
 
 /// The largest packet that is forwarded, in bytes.
 const MTU: usize = 1500;
@@ -29,22 +29,21 @@ fn main() -> ! {
 
 fn start(spawner: Spawner) {
     static ROUTER: ConstStaticCell<State<'static, MTU, QUEUE, PENDING>> = ConstStaticCell::new(State::new());
-    static LAN: StaticCell<ethernet::Resources> = StaticCell::new();
-    static TUNNEL: StaticCell<link::Resources> = StaticCell::new();
+    static LAN: ConstStaticCell<ethernet::Resources> = ConstStaticCell::new(StackResources::new());
+    static TUNNEL: ConstStaticCell<link::Resources> = ConstStaticCell::new(StackResources::new());
 
     let settings = Settings::read();
     let (device, link) = link::open(SUBNET_ROUTER);
     let tunnel = match Tunnel::from_config(link.config()) {
         Ok(tunnel) => tunnel,
-        Err(error) => panic!("{error}"),
+        Err(error) => defmt::panic!("{}", defmt::Display2Format(&error)),
     };
     let (lan_port, tunnel_port, control) =
         router::new(ROUTER.take(), ethernet::driver(), device, Lan::default(), tunnel);
 
     let config = ethernet::config(&settings);
-    let (lan, lan_runner) = embassy_net::new(lan_port, config, LAN.init_with(StackResources::new), host::seed());
-    let resources = TUNNEL.init_with(StackResources::new);
-    let (_, tunnel_runner) = embassy_net::new(tunnel_port, link.net_config(), resources, host::seed());
+    let (lan, lan_runner) = embassy_net::new(lan_port, config, LAN.take(), host::seed());
+    let (_, tunnel_runner) = embassy_net::new(tunnel_port, link.net_config(), TUNNEL.take(), host::seed());
     link::run(spawner, link, lan);
     spawner.spawn(run_lan(lan_runner).expect("it is started once"));
     spawner.spawn(run_tunnel(tunnel_runner).expect("it is started once"));

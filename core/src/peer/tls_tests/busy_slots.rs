@@ -1,14 +1,14 @@
-//! Boards have room for two TLS sessions. Whatever holds them, a peer that has started anew is greeted; and one that is
+//! Boards have room for one TLS session. Whatever holds it, a peer that has started anew is greeted; and one that is
 //! still there is not made to take another session.
 
 use super::*;
 
 const LINES: &str = "float\nreneg-sec 0\nhand-window 60\n";
 
-/// Two ends with room for two TLS sessions each, the client with these lines; they have met.
+/// Two ends with room for one TLS session each, the client with these lines; they have met.
 fn boards(client: &str) -> Pair {
     let mut pair = Pair::with([client, LINES]);
-    pair.ends = [(1, client), (2, LINES)].map(|(number, lines)| End::with_sessions(2, number, lines, pair.now));
+    pair.ends = [(1, client), (2, LINES)].map(|(number, lines)| End::with_sessions(1, number, lines, pair.now));
     pair.run(1);
     assert_eq!((pair.count(0, "Data Channel"), pair.count(1, "Data Channel")), (1, 1));
     pair
@@ -16,7 +16,7 @@ fn boards(client: &str) -> Pair {
 
 /// The server is a new process, which cannot call.
 fn reboot_server(pair: &mut Pair) {
-    pair.ends[1] = End::with_sessions(2, 2, LINES, pair.now);
+    pair.ends[1] = End::with_sessions(1, 2, LINES, pair.now);
     pair.ends[1].peer.rng = Dice(77);
     pair.ends[1].peer.connect(pair.now, &[]);
 }
@@ -103,7 +103,7 @@ fn a_process_that_dies_young_is_replaced_at_the_first_repetition() {
     pair.wait(100);
     assert_eq!((pair.count(0, "Data Channel"), pair.count(1, "Data Channel")), (1, 1));
     let now = pair.now;
-    pair.ends[0] = End::with_sessions(2, 1, "float\nreneg-sec 0\ntls-timeout 1\n", now);
+    pair.ends[0] = End::with_sessions(1, 1, "float\nreneg-sec 0\ntls-timeout 1\n", now);
     pair.ends[0].peer.rng = Dice(78);
     let remote = pair.ends[1].address;
     pair.ends[0].peer.connect(now, &[remote]);

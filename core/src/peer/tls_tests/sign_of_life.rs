@@ -10,7 +10,7 @@ fn data_of_the_session_before_counts_until_the_peer_has_the_live_one() {
     let client = format!("{lines}reneg-sec 9\n");
     let server = format!("{lines}reneg-sec 0\n");
     let mut pair = Pair::with([&client, &server]);
-    pair.ends = [(1, &client), (2, &server)].map(|(number, lines)| End::with_sessions(2, number, lines, pair.now));
+    pair.ends = [(1, &client), (2, &server)].map(|(number, lines)| End::with_sessions(1, number, lines, pair.now));
     pair.run(1);
     // The keys of the two sessions differ by their numbers only.
     pair.talk(10_000);

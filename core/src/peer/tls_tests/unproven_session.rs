@@ -1,4 +1,4 @@
-//! A gateway with room for two TLS sessions had one that was live, and one that somebody had begun and kept alive with
+//! A gateway with room for one TLS session beside the live key had one that somebody had begun and kept alive with
 //! a byte now and then. There was no room for the peer, who asked for a new key as its clock said, for as long as a
 //! handshake may take; and then somebody began anew.
 
@@ -6,10 +6,10 @@ use super::*;
 
 const LINES: &str = "float\nreneg-sec 0\n";
 
-/// A server with room for two TLS sessions, and a client that wants new keys.
+/// A server with room for one TLS session, and a client that wants new keys.
 fn pair() -> Pair {
     let mut pair = Pair::with(["reneg-sec 4\n", LINES]);
-    pair.ends[1] = End::with_sessions(2, 2, LINES, pair.now);
+    pair.ends[1] = End::with_sessions(1, 2, LINES, pair.now);
     pair.run(1);
     pair
 }
