@@ -13,7 +13,7 @@
 //! - What a board cannot do is an error of [`new`] that names the option. Options that matter only to programs on Unix,
 //!   such as `user`, `daemon` or `log`, make no difference.
 //! - Memory is fixed: [`State`], the task of the runner, and the stack. On a Cortex-M with a static key the first has 15.6 KB,
-//!   the second about 8.3 KB; with TLS it is 58 KB and 18 KB, and 30 KB of stack. Packets in the tunnel have up to 1500 bytes.
+//!   the second about 8.3 KB; with TLS it is 41 KB and 15 KB, and 21 KB of stack. Packets in the tunnel have up to 1500 bytes.
 //!
 //! The module `tls` is its TLS stack; the module `router` makes the board a way for others to the tunnel.
 //!

@@ -14,6 +14,9 @@ use crate::certificates::CRYPT;
 /// Before the board ends.
 const MARGIN: Duration = Duration::from_secs(10);
 
+/// The most stack in bytes of a link with certificates; with its static RAM that is 96 KiB.
+const STACK_MAX: usize = 22 * 1024;
+
 /// Of so many packets one may be lost.
 const TOLERANCE: usize = 200;
 
@@ -32,10 +35,13 @@ fn with_certificates() {
     let server = format!("reneg-sec 20\n{CRYPT}");
     let configs =
         [tls_end(&lab.left, &lab.right, Role::Client, CRYPT), tls_end(&lab.right, &lab.left, Role::Server, &server)];
-    soak(&lab, Firmware::Tls, [&configs[0], &configs[1]]);
+    let report = soak(&lab, Firmware::Tls, [&configs[0], &configs[1]]);
+    let stack = report.split_once("watch: stack ").and_then(|(_, report)| report.split(' ').next()?.parse().ok());
+    assert!(stack.is_some_and(|stack: usize| stack <= STACK_MAX), "{stack:?} bytes of stack");
 }
 
-fn soak(lab: &Lab, firmware: Firmware, configs: [&str; 2]) {
+/// What the board reports.
+fn soak(lab: &Lab, firmware: Firmware, configs: [&str; 2]) -> String {
     let seconds = env::var("BOARD_SOAK_SECONDS").map_or(120, |seconds| seconds.parse().expect("a number of seconds"));
     let lifetime = Duration::from_secs(seconds) + 2 * MARGIN;
     let mut peer = Daemon::start(lab, &lab.right, Program::Openvpn, configs[1]);
@@ -68,4 +74,5 @@ fn soak(lab: &Lab, firmware: Firmware, configs: [&str; 2]) {
     let report = board.finish(BOARD_PATIENCE);
     println!("{}", report.lines().filter(|line| line.contains("watch:")).collect::<Vec<_>>().join("\n"));
     assert!(peer.stop().success(), "exit status 0 after SIGTERM");
+    report
 }

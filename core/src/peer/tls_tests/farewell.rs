@@ -25,3 +25,27 @@ fn an_exit_during_a_renegotiation_is_told_by_a_data_packet() {
         }
     }
 }
+
+/// A board has room for one TLS session, and has given it to a greeting of a peer that had only been silent.
+#[test]
+fn an_exit_without_the_tls_session_is_told_by_a_data_packet() {
+    let lines = "float\nreneg-sec 0\nexplicit-exit-notify 2\n";
+    for (is_silent, cause) in [(false, Cause::RemoteExit), (true, Cause::OccExit)] {
+        let mut pair = Pair::with([lines, lines]);
+        pair.ends = [1, 2].map(|number| End::with_sessions(1, number, lines, pair.now));
+        pair.run(1);
+        if is_silent {
+            pair.loses = |_, _| true;
+            let remote = pair.ends[1].address;
+            pair.wait(3_000);
+            pair.ends[0].peer.probe(pair.now, &[remote], true);
+            pair.wait(100);
+            pair.loses = |_, _| false;
+        }
+        pair.talk(100);
+        pair.ends[0].peer.leave(pair.now, Reason::hard(Signal::Term));
+        pair.wait(100);
+        assert_eq!(pair.ends[1].ended, Some(Reason::soft(Signal::Usr1, cause)), "{:#?}", pair.said());
+        assert_eq!(pair.count(0, "Data Channel"), 1, "there is one session: {:#?}", pair.said());
+    }
+}
