@@ -108,6 +108,22 @@ fn a_slow_network_loses_nothing() {
     link.stop();
 }
 
+/// The kernel does the work itself where an interface cannot, or longcable does.
+#[test]
+fn interfaces_need_no_offloads() {
+    for features in ["tso off gso off gro off", "tso off gso off gro off tx off rx off"] {
+        let lab = Lab::new();
+        for site in [&lab.left, &lab.right] {
+            site.output(&format!("ethtool -K eth0 {features}"));
+            let said = site.output("ethtool -k eth0");
+            assert!(said.contains("generic-segmentation-offload: off"), "this needs ethtool: {said}");
+        }
+        let link = Link::up(&lab, [Program::Longcable; 2], IPV6_INSIDE);
+        transfer(&lab, &link);
+        link.stop();
+    }
+}
+
 #[test]
 fn the_log_says_what_is_active() {
     let line = |switches: &str| {
