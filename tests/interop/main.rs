@@ -33,6 +33,7 @@ macro_rules! for_each_pair {
 }
 
 mod address;
+mod bulk;
 mod diagnosis;
 mod framing;
 mod matrix;

@@ -1,11 +1,12 @@
 //! Many packets in one system call: whatever either end makes of that, the same bytes arrive, in the same order.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use longcable::link::udp::{Family, Received, SendOutcome, UdpLink, UdpOptions};
 use longcable_core::tls::Role;
 use longcable_tests::support::{Lab, Link, PATIENCE, Program, Site, poll, tcp_check};
+use socket2::{Domain, Protocol, Socket, Type};
 
 const ALL_OFF: &str = "disable-tun-offload\ndisable-udp-gso\ndisable-udp-gro";
 const SWITCHES: [&str; 5] = ["", "disable-tun-offload", "disable-udp-gso", "disable-udp-gro", ALL_OFF];
@@ -55,6 +56,41 @@ for_each_pair! {
     }
 }
 
+// With `passtos` the outside shows what the inside says, congestion marks too; without, nothing. Inside nothing changes.
+for_each_pair! {
+    fn the_type_of_service_is_carried(programs) {
+        for (more, mask) in [("", 0), ("passtos", 0xff)] {
+            let lab = Lab::new();
+            let link = Link::up(&lab, programs, [more, ""]);
+            let open = || Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::UDP));
+            let raw = lab.right.namespace.inside(open).expect("a raw socket");
+            raw.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+            let [near, far] = sockets(&lab.left, &lab.right, lab.right.inside.into());
+            let to = far.local_addr().expect("bound");
+            // Nothing; EF; EF and AF11 that can tell of congestion, CS1 that has met some.
+            for tos in [0, 0xb8, 0xb9, 0x2a, 0x23] {
+                near.set_tos(tos).expect("a type of service");
+                near.send_batch(&[IoSlice::new(&[1; 1000]); 8], to, |error| panic!("{error}"));
+                near.send(&[2; 900], to);
+                let mut left = 8900;
+                while left > 0 {
+                    let mut packet = vec![0; 65_535];
+                    let length = (&raw).read(&mut packet).expect("a packet");
+                    let port = u16::from_be_bytes([packet[22], packet[23]]);
+                    if port == to.port() {
+                        assert_eq!(packet[1], tos, "inside");
+                        left -= length - 28;
+                    } else if length > 900 {
+                        // Pings and the like are smaller.
+                        assert_eq!(packet[1], tos & mask, "outside, {tos:#x} with '{more}'");
+                    }
+                }
+            }
+            link.stop();
+        }
+    }
+}
+
 /// A full send buffer holds packets back where TCP notices, instead of losing them.
 #[test]
 fn a_slow_network_loses_nothing() {
@@ -70,6 +106,22 @@ fn a_slow_network_loses_nothing() {
         assert_eq!(end.count("the send buffer is full"), 0);
     }
     link.stop();
+}
+
+/// The kernel does the work itself where an interface cannot, or longcable does.
+#[test]
+fn interfaces_need_no_offloads() {
+    for features in ["tso off gso off gro off", "tso off gso off gro off tx off rx off"] {
+        let lab = Lab::new();
+        for site in [&lab.left, &lab.right] {
+            site.output(&format!("ethtool -K eth0 {features}"));
+            let said = site.output("ethtool -k eth0");
+            assert!(said.contains("generic-segmentation-offload: off"), "this needs ethtool: {said}");
+        }
+        let link = Link::up(&lab, [Program::Longcable; 2], IPV6_INSIDE);
+        transfer(&lab, &link);
+        link.stop();
+    }
 }
 
 #[test]

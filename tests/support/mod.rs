@@ -11,6 +11,7 @@ mod lab;
 mod link;
 pub mod pki;
 mod program;
+pub mod relay;
 mod traffic;
 pub mod volatile;
 

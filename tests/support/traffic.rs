@@ -11,6 +11,9 @@ use super::{PATIENCE, Site, poll};
 
 const TCP_HEADER: usize = 20;
 
+/// TCP content is made and compared in pieces of so many bytes.
+const PIECE: usize = 64 << 10;
+
 /// What a packet is filled with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filling {
@@ -139,18 +142,25 @@ pub fn tcp_check(client: &Site, server: &Site, address: IpAddr, bytes: usize) {
 }
 
 fn send(mut stream: &TcpStream, number: usize, bytes: usize) -> io::Result<()> {
-    let mut content = vec![0; bytes];
-    Random(number as u64 + 1).fill(&mut content);
-    stream.write_all(&content)?;
+    let (mut random, mut piece) = (Random(number as u64 + 1), vec![0; PIECE]);
+    for at in (0..bytes).step_by(PIECE) {
+        let piece = &mut piece[..PIECE.min(bytes - at)];
+        random.fill(piece);
+        stream.write_all(piece)?;
+    }
     stream.shutdown(Shutdown::Write)
 }
 
 fn receive(mut stream: &TcpStream, number: usize, bytes: usize) {
-    let (mut expected, mut received) = (vec![0; bytes], Vec::new());
-    Random(number as u64 + 1).fill(&mut expected);
-    let result = stream.read_to_end(&mut received);
-    assert!(result.is_ok(), "{} of {bytes} bytes received: {result:?}", received.len());
-    assert!(received == expected, "{} of {bytes} bytes received, not as they were sent", received.len());
+    let (mut random, mut expected, mut received) = (Random(number as u64 + 1), vec![0; PIECE], vec![0; PIECE]);
+    for at in (0..bytes).step_by(PIECE) {
+        let length = PIECE.min(bytes - at);
+        random.fill(&mut expected[..length]);
+        let result = stream.read_exact(&mut received[..length]);
+        assert!(result.is_ok(), "{at} of {bytes} bytes received, and less than {PIECE} more: {result:?}");
+        assert!(received[..length] == expected[..length], "not as they were sent, from byte {at} of {bytes} on");
+    }
+    assert_eq!(stream.read(&mut received).expect("the end"), 0, "more than {bytes} bytes received");
 }
 
 /// The maximum segment sizes that arrive with the SYN at `server` and with the SYN-ACK at `client`, when a connection

@@ -3,9 +3,11 @@
 //! The kernel hands over many packets at once where it can, in both directions. They stay in the order in which they
 //! came, each is sealed or opened by itself and in place, and a packet that comes alone goes alone at once.
 
+use std::array;
 use std::mem::{discriminant, replace, take};
 use std::net::SocketAddr;
 
+use longcable_core::data::{BATCH, Incoming};
 use longcable_core::error::{Discard, NotReady};
 use longcable_core::event::Address;
 use longcable_core::gateway::Gateway;
@@ -62,7 +64,7 @@ impl<S: TlsStack> EventLoop<'_, S> {
                         packets = tun.and_then(Tun::offloads).map(|offloads| Coalescer::new(offloads.uso));
                     }
                     if several {
-                        datagrams.chunks_mut(each).for_each(|datagram| arrival.pass(datagram, from, &mut packets));
+                        arrival.pass_all(datagrams, each, from, &mut packets);
                     } else {
                         arrival.pass(datagrams, from, &mut packets);
                     }
@@ -176,9 +178,50 @@ struct Arrival<'a, 'c, P: Platform> {
 }
 
 impl<P: Platform> Arrival<'_, '_, P> {
-    /// Opens a datagram; its packet waits for those that come with it if the device takes them together.
+    /// Opens datagrams side by side, which are `each` bytes long but for the last: several take less time together.
+    fn pass_all<'b>(
+        &mut self,
+        datagrams: &'b mut [u8],
+        each: usize,
+        from: SocketAddr,
+        packets: &mut Option<Coalescer<'b>>,
+    ) {
+        for group in datagrams.chunks_mut(each * BATCH) {
+            let count = group.len().div_ceil(each);
+            let first_bytes: [_; BATCH] = array::from_fn(|nth| group.get(nth * each).copied());
+            let mut group = group.chunks_mut(each);
+            let mut slots: [Incoming<'b>; BATCH] = array::from_fn(|_| Ok(group.next()));
+            (0..count).for_each(|_| log::traffic('R'));
+            self.gateway.open_batch(self.now, from, &mut slots[..count]);
+            for (opened, first_byte) in slots.into_iter().zip(first_bytes).take(count) {
+                self.deliver(opened, first_byte, from, packets);
+            }
+        }
+    }
+
+    /// Opens a datagram.
     fn pass<'b>(&mut self, datagram: &'b mut [u8], from: SocketAddr, packets: &mut Option<Coalescer<'b>>) {
-        let (Some(packet), Some(tun)) = (self.open(datagram, from), self.tun) else { return };
+        log::traffic('R');
+        let first_byte = datagram.first().copied();
+        let opened = self.gateway.handle_datagram(self.now, from, datagram);
+        self.deliver(opened, first_byte, from, packets);
+    }
+
+    /// Writes what was in a datagram, unless it waits for those that come with it because the device takes them together.
+    fn deliver<'b>(
+        &mut self,
+        opened: Incoming<'b>,
+        first_byte: Option<u8>,
+        from: SocketAddr,
+        packets: &mut Option<Coalescer<'b>>,
+    ) {
+        let packet = match opened {
+            Ok(Some(packet)) => packet,
+            Ok(None) => return,
+            Err(discard) => return self.discarded(discard, first_byte, from),
+        };
+        log::traffic('w');
+        let Some(tun) = self.tun else { return };
         let Some(waiting) = packets else { return self.written(tun.write(packet)) };
         if let Err(packet) = waiting.push(packet) {
             let full = replace(waiting, Coalescer::new(tun.offloads().is_some_and(|offloads| offloads.uso)));
@@ -188,25 +231,16 @@ impl<P: Platform> Arrival<'_, '_, P> {
         }
     }
 
-    /// The packet in a datagram, if it has one that is for the tunnel.
-    fn open<'b>(&mut self, datagram: &'b mut [u8], from: SocketAddr) -> Option<&'b mut [u8]> {
-        log::traffic('R');
-        let first_byte = datagram.first().copied();
-        let discard = match self.gateway.handle_datagram(self.now, from, datagram) {
-            Ok(packet) => {
-                packet.as_ref().inspect(|_| log::traffic('w'));
-                return packet;
-            }
-            Err(Discard::Replay { .. }) if self.config.mute_replay_warnings => return None,
-            Err(discard) => discard,
-        };
+    fn discarded(&mut self, discard: Discard, first_byte: Option<u8>, from: SocketAddr) {
+        if matches!(discard, Discard::Replay { .. }) && self.config.mute_replay_warnings {
+            return;
+        }
         complain(self.complaints, self.now, Complaint::Discarded(discriminant(&discard)), |more| {
             say_discarded(discard, from, self.gateway.peer().address(), more);
             if let Some(hint) = discard.hint(self.config, first_byte) {
                 log::error(format_args!("{hint} (datagram from {})", Address(from)));
             }
         });
-        None
     }
 
     fn failed(&mut self, error: LinkError) {
