@@ -124,6 +124,16 @@ fn interfaces_need_no_offloads() {
     }
 }
 
+/// A link that looks for packets before it sleeps passes the same ones, and ends when it is asked to.
+#[test]
+fn spinning_changes_nothing() {
+    let lab = Lab::new();
+    let [left, right] = IPV6_INSIDE.map(|line| format!("{line}\nspin 50"));
+    let link = Link::up(&lab, [Program::Longcable; 2], [&left, &right]);
+    transfer(&lab, &link);
+    link.stop();
+}
+
 #[test]
 fn the_log_says_what_is_active() {
     let line = |switches: &str| {

@@ -64,6 +64,8 @@ pub struct HostConfig {
     pub udp_gso: bool,
     /// Unless `disable-udp-gro`: many datagrams are received with one call.
     pub udp_gro: bool,
+    /// `spin`: how long to look for packets before sleeping.
+    pub spin: Duration,
     /// `txqueuelen`, in packets.
     pub txqueuelen: Option<u32>,
     /// `dev-node`.
@@ -163,6 +165,7 @@ impl Default for HostConfig {
             tun_offload: true,
             udp_gso: true,
             udp_gro: true,
+            spin: Duration::ZERO,
             txqueuelen: None,
             dev_node: PathBuf::from(tun::DEFAULT_NODE),
             replay_persist: None,
@@ -275,6 +278,12 @@ impl HostConfig {
             "disable-tun-offload" => self.tun_offload = false,
             "disable-udp-gso" => self.udp_gso = false,
             "disable-udp-gro" => self.udp_gro = false,
+            "spin" => {
+                let micros = d.parsed(0, "microseconds, at most 1000", |word| {
+                    number(word.as_str()?).filter(|micros| *micros <= 1000)
+                })?;
+                self.spin = Duration::from_micros(micros.into());
+            }
             "txqueuelen" => self.txqueuelen = Some(d.number(0, "a number of packets")?),
             "dev-node" => self.dev_node = path(d, 0)?,
             _ => return Ok(Applied::NotMine),

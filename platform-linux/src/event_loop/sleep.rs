@@ -1,7 +1,7 @@
 //! What wakes the loop.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant as Clock};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -49,11 +49,25 @@ impl<S: TlsStack> EventLoop<'_, S> {
             socket.map_or(absent.clone(), |socket| PollFd::new(socket, wanted)),
             device.map_or(absent, entry),
         ];
-        // Interrupted or out of memory: as if nothing were ready.
-        let _ = poll(&mut entries, timeout.unwrap_or(PollTimeout::MAX));
+        let found = self.spin(&mut entries);
+        if !found {
+            // Interrupted or out of memory: as if nothing were ready.
+            let _ = poll(&mut entries, timeout.unwrap_or(PollTimeout::MAX));
+        }
         let writable = entries[3].revents().is_some_and(|events| events.contains(PollFlags::POLLOUT));
         let [signal, resolver, network, socket, device] = entries.map(|entry| entry.any().unwrap_or(false));
         let device = device || writable;
         Ready { signal, resolver, network, socket, device }
+    }
+
+    /// Looks for a while, which is shorter than to be woken up; whether anything is ready.
+    fn spin(&self, entries: &mut [PollFd<'_>]) -> bool {
+        let Some(end) = (!self.host.spin.is_zero()).then(|| Clock::now() + self.host.spin) else { return false };
+        loop {
+            match poll(entries, PollTimeout::ZERO) {
+                Ok(0) if Clock::now() < end => {}
+                found => return found.is_ok_and(|count| count > 0),
+            }
+        }
     }
 }

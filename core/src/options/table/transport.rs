@@ -20,6 +20,7 @@ pub(super) const SOCKET: &[OptionInfo] = &[
     works("passtos", (0, 0), "", "copy the inner packet's type of service"),
     works("disable-udp-gso", (0, 0), "", "hand datagrams to the kernel one by one; longcable's own"),
     works("disable-udp-gro", (0, 0), "", "take datagrams from the kernel one by one; longcable's own"),
+    works("spin", (1, 1), "us", "look for packets so long, at most 1000, before sleeping; longcable's own"),
     works("connection", (0, 0), "", "inline block of a remote with its own settings; those before it are its defaults")
         .inline(),
     works("proto-force", (1, 1), "udp", "pass over the TCP remotes that follow"),
