@@ -82,7 +82,10 @@ impl Discard {
                 "Hint: is the peer a TLS link already? This end has a static key ('secret'); if the peer has it too, compare \
                      the key, 'auth', 'cipher' and the key direction of both ends",
             ),
-            Self::Authentication if is_tls => Some("Hint: compare 'auth' of both ends"),
+            Self::Authentication if is_tls => Some(
+                "Hint: compare 'auth' of both ends. If the cipher is AES-GCM or CHACHA20-POLY1305, their keys differ: a peer \
+                 with 'server' needs 'tls-server' and 'ifconfig' in its place",
+            ),
             Self::Authentication => Some(
                 "Hint: compare the static key, 'auth' and the key direction of both ends (none and none, or 0 and 1)",
             ),

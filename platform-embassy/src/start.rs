@@ -31,12 +31,15 @@ const IMPOSSIBLE: [(&[&str], &str); 2] = [
 ];
 
 /// Options of programs and kernels, and those without a meaning: they concern no board.
-const ELSEWHERE: &str = "allow-deprecated-insecure-static-crypto allow-nonadmin askpass auth-nocache bind-dev block-outside-dns cd \
-    chroot comp-noadapt daemon dev-node dhcp-pre-release dhcp-release dhcp-renew disable-dco down-pre echo engine \
-    errors-to-stderr fast-io group ip-win32 iproute log log-append machine-readable-output mark max-routes mlock \
-    mtu-disc mute nice parameter passtos pause-exit persist-key providers rcvbuf register-dns route-method \
-    script-security service setenv setenv-safe sndbuf status status-version suppress-timestamps syslog tap-sleep \
-    tmp-dir tun-ipv6 tun-mtu-extra txqueuelen use-prediction-resistance user verb windows-driver writepid";
+const ELSEWHERE: &str = "\
+    allow-deprecated-insecure-static-crypto allow-nonadmin askpass auth-nocache bind-dev block-outside-dns cd chroot \
+    comp-noadapt daemon dev-node dh dhcp-pre-release dhcp-release dhcp-renew disable-dco disable-tun-offload \
+    disable-udp-gro disable-udp-gso down-pre echo engine errors-to-stderr fast-io group http-proxy-retry \
+    http-proxy-timeout ip-win32 iproute log log-append machine-readable-output mark max-routes mlock mtu-disc mute \
+    nice parameter passtos pause-exit persist-key providers rcvbuf register-dns route-method script-security service \
+    setenv setenv-safe show-adapters show-net show-net-up show-valid-subnets sndbuf socks-proxy-retry spin status \
+    status-version suppress-timestamps syslog tap-sleep tmp-dir tun-ipv6 tun-mtu-extra txqueuelen \
+    use-prediction-resistance user verb win-sys windows-driver writepid";
 
 /// Why a link cannot be started. `Display` names the option and the remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -176,6 +176,12 @@ fn run_link<S: TlsStack>(
     process: &mut Process,
     check: Check<'_>,
 ) -> Result<Next, Fatal> {
+    // First of all: a SIGUSR1 or SIGHUP of a script that looks after all links must not end one that is about to start.
+    let signals = match process.signals.take() {
+        Some(signals) => signals,
+        None => Signals::new().map_err(|error| Fatal::new(format!("Cannot take over signals: {error}")))?,
+    };
+    let signals = process.signals.insert(signals);
     if let Some(directory) = &host.cd {
         daemon::change_directory(directory).map_err(Fatal::new)?;
     }
@@ -229,11 +235,6 @@ fn run_link<S: TlsStack>(
     if process.pid_file.is_none() {
         process.pid_file = host.writepid.as_deref().map(PidFile::write).transpose().map_err(Fatal::new)?;
     }
-    if process.signals.is_none() {
-        let signals = Signals::new().map_err(|error| Fatal::new(format!("Cannot take over signals: {error}")))?;
-        process.signals = Some(signals);
-    }
-    let Some(signals) = &mut process.signals else { return Ok(Next::ReadConfigurationAnew) };
 
     let environment = environment(link, host);
     if let Some(tls) = &tls {

@@ -66,6 +66,16 @@ impl Signals {
     }
 }
 
+/// Readable when SIGINT or SIGTERM waits to be taken from [`Signals`], for work that would not come to an end by itself.
+///
+/// # Errors
+/// If the system has no descriptor left.
+pub fn end() -> io::Result<SignalFd> {
+    let set: SigSet = [Number::SIGINT, Number::SIGTERM].into_iter().collect();
+    set.thread_block()?;
+    Ok(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
+}
+
 /// The requests that are pending, the most important first. Lesser ones that are answered by it too are dropped. To be
 /// asked until it says `None`, and again when the descriptor is readable.
 impl Iterator for Signals {

@@ -1,6 +1,8 @@
 //! Certificates and keys in every form in which people have them, and rules that they satisfy.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::process::Command;
 
 use longcable_core::tls::Role;
@@ -85,6 +87,40 @@ fn a_wrong_password() {
     let mut link = Link::start_tls(&lab, programs, Role::Server, ["key server-encrypted.key\naskpass wrong", ""]);
     assert_eq!(link.left.wait().code(), Some(1));
     link.left.wait_for("server-encrypted.key");
+}
+
+#[test]
+fn the_password_is_asked_for_on_the_terminal() {
+    let lab = Lab::new();
+    pki::write(&lab);
+    let program = Program::tested().path();
+    lab.write("encrypted.conf", &tls_end(&lab.left, &lab.right, Role::Server, "key server-encrypted.key"));
+    let terminal = format!(
+        "mkfifo typed; exec script --quiet --return --flush --command '{} --config encrypted.conf' /dev/null <typed",
+        program.display()
+    );
+    let password = pki::text("password");
+    // The last is Ctrl-C, which ends the program and not only the question.
+    for (typed, says, code) in [(&*password, "Initial packet from", 0), ("\x03", "and none was given", 1)] {
+        let mut end = Daemon::with_command(&lab, &lab.left, "terminal", Command::new("sh").args(["-c", &terminal]));
+        let keyboard = || OpenOptions::new().write(true).open(lab.directory().join("typed")).ok();
+        let mut keyboard = poll(PATIENCE, keyboard).expect("the terminal");
+        let asked = || end.log().contains("Enter Private Key Password: ").then_some(());
+        poll(PATIENCE, asked).expect("the question");
+        keyboard.write_all(typed.as_bytes()).unwrap();
+        if code == 0 {
+            keyboard.write_all(b"\n").unwrap();
+            let other = tls_end(&lab.right, &lab.left, Role::Client, "");
+            let other = Daemon::start(&lab, &lab.right, Program::Openvpn, &other);
+            end.wait_for(says);
+            assert!(!end.log().contains(password.trim()), "the terminal shows the password");
+            drop(other);
+            keyboard.write_all(b"\x03").unwrap();
+        } else {
+            end.wait_for(says);
+        }
+        assert_eq!(end.wait().code(), Some(code));
+    }
 }
 
 for_each_pair! {

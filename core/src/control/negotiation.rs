@@ -133,7 +133,11 @@ impl fmt::Display for NoSharedCipher<'_> {
             Some(name) => {
                 write!(f, "the peer negotiates none but has 'cipher {name}'. Set 'data-ciphers-fallback {name}' here")
             }
-            None => f.write_str("the peer negotiates none. Set 'data-ciphers-fallback' to the peer's 'cipher'"),
+            None => f.write_str(
+                "the peer negotiates none. Is it a server ('server', 'mode server')? A link between two gateways has \
+                 'tls-server' and 'ifconfig' there. If it is older than openvpn 2.6, set 'data-ciphers-fallback' to its \
+                 'cipher'",
+            ),
         }
     }
 }
@@ -272,9 +276,7 @@ mod tests {
     #[test]
     fn a_peer_that_waits_for_options_is_named() {
         let config = LinkConfig::default();
-        for (proto, says) in
-            [(990, "it has 'client' or 'pull'"), (2, "Set 'data-ciphers-fallback' to the peer's 'cipher'")]
-        {
+        for (proto, says) in [(990, "it has 'client' or 'pull'"), (2, "set 'data-ciphers-fallback' to its 'cipher'")] {
             let info = std::format!("IV_CIPHERS=AES-256-GCM\nIV_PROTO={proto}\n");
             let error = agree(&config, Role::Server, info.as_bytes(), "V4", true).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");
@@ -387,7 +389,13 @@ mod tests {
                 "V4,cipher AES-256-CBC",
                 "the peer negotiates none but has 'cipher AES-256-CBC'. Set 'data-ciphers-fallback AES-256-CBC' here",
             ),
-            (b"", "V4", "the peer negotiates none. Set 'data-ciphers-fallback' to the peer's 'cipher'"),
+            (
+                b"",
+                "V4",
+                "the peer negotiates none. Is it a server ('server', 'mode server')? A link between two gateways has \
+                 'tls-server' and 'ifconfig' there. If it is older than openvpn 2.6, set 'data-ciphers-fallback' to its \
+                 'cipher'",
+            ),
         ] {
             assert_eq!(told(info, options), std::format!("{begin}{end}"));
         }

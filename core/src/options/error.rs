@@ -97,8 +97,11 @@ impl fmt::Display for ConfigError<'_> {
             Problem::UnknownOption { nearest: Some(nearest) } => {
                 write!(f, "there is no option '{option}'; did you mean '{nearest}'?")
             }
-            Problem::UnknownOption { nearest: None } => {
+            Problem::UnknownOption { nearest: None } if cfg!(feature = "host") => {
                 write!(f, "there is no option '{option}'; --help lists all options")
+            }
+            Problem::UnknownOption { nearest: None } => {
+                write!(f, "there is no option '{option}' in this firmware, or its feature is left out")
             }
             Problem::Removed { instead } => write!(f, "option '{option}' was removed from openvpn: {instead}"),
             Problem::NotYet if *option == "client" || *option == "pull" => write!(

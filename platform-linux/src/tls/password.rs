@@ -2,14 +2,17 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use crate::failure::Fatal;
 use crate::log::{self, Errno};
+use crate::signals;
 
 /// The most bytes of a password.
 const LEN_MAX: u64 = 4096;
@@ -43,24 +46,31 @@ impl Password {
                 }
                 File::open(file).and_then(first_line).map_err(error)?
             }
-            None => ask().map_err(|cause| {
-                Fatal::new(format!(
+            None => ask().map_err(|cause| match cause.kind() {
+                io::ErrorKind::Interrupted => Fatal::new("The private key has a password, and none was given"),
+                _ => Fatal::new(format!(
                     "Options error: the private key has a password, and there is no terminal to ask for it ({}): use \
                      'askpass FILE', or remove the password with 'openssl pkey'",
                     Errno(&cause)
-                ))
+                )),
             })?,
         };
         Ok(self.known.insert(password).clone())
     }
 }
 
-/// Asks on the terminal, which does not show the answer.
+/// Asks on the terminal, which does not show the answer; `Interrupted` if the program is to end instead.
 fn ask() -> io::Result<Zeroizing<String>> {
     let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+    let end = signals::end()?;
     let silent = Silent::new(terminal.try_clone()?)?;
     terminal.write_all(b"Enter Private Key Password: ")?;
-    let answer = first_line(terminal.try_clone()?);
+    let mut awaited = [&terminal.as_fd(), &end.as_fd()].map(|file| PollFd::new(*file, PollFlags::POLLIN));
+    while poll(&mut awaited, PollTimeout::NONE) == Err(nix::errno::Errno::EINTR) {}
+    let answer = match awaited[1].any() {
+        Some(true) => Err(io::ErrorKind::Interrupted.into()),
+        _ => first_line(terminal.try_clone()?),
+    };
     drop(silent);
     terminal.write_all(b"\n")?;
     answer

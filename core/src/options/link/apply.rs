@@ -310,7 +310,7 @@ fn remote<'a>(d: &Args<'_, 'a>) -> Result<Remote<'a>, Refused> {
                 let one = colons.next().is_some() && colons.next().is_none();
                 one || word.parse::<SocketAddr>().is_some()
             };
-            Some(word).filter(|word| *word != "" && !has_port(word))
+            Some(word).filter(|word| *word != "" && !word.starts_with("[") && !has_port(word))
         },
     )?;
     let port = d.parsed_if_any(1, PORT, port)?;

@@ -253,6 +253,7 @@ fn warnings_name_what_is_legal_but_unwise() {
     let misfit = |text| LinkConfig::parse(format!("{MINIMAL}{text}").leak()).unwrap_err().to_string();
     assert!(misfit("remote 192.0.2.1:1194").contains("port as a word of its own"));
     assert!(misfit("remote office.example.net:1194").contains("port as a word of its own"));
+    assert!(misfit("remote [2001:db8::1]").contains("port as a word of its own"));
     assert!(misfit("remote 192.0.2.1\nproto udp6").contains("IP version"));
     assert_eq!(
         warnings("cipher none\nauth none\nno-replay\nkey-direction 1\nping 5\nifconfig 10.0.0.1 255.255.255.0"),
