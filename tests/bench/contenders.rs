@@ -17,6 +17,7 @@ pub(crate) const WIREGUARD_MTU: u32 = 1440;
 
 pub(crate) const OPENVPN: &str = "openvpn";
 pub(crate) const LONGCABLE: &str = "longcable";
+pub(crate) const BARE_FORWARDER: &str = "bare forwarder";
 pub(crate) const OPENVPN_TUNED: &str = "openvpn, tuned";
 pub(crate) const OPENVPN_LARGE_MTU: &str = "openvpn, tun-mtu 48000";
 pub(crate) const LONGCABLE_LARGE_MTU: &str = "longcable, tun-mtu 48000";
@@ -34,6 +35,8 @@ pub(crate) enum Program {
     Gateway { program: PathBuf, config: String },
     /// A WireGuard that is told its configuration by `wg`.
     WireGuard { daemon: PathBuf, arguments: &'static [&'static str], keys: Rc<Keys> },
+    /// This program, which only moves packets; with any kind of link the same.
+    Forwarder,
 }
 
 /// Who runs at the two ends.
@@ -52,9 +55,11 @@ pub(crate) struct Pair {
 /// How much of a pair is measured; each includes the former.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Work {
+    /// Round trips.
+    RoundTrips,
     /// Start, one TCP stream each way, processor time and memory.
     Bulk,
-    /// Small packets and round trips.
+    /// Small packets.
     Packets,
     /// Round trips beside a TCP stream.
     Latency,
@@ -82,10 +87,14 @@ pub(crate) struct Installed {
 }
 
 impl Installed {
-    /// Two pairs: what others are compared with, and what it is all about.
+    /// What others are compared with, what it is all about, and the floor for a round trip.
     pub(crate) fn main(&self, work: Work) -> Vec<Pair> {
-        let (openvpn, longcable) = (self.openvpn(), self.longcable());
-        vec![pair(OPENVPN, (&openvpn, &openvpn), "", work), pair(LONGCABLE, (&longcable, &longcable), "", work)]
+        let (openvpn, longcable, forwarder) = (self.openvpn(), self.longcable(), Program::Forwarder);
+        vec![
+            pair(OPENVPN, (&openvpn, &openvpn), "", work),
+            pair(LONGCABLE, (&longcable, &longcable), "", work),
+            pair(BARE_FORWARDER, (&forwarder, &forwarder), "", Work::RoundTrips),
+        ]
     }
 
     /// Everybody who can have such a link, and who is missing.

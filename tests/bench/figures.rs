@@ -26,6 +26,7 @@ pub(crate) enum Figure {
     CpuPerGigabyteB,
     CpuPerPacketA,
     CpuPerPacketB,
+    CpuPerPingA,
     RssIdle,
     PssIdle,
     RssLoaded,
@@ -36,7 +37,7 @@ pub(crate) enum Figure {
 
 impl Figure {
     /// In the order of the table.
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::OneStreamAToB,
         Self::OneStreamBToA,
         Self::FourStreamsAToB,
@@ -54,6 +55,7 @@ impl Figure {
         Self::CpuPerPacketB,
         Self::PingAverage,
         Self::PingP99,
+        Self::CpuPerPingA,
         Self::PacedPingAverage,
         Self::PacedPingP99,
         Self::LoadedPingAverage,
@@ -94,6 +96,7 @@ impl Figure {
             Self::CpuPerGigabyteB => "CPU of B, TCP 1 stream both ways, s/GB",
             Self::CpuPerPacketA => "CPU of A, 64-byte payloads both ways, us each",
             Self::CpuPerPacketB => "CPU of B, 64-byte payloads both ways, us each",
+            Self::CpuPerPingA => "CPU of A, ping, one after the other, us each",
             Self::RssIdle => "memory of A idle, RSS, MB",
             Self::PssIdle => "memory of A idle, PSS, MB",
             Self::RssLoaded => "memory of A after load, RSS, MB",

@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
 
 /// Watches how much processor time the hypervisor takes away.
 pub(crate) struct Steal(Ticks);
@@ -28,12 +31,9 @@ impl Steal {
 
 /// User and system time of a program so far, in seconds.
 pub(crate) fn cpu_seconds(pid: u32) -> io::Result<f64> {
-    const TICKS_PER_SECOND: f64 = 100.0;
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name in parentheses may contain anything, also spaces.
-    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
-    let times = fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
-    Ok(times.sum::<f64>() / TICKS_PER_SECOND)
+    // In /proc there are only ticks of 10 ms.
+    let clock = clock_getcpuclockid(Pid::from_raw(pid.cast_signed()))?;
+    Ok(Duration::from(clock.now()?).as_secs_f64())
 }
 
 /// Resident and proportional memory of a program, in MB.

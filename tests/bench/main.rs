@@ -7,6 +7,7 @@ mod chart;
 mod contenders;
 mod figures;
 mod flood;
+mod forwarder;
 mod in_memory;
 mod instructions;
 mod kind;
@@ -45,8 +46,10 @@ const BUSY: f64 = 0.3;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    if let [instructions::WORKER, rest @ ..] = &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        return instructions::worker(rest);
+    match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [instructions::WORKER, rest @ ..] => return instructions::worker(rest),
+        [forwarder::WORKER, rest @ ..] => return forwarder::worker(rest),
+        _ => {}
     }
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,7 +14,7 @@ Usage: tests/bench/run [OPTION]...
   --full              forty minutes: eight rounds, and the memory after 10 GB
   --static            only links with a static key
   --tls               only links with TLS
-  --main              only openvpn and longcable with default settings
+  --main              only openvpn and longcable with default settings, and the bare forwarder
   --only TEXT         only openvpn and those with TEXT in their name
   --rounds N          how often each pair has its turn (default: 4, quick: 2, full: 8; recovery: 20, quick: 5)
   --readme            write the result into the README, and its raw figures to results/readme.json

@@ -16,6 +16,7 @@ use longcable::net::InterfaceAddress;
 use crate::contenders::{Pair, Program, Work};
 use crate::figures::{Figure, Sample, mean, quantile};
 use crate::flood::{Flood, Sender, flood};
+use crate::forwarder;
 use crate::kind::{End, Kind, Protection};
 use crate::machine::{cpu_seconds, memory};
 use crate::process::Process;
@@ -109,6 +110,7 @@ impl Bench {
                 let log = directory.join(end.name()).with_extension("log");
                 Ok(Process::start(namespace, &mut command, log)?)
             }
+            Program::Forwarder => Ok(forwarder::start(namespace, end, directory)?),
         };
         let b = run(&self.b, End::B, &pair.b)?;
         thread::sleep(lead);
@@ -164,19 +166,15 @@ impl Running<'_> {
         let mut sample = Sample::new();
         let mut pinger = self.pinger()?;
         let first = pinger.first_answer(start, Duration::from_secs(10), || self.check())?;
-        sample.push((Figure::FirstPing, first.ok_or("no ping came through in ten seconds")?.as_secs_f64() * 1e3));
+        let first = first.ok_or("no ping came through in ten seconds")?;
         thread::sleep(Duration::from_millis(200));
         let (idle, pss) = memory(self.a.pid())?;
-        sample.extend([(Figure::RssIdle, idle), (Figure::PssIdle, pss)]);
-
-        if work >= Work::Packets {
-            // So many that the measurement takes about as long as one of packets.
-            let length = self.bench.length / 2;
-            let times = pings(&mut pinger, Pace::AtOnce, |pinged, since| pinged < 500 || since < length / 4)?;
-            report(&mut sample, times, Figure::PingAverage, Figure::PingP99)?;
-            let times = pings(&mut pinger, Pace::Millisecond, |_, since| since < length)?;
-            report(&mut sample, times, Figure::PacedPingAverage, Figure::PacedPingP99)?;
+        self.round_trips(&mut pinger, &mut sample)?;
+        if work < Work::Bulk {
+            return Ok(sample);
         }
+        sample.push((Figure::FirstPing, first.as_secs_f64() * 1e3));
+        sample.extend([(Figure::RssIdle, idle), (Figure::PssIdle, pss)]);
         self.bulk(&mut sample)?;
         if work >= Work::Packets {
             self.small_packets(&mut sample)?;
@@ -211,6 +209,19 @@ impl Running<'_> {
             sample.push((Figure::RssGrowthLong, (memory(self.a.pid())?.0 - idle) * 1024.0));
         }
         Ok(sample)
+    }
+
+    /// Pings through a link that has nothing else to do, and what they cost.
+    fn round_trips(&self, pinger: &mut Pinger, sample: &mut Sample) -> Result<(), Box<dyn Error>> {
+        // So many that the measurement takes about as long as one of packets.
+        let length = self.bench.length / 2;
+        let before = cpu_seconds(self.a.pid())?;
+        let times = pings(pinger, Pace::AtOnce, |pinged, since| pinged < 500 || since < length / 4)?;
+        let cpu = cpu_seconds(self.a.pid())? - before;
+        sample.push((Figure::CpuPerPingA, cpu / times.len().max(1) as f64 * 1e6));
+        report(sample, times, Figure::PingAverage, Figure::PingP99)?;
+        let times = pings(pinger, Pace::Millisecond, |_, since| since < length)?;
+        Ok(report(sample, times, Figure::PacedPingAverage, Figure::PacedPingP99)?)
     }
 
     /// One TCP stream each way, and what it costs.

@@ -1,8 +1,8 @@
 //! What longcable is to reach, and whether it does.
 
 use crate::contenders::{
-    BORINGTUN, LONGCABLE, LONGCABLE_AT_A, LONGCABLE_AT_B, LONGCABLE_LARGE_MTU, LONGCABLE_PLAIN_CABLE, OPENVPN,
-    OPENVPN_LARGE_MTU, OPENVPN_PLAIN_CABLE, WIREGUARD_GO,
+    BARE_FORWARDER, BORINGTUN, LONGCABLE, LONGCABLE_AT_A, LONGCABLE_AT_B, LONGCABLE_LARGE_MTU, LONGCABLE_PLAIN_CABLE,
+    OPENVPN, OPENVPN_LARGE_MTU, OPENVPN_PLAIN_CABLE, WIREGUARD_GO,
 };
 use crate::figures::Figure::{self, *};
 use crate::kind::Protection::{self, Static, Tls};
@@ -131,9 +131,14 @@ impl Target {
             AtMost(bound) => ratio.map(|ratio| ratio <= bound),
             Absolute(bound) => our_value.map(|value| value <= bound),
         };
+        // Only of figures that nothing but the way through the kernel bounds.
+        let floor = theirs
+            .zip(study.place(BARE_FORWARDER))
+            .and_then(|(theirs, bare)| study.ratio(bare, theirs, self.figures))
+            .map_or(String::new(), |ratio| format!("; the floor, a bare forwarder, has {ratio:.2}"));
         let result = match is_met {
-            Some(true) => "met".to_owned(),
-            Some(false) => "**missed**".to_owned(),
+            Some(true) => format!("met{floor}"),
+            Some(false) => format!("**missed**{floor}"),
             None => self.why_unknown(study),
         };
         // Of what is absolute, the ratio says nothing.
