@@ -38,7 +38,7 @@ const ELSEWHERE: &str = "\
     http-proxy-timeout ip-win32 iproute log log-append machine-readable-output mark max-routes mlock mtu-disc mute \
     nice parameter passtos pause-exit persist-key providers rcvbuf register-dns route-method script-security service \
     setenv setenv-safe show-adapters show-net show-net-up show-valid-subnets sndbuf socks-proxy-retry spin status \
-    status-version suppress-timestamps syslog tap-sleep tmp-dir tun-ipv6 tun-mtu-extra txqueuelen \
+    status-version suppress-timestamps syslog tap-sleep threads tmp-dir tun-ipv6 tun-mtu-extra txqueuelen \
     use-prediction-resistance user verb win-sys windows-driver writepid";
 
 /// Why a link cannot be started. `Display` names the option and the remedy.

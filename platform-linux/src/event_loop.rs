@@ -2,8 +2,10 @@
 //!
 //! One turn: do what the engine asks, sleep until something is ready, move a burst of packets each way.
 
+mod arrival;
+mod departure;
 mod outgoing;
-mod packets;
+mod sender;
 mod settings;
 mod sleep;
 mod socket;
@@ -11,6 +13,8 @@ mod socket;
 use std::marker::PhantomData;
 use std::mem::Discriminant;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, Scope};
 use std::time::{Duration, Instant as Clock, SystemTime, UNIX_EPOCH};
 
 use longcable_core::control::{CELL, Memory};
@@ -24,6 +28,7 @@ use longcable_core::time::Instant;
 use longcable_core::tls::TlsSession;
 use longcable_core::wire::compress::Framing;
 use nix::errno::Errno;
+use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
 
 use crate::config::HostConfig;
 use crate::crypto::{Fast, FastRng};
@@ -39,7 +44,9 @@ use crate::status::{Compression, Counters, Statistics, StatusFile};
 use crate::tls::{SESSIONS, TlsStack};
 use crate::tunnel::Tunnel;
 
-use outgoing::Outgoing;
+use departure::Departure;
+pub use sender::Sender;
+use sender::Work;
 
 /// As many bytes as one call receives.
 const RECEIVED_MAX: usize = 65_535;
@@ -55,6 +62,11 @@ const LOOKUP_LOG_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Addresses and routes change in several steps; after so long it is looked at what has become of them.
 const SETTLING: Duration = Duration::from_millis(20);
+
+/// What one direction may move before the other gets its turn: so many times whatever the kernel hands over at once,
+/// and so many bytes.
+const BURST: usize = 64;
+const BURST_LEN: usize = 256 << 10;
 
 /// How often the replay state is saved.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(60);
@@ -79,6 +91,12 @@ pub type TlsMemory = Memory<Fast, OnDemand<u64, 1024>, OnDemand<u8, { SESSIONS *
 pub const fn tls_memory() -> TlsMemory {
     Memory::new(OnDemand::EMPTY)
 }
+
+/// A gateway is on the heap: it is large, and whatever is moved on the way leaves its stack behind as used memory.
+pub type SharedGateway<'c, P> = Arc<Mutex<Box<Gateway<'c, P>>>>;
+
+/// It in the hands of one thread, which lets the other one in while it is in the kernel: see [`apart`].
+type Engine<'c, P> = ArcMutexGuard<RawMutex, Box<Gateway<'c, P>>>;
 
 /// What is done once, when the link is first set up: privileges are dropped then.
 pub type Settle<'c> = Box<dyn FnOnce() -> Result<(), Fatal> + 'c>;
@@ -106,14 +124,13 @@ enum Complaint {
 pub struct EventLoop<'c, S: TlsStack> {
     config: &'c LinkConfig<'c>,
     host: &'c HostConfig,
-    /// On the heap: it is large, and whatever is moved on the way leaves its stack behind as used memory.
-    gateway: Box<Gateway<'c, Linux<S::Session<'c>>>>,
+    gateway: Engine<'c, Linux<S::Session<'c>>>,
     started: Clock,
     tunnel: Tunnel<'c>,
     /// What all TLS sessions share; none with a static key.
     tls: Option<S>,
     settle: Option<Settle<'c>>,
-    socket: Option<UdpLink>,
+    socket: Option<Arc<UdpLink>>,
     /// Where the socket was bound last, and with whose settings.
     local: Option<(&'c Connection<'c>, SocketAddr)>,
     /// Where the peer is, or is expected.
@@ -134,8 +151,10 @@ pub struct EventLoop<'c, S: TlsStack> {
     device_gone: bool,
     /// What was received.
     incoming: Box<[u8]>,
-    /// What is to be sent.
-    outgoing: Outgoing,
+    /// The way from the tunnel to the network; None while the other thread has it.
+    departure: Option<Departure>,
+    /// That thread, from the first packet on.
+    sender: Option<Sender>,
     complaints: Burst<Complaint>,
     /// Reasons why names do not resolve.
     lookups: Burst<String>,
@@ -168,7 +187,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     ) -> Result<Self, Fatal> {
         let started = Clock::now();
         let now = Instant::from_millis(0);
-        let mut gateway = gateway(config, keys)?;
+        let mut gateway = Arc::new(Mutex::new(gateway(config, keys)?)).lock_arc();
         let replay_file = host.replay_persist.as_deref().map(|path| {
             ReplayFile::open(path)
                 .map_err(|error| Fatal::new(format!("Options error: --replay-persist {}: {error}", path.display())))
@@ -208,7 +227,8 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             wake: None,
             device_gone: false,
             incoming: vec![0; INCOMING_LEN].into_boxed_slice(),
-            outgoing: Outgoing::new(),
+            departure: Some(Departure::new(started, host.passtos)),
+            sender: None,
             complaints: Burst::new(LOG_INTERVAL),
             lookups: Burst::new(LOOKUP_LOG_INTERVAL),
         })
@@ -220,16 +240,22 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     /// # Errors
     /// What makes the link impossible: the device, the first socket, a script.
     pub fn run(&mut self, signals: &mut Signals, check: &Check<'_>) -> Result<Reason, Fatal> {
-        let result = loop {
-            match self.turn(signals, check) {
-                Ok(()) => {}
-                Err(Stop::Exit(reason)) => break Ok(reason),
-                Err(Stop::Failed(fatal)) => {
+        let result = thread::scope(|scope| {
+            let stop = loop {
+                if let Err(stop) = self.turn(scope, signals, check) {
+                    break stop;
+                }
+            };
+            self.stop_sending();
+            self.sender = None;
+            match stop {
+                Stop::Exit(reason) => Ok(reason),
+                Stop::Failed(fatal) => {
                     self.tunnel.close(&Reason::hard(Signal::Term));
-                    break Err(fatal);
+                    Err(fatal)
                 }
             }
-        };
+        });
         self.save_replay_state();
         if let Some(Err(error)) = self.status.as_ref().map(|status| status.write(&self.counters())) {
             log::warning(format_args!("Cannot write the status file: {error}"));
@@ -238,11 +264,15 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     }
 
     fn now(&self) -> Instant {
-        Instant::from_millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+        since(self.started)
     }
 
-    fn turn(&mut self, signals: &mut Signals, check: &Check<'_>) -> Result<(), Stop> {
+    fn turn<'s>(&mut self, scope: &'s Scope<'s, '_>, signals: &mut Signals, check: &Check<'_>) -> Result<(), Stop>
+    where
+        'c: 's,
+    {
         self.drain(check)?;
+        self.start_sending(scope)?;
         let ready = self.sleep(signals);
         if ready.signal {
             for request in signals.by_ref() {
@@ -269,12 +299,18 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 self.drain(check)?;
             }
         }
-        if ready.device {
-            self.transmit();
+        if ready.device
+            && let Some(departure) = &mut self.departure
+        {
+            let (tun, socket) = (self.tunnel.tun().map(Arc::as_ref), self.socket.as_deref());
+            self.device_gone |= departure.transmit(&mut self.gateway, tun, socket).is_err();
+        }
+        if ready.sender {
+            self.device_gone |= self.sender.as_ref().is_some_and(Sender::heard);
         }
         if std::mem::take(&mut self.device_gone) {
             log::error(format_args!("ERROR: the tunnel device was deleted; it is opened anew"));
-            self.tunnel.close(&Reason::hard(Signal::Usr1));
+            self.close_tunnel(&Reason::hard(Signal::Usr1));
             self.tunnel.open(self.remote)?;
             self.tunnel.add_routes(self.remote);
         }
@@ -289,7 +325,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     fn signal(&mut self, signal: Signal, check: &Check<'_>) {
         let signal = if signal == Signal::Usr1 && self.host.restart_reads_anew { Signal::Hup } else { signal };
         if signal != Signal::Hup || usable(check) {
-            self.gateway.signal(self.now(), signal);
+            self.gateway.signal(since(self.started), signal);
         }
     }
 
@@ -304,7 +340,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             match self.gateway.poll_output(now, &mut out) {
                 Output::Transmit(sealed) => {
                     if let Some(socket) = &self.socket {
-                        packets::send(socket, &sealed, now, &mut self.complaints);
+                        departure::send(socket, &sealed, now, &mut self.complaints);
                     }
                 }
                 Output::CloseTunnel(reason)
@@ -315,7 +351,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                         && *anew.get_or_insert_with(|| usable(check)) =>
                 {
                     let reason = Reason { signal: Signal::Hup, ..reason };
-                    self.tunnel.close(&reason);
+                    self.close_tunnel(&reason);
                     return Err(Stop::Exit(reason));
                 }
                 Output::Event(event) => {
@@ -352,7 +388,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 Output::Rebind => self.rebind(),
                 Output::CloseSocket => {
                     log::line(3, format_args!("TCP/UDP: Closing socket"));
-                    self.socket = None;
+                    self.close_socket();
                 }
                 Output::OpenTunnel => {
                     self.tunnel.open(self.remote)?;
@@ -362,7 +398,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 Output::AddRoutes => self.tunnel.add_routes(self.remote),
                 Output::RestartDown(reason) => self.tunnel.restart_down(&reason)?,
                 Output::RestartUp => self.tunnel.restart_up()?,
-                Output::CloseTunnel(reason) => self.tunnel.close(&reason),
+                Output::CloseTunnel(reason) => self.close_tunnel(&reason),
                 Output::PeerAddress(address) => {
                     self.remote = Some(address);
                     if let Some(variables) = self.tls.as_ref().and_then(TlsStack::take_variables) {
@@ -386,6 +422,46 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             settle()?;
         }
         Ok(())
+    }
+
+    /// Hands the way to the network over to a thread of its own, if that is wanted and both ends of it are open.
+    fn start_sending<'s>(&mut self, scope: &'s Scope<'s, '_>) -> Result<(), Fatal>
+    where
+        'c: 's,
+    {
+        if self.host.threads < 2 || self.departure.is_none() {
+            return Ok(());
+        }
+        let (Some(tun), Some(socket)) = (self.tunnel.tun(), &self.socket) else { return Ok(()) };
+        let (tun, socket) = (Arc::clone(tun), Arc::clone(socket));
+        let sender = match &self.sender {
+            Some(sender) => sender,
+            None => {
+                let gateway = Arc::clone(ArcMutexGuard::mutex(&self.gateway));
+                self.sender.insert(S::start_sender(scope, gateway, self.host.spin)?)
+            }
+        };
+        if let Some(departure) = self.departure.take() {
+            sender.go(Work { tun, socket, departure });
+        }
+        Ok(())
+    }
+
+    /// Takes it back, before one of its ends is closed.
+    fn stop_sending(&mut self) {
+        let Some(sender) = self.sender.as_ref().filter(|_| self.departure.is_none()) else { return };
+        let departure = ArcMutexGuard::unlocked(&mut self.gateway, || sender.stop());
+        self.departure = departure.or_else(|| Some(Departure::new(self.started, self.host.passtos)));
+    }
+
+    fn close_tunnel(&mut self, reason: &Reason) {
+        self.stop_sending();
+        self.tunnel.close(reason);
+    }
+
+    fn close_socket(&mut self) {
+        self.stop_sending();
+        self.socket = None;
     }
 
     fn resolved(&mut self, answer: resolver::Answer) {
@@ -495,6 +571,17 @@ fn watch(config: &LinkConfig<'_>) -> Option<PathWatch> {
 /// Seconds since 1970.
 fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// The time since the start.
+fn since(started: Clock) -> Instant {
+    Instant::from_millis(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Lets the other thread have the engine while this one is in the kernel, unless it has something to say: nothing may come
+/// before that.
+fn apart<P: Platform, R>(engine: &mut Engine<'_, P>, now: Instant, work: impl FnOnce() -> R) -> R {
+    if engine.has_output(now) { work() } else { ArcMutexGuard::unlocked(engine, work) }
 }
 
 fn complain<C: PartialEq>(complaints: &mut Burst<C>, now: Instant, cause: C, write: impl FnOnce(Omitted)) {

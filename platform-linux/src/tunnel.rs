@@ -6,6 +6,7 @@ mod plan;
 pub use plan::{Plan, PlannedRoute};
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use longcable_core::event::Reason;
 use longcable_core::options::{DeviceKind, LinkConfig};
@@ -20,7 +21,7 @@ use crate::tun::{InterfaceConfig, Offloads, Tun, TunOptions};
 
 /// The device while it is open.
 struct Device {
-    tun: Tun,
+    tun: Arc<Tun>,
     link: Link,
     facts: scripts::Tunnel,
 }
@@ -82,7 +83,7 @@ impl<'c> Tunnel<'c> {
     }
 
     /// The open device.
-    pub fn tun(&self) -> Option<&Tun> {
+    pub fn tun(&self) -> Option<&Arc<Tun>> {
         self.device.as_ref().map(|device| &device.tun)
     }
 
@@ -118,7 +119,7 @@ impl<'c> Tunnel<'c> {
         facts.describe(&mut self.environment);
         self.planned = self.plan.routes(self.config, &self.netlink, peer, &mut self.environment);
         let result = self.scripts.up(&mut self.environment, &facts, Context::Init);
-        self.device = Some(Device { tun, link, facts });
+        self.device = Some(Device { tun: Arc::new(tun), link, facts });
         result.map_err(Fatal::new)
     }
 

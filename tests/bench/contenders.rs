@@ -21,6 +21,7 @@ pub(crate) const BARE_FORWARDER: &str = "bare forwarder";
 pub(crate) const OPENVPN_TUNED: &str = "openvpn, tuned";
 pub(crate) const OPENVPN_LARGE_MTU: &str = "openvpn, tun-mtu 48000";
 pub(crate) const LONGCABLE_LARGE_MTU: &str = "longcable, tun-mtu 48000";
+pub(crate) const LONGCABLE_TWO_THREADS: &str = "longcable, threads 2";
 pub(crate) const LONGCABLE_AT_A: &str = "mixed, longcable at A";
 pub(crate) const LONGCABLE_AT_B: &str = "mixed, longcable at B";
 pub(crate) const WIREGUARD_GO: &str = "wireguard-go";
@@ -110,6 +111,7 @@ impl Installed {
             pairs.push(pair(OPENVPN_TUNED, (&openvpn, &openvpn), TUNED, rough));
             pairs.push(pair(OPENVPN_LARGE_MTU, (&openvpn, &openvpn), LARGE_MTU, rough));
             pairs.push(pair(LONGCABLE_LARGE_MTU, (&longcable, &longcable), LARGE_MTU, rough));
+            pairs.push(pair(LONGCABLE_TWO_THREADS, (&longcable, &longcable), "threads 2\n", rough));
             for (name, program) in [(WIREGUARD_GO, &self.wireguard_go), (BORINGTUN, &self.boringtun)] {
                 match program {
                     Ok(program) => pairs.push(pair(name, (program, program), "", rough.max(Work::Packets))),

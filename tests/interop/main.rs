@@ -48,6 +48,7 @@ mod replacement;
 mod samples;
 mod scripts;
 mod standalone;
+mod threads;
 mod timers;
 mod tls_accepted;
 mod tls_address;

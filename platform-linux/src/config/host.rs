@@ -66,6 +66,8 @@ pub struct HostConfig {
     pub udp_gro: bool,
     /// `spin`: how long to look for packets before sleeping.
     pub spin: Duration,
+    /// `threads`: 2 gives packets from the tunnel to the network a thread of their own.
+    pub threads: u8,
     /// `txqueuelen`, in packets.
     pub txqueuelen: Option<u32>,
     /// `dev-node`.
@@ -166,6 +168,7 @@ impl Default for HostConfig {
             udp_gso: true,
             udp_gro: true,
             spin: Duration::ZERO,
+            threads: 1,
             txqueuelen: None,
             dev_node: PathBuf::from(tun::DEFAULT_NODE),
             replay_persist: None,
@@ -284,6 +287,7 @@ impl HostConfig {
                 })?;
                 self.spin = Duration::from_micros(micros.into());
             }
+            "threads" => self.threads = d.choice(0, &[("1", 1), ("2", 2)], "1 or 2")?,
             "txqueuelen" => self.txqueuelen = Some(d.number(0, "a number of packets")?),
             "dev-node" => self.dev_node = path(d, 0)?,
             _ => return Ok(Applied::NotMine),

@@ -374,7 +374,7 @@ fn the_hosts_options_have_their_values() {
                 mark 0x10\nbind-dev eth0\npasstos\nmtu-disc yes\ntxqueuelen 100\ndev-node /dev/tun\nup /a\ndown '/b c'\n\
                 route-up /c\nroute-pre-down /d\nipchange /e\ndown-pre\nscript-security 2\nsetenv NAME 'a b'\n\
                 setenv-safe X y\nmachine-readable-output\nreplay-persist r.state\n\
-                disable-udp-gso\nspin 50\n";
+                disable-udp-gso\nspin 50\nthreads 2\n";
     directory.write("home.conf", format!("{LINK}{text}")).write("static.key", "");
     let sources = directory.load(&["home.conf"]).unwrap();
     let host = sources.parse().unwrap().host;
@@ -389,7 +389,7 @@ fn the_hosts_options_have_their_values() {
         (Some("eth0"), Some(MtuDiscovery::Yes), "/dev/tun".into())
     );
     assert_eq!((host.tun_offload, host.udp_gso, host.udp_gro), (true, false, true));
-    assert_eq!(host.spin, Duration::from_micros(50));
+    assert_eq!((host.spin, host.threads), (Duration::from_micros(50), 2));
     let scripts = [
         (Hook::Up, "/a"),
         (Hook::Down, "/b c"),

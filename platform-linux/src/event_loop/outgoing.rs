@@ -15,8 +15,8 @@ use crate::log;
 use crate::offload::SUPER_PACKET_MAX;
 use crate::offload::segment::Segmenter;
 
-/// As many as come of one large packet with an MTU that is in use.
-const WAITING_MAX: usize = 128;
+/// As many as one large packet with the smallest MTU in use is cut into, behind those that waited before.
+const WAITING_MAX: usize = 256;
 
 /// As many as gain by being encrypted side by side.
 const SEALED_TOGETHER: usize = 8;
@@ -24,8 +24,11 @@ const SEALED_TOGETHER: usize = 8;
 /// As many as one call takes.
 const TOGETHER_MAX: usize = 64;
 
-/// Besides the room for one large packet: as many bytes as one call takes, and what lies between the datagrams.
+/// So much may wait before another packet is read: as many bytes as one call takes, and what lies between the datagrams.
 const WAITING_LEN: usize = 96 << 10;
+
+/// What a large packet may become when it is cut, with all that is added to its segments.
+const CUT_LEN: usize = 2 * SUPER_PACKET_MAX;
 
 /// A queue for the socket.
 ///
@@ -52,16 +55,16 @@ struct Datagram {
 impl Outgoing {
     /// An empty one, with all the memory that it will ever take.
     pub(super) fn new() -> Self {
-        let buffer = || vec![0; WAITING_LEN + HEADROOM + SUPER_PACKET_MAX + TAILROOM].into_boxed_slice();
+        let buffer = || vec![0; WAITING_LEN + CUT_LEN].into_boxed_slice();
         Self { buffer: buffer(), spare: buffer(), end: 0, waiting: Vec::with_capacity(WAITING_MAX), sent: 0 }
     }
 
-    /// Whether a packet of `len` bytes has room.
-    pub(super) fn has_room(&self, len: usize) -> bool {
-        self.waiting.len() < WAITING_MAX && self.end + HEADROOM + len + TAILROOM <= self.buffer.len()
+    /// Whether there is room for a large packet, cut or not.
+    pub(super) fn has_room(&self) -> bool {
+        self.waiting.len() < TOGETHER_MAX && self.end <= WAITING_LEN
     }
 
-    /// Where the next packet is to be put; it may be as large as [`has_room`](Self::has_room) says.
+    /// Where the next packet is to be put, if it [has room](Self::has_room).
     pub(super) fn room(&mut self) -> &mut [u8] {
         let end = self.buffer.len() - TAILROOM;
         self.buffer.get_mut(self.end + HEADROOM..end).unwrap_or_default()

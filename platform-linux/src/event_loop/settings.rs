@@ -6,7 +6,6 @@ use super::EventLoop;
 use crate::link::udp::UdpLink;
 use crate::log;
 use crate::tls::TlsStack;
-use crate::tun::Tun;
 
 impl<S: TlsStack> EventLoop<'_, S> {
     /// What openvpn tells about the link once it is up.
@@ -29,8 +28,8 @@ impl<S: TlsStack> EventLoop<'_, S> {
 
     /// What the kernel does for us.
     fn announce_offloads(&self) {
-        let tun = self.tunnel.tun().and_then(Tun::offloads).unwrap_or_default();
-        let socket = |works: fn(&UdpLink) -> bool| self.socket.as_ref().is_some_and(works);
+        let tun = self.tunnel.tun().and_then(|tun| tun.offloads()).unwrap_or_default();
+        let socket = |works: fn(&UdpLink) -> bool| self.socket.as_deref().is_some_and(works);
         let state = |active| if active { "on" } else { "off" };
         let (gso, gro) = (state(socket(UdpLink::sends_batches)), state(socket(UdpLink::receives_batches)));
         log::line(3, format_args!("Offload: TUN {tun}; UDP GSO {gso}, GRO {gro}"));

@@ -4,8 +4,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant as Clock};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use parking_lot::ArcMutexGuard;
 
-use super::EventLoop;
+use super::departure::Departure;
+use super::{EventLoop, since};
 use crate::signals::Signals;
 use crate::status::StatusFile;
 use crate::tls::TlsStack;
@@ -18,17 +20,19 @@ pub(super) struct Ready {
     pub(super) socket: bool,
     /// Packets wait, or those that waited for the socket can go on.
     pub(super) device: bool,
+    /// The thread that sends calls.
+    pub(super) sender: bool,
 }
 
 impl<S: TlsStack> EventLoop<'_, S> {
     /// Waits for a descriptor or the next deadline.
-    pub(super) fn sleep(&self, signals: &Signals) -> Ready {
+    pub(super) fn sleep(&mut self, signals: &Signals) -> Ready {
         let save = self.replay_file.is_some().then_some(self.replay_due);
         let status = self.status.as_ref().and_then(StatusFile::due);
         let deadline = [self.wake, self.settled, status, save].into_iter().flatten().min();
         let timeout = match deadline {
             // One more, so that the deadline has really come.
-            Some(at) => PollTimeout::try_from(at.since(self.now()) + Duration::from_millis(1)),
+            Some(at) => PollTimeout::try_from(at.since(since(self.started)) + Duration::from_millis(1)),
             None => Ok(PollTimeout::NONE),
         };
         fn entry(fd: BorrowedFd<'_>) -> PollFd<'_> {
@@ -38,36 +42,40 @@ impl<S: TlsStack> EventLoop<'_, S> {
         let absent = PollFd::new(signals.as_fd(), PollFlags::empty());
         let socket = self.socket.as_ref().map(AsFd::as_fd);
         // While the socket takes nothing, packets wait where the kernel can see them.
-        let blocked = socket.is_some() && !self.outgoing.is_empty();
-        let device = self.tunnel.tun().filter(|_| !blocked).map(AsFd::as_fd);
+        let blocked = socket.is_some() && self.departure.as_ref().is_some_and(|departure| !departure.is_empty());
+        let ours = self.departure.as_ref().is_some_and(Departure::is_empty) || socket.is_none();
+        let device = self.tunnel.tun().filter(|_| ours).map(AsFd::as_fd);
         let wanted = if blocked { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
         let watch = self.watch.as_ref().map(AsFd::as_fd);
+        let sender = self.sender.as_ref().map(AsFd::as_fd);
         let mut entries = [
             entry(signals.as_fd()),
             entry(self.resolver.as_fd()),
             watch.map_or(absent.clone(), entry),
             socket.map_or(absent.clone(), |socket| PollFd::new(socket, wanted)),
-            device.map_or(absent, entry),
+            device.map_or(absent.clone(), entry),
+            sender.map_or(absent, entry),
         ];
-        let found = self.spin(&mut entries);
-        if !found {
-            // Interrupted or out of memory: as if nothing were ready.
-            let _ = poll(&mut entries, timeout.unwrap_or(PollTimeout::MAX));
-        }
+        let (timeout, spin) = (timeout.unwrap_or(PollTimeout::MAX), self.host.spin);
+        ArcMutexGuard::unlocked(&mut self.gateway, || wait(&mut entries, timeout, spin));
         let writable = entries[3].revents().is_some_and(|events| events.contains(PollFlags::POLLOUT));
-        let [signal, resolver, network, socket, device] = entries.map(|entry| entry.any().unwrap_or(false));
+        let [signal, resolver, network, socket, device, sender] = entries.map(|entry| entry.any().unwrap_or(false));
         let device = device || writable;
-        Ready { signal, resolver, network, socket, device }
+        Ready { signal, resolver, network, socket, device, sender }
     }
+}
 
-    /// Looks for a while, which is shorter than to be woken up; whether anything is ready.
-    fn spin(&self, entries: &mut [PollFd<'_>]) -> bool {
-        let Some(end) = (!self.host.spin.is_zero()).then(|| Clock::now() + self.host.spin) else { return false };
-        loop {
-            match poll(entries, PollTimeout::ZERO) {
-                Ok(0) if Clock::now() < end => {}
-                found => return found.is_ok_and(|count| count > 0),
-            }
+/// Waits until something is ready, or the time is up. It is looked for `spin` long before sleeping, which may be shorter than
+/// to be woken up.
+pub(super) fn wait(entries: &mut [PollFd<'_>], timeout: PollTimeout, spin: Duration) {
+    let end = (!spin.is_zero()).then(|| Clock::now() + spin);
+    while let Some(end) = end {
+        match poll(entries, PollTimeout::ZERO) {
+            Ok(0) if Clock::now() < end => {}
+            Ok(count) if count > 0 => return,
+            _ => break,
         }
     }
+    // Interrupted or out of memory: as if nothing were ready.
+    let _ = poll(entries, timeout);
 }

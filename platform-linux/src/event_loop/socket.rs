@@ -1,11 +1,12 @@
 //! The socket towards the peer: where it is bound, and what becomes of it when this end moves.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 
 use longcable_core::event::{Address, Signal};
 use longcable_core::options::Family;
 
-use super::{EventLoop, Stop, unix_now};
+use super::{EventLoop, Stop, since, unix_now};
 use crate::failure::Fatal;
 use crate::link::udp::{self, UdpLink, UdpOptions};
 use crate::log;
@@ -21,16 +22,16 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 if let Some(remote) = remote {
                     self.tunnel.keep_path_to(remote);
                 }
-                self.socket = Some(socket);
+                self.socket = Some(Arc::new(socket));
                 self.bound_before = true;
                 if let Some(watch) = &mut self.watch {
                     watch.remember(remote.map(|remote| remote.ip()));
                 }
-                self.gateway.bound(self.now(), unix_now(), Ok(()));
+                self.gateway.bound(since(self.started), unix_now(), Ok(()));
             }
             Err(error) if self.bound_before => {
                 log::error(format_args!("{error}"));
-                self.gateway.bound(self.now(), unix_now(), Err(()));
+                self.gateway.bound(since(self.started), unix_now(), Err(()));
             }
             Err(error) => return Err(Stop::Failed(error)),
         }
@@ -48,15 +49,15 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             return;
         }
         // It has to go first: the port is the same.
-        self.socket = None;
+        self.close_socket();
         match self.open_socket(self.remote) {
             Ok(socket) => {
                 self.announce(&socket, self.remote);
-                self.socket = Some(socket);
+                self.socket = Some(Arc::new(socket));
             }
             Err(error) => {
                 log::error(format_args!("{error}"));
-                self.gateway.signal(self.now(), Signal::Usr1);
+                self.gateway.signal(since(self.started), Signal::Usr1);
             }
         }
     }
@@ -66,7 +67,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         let peer = self.gateway.peer().address().or(self.remote).map(|address| address.ip());
         self.tunnel.restore_lost_routes();
         if self.watch.as_mut().is_some_and(|watch| watch.has_moved(peer)) {
-            self.gateway.local_changed(self.now());
+            self.gateway.local_changed(since(self.started));
         }
     }
 

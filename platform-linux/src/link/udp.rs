@@ -2,11 +2,11 @@
 
 mod batch;
 
-use std::cell::Cell;
 use std::fmt;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
@@ -75,13 +75,13 @@ pub struct UdpLink {
     socket: UdpSocket,
     ipv6: bool,
     buffers: Buffers,
-    tos: Cell<u8>,
+    tos: AtomicU8,
     /// Whether the kernel may hold details of errors, which keep the descriptor ready until they are read.
-    queued: Cell<bool>,
+    queued: AtomicBool,
     /// Whether the kernel cuts what is sent into datagrams (UDP_SEGMENT).
-    segments: Cell<bool>,
+    segments: AtomicBool,
     /// Whether it joins what is received (UDP_GRO).
-    batches: Cell<bool>,
+    batches: AtomicBool,
 }
 
 /// What [`UdpLink::receive`] found.
@@ -187,10 +187,10 @@ impl UdpLink {
             socket: socket.into(),
             ipv6,
             buffers,
-            tos: Cell::new(0),
-            queued: Cell::new(false),
-            segments: Cell::new(segments),
-            batches: Cell::new(false),
+            tos: AtomicU8::new(0),
+            queued: AtomicBool::new(false),
+            segments: AtomicBool::new(segments),
+            batches: AtomicBool::new(false),
         })
     }
 
@@ -203,13 +203,13 @@ impl UdpLink {
     /// Takes many datagrams of one sender at a time with [`receive_batch`](Self::receive_batch) from now on, if the
     /// kernel can do that (UDP_GRO, since 5.0). [`receive`](Self::receive) could then not tell them apart.
     pub fn set_batches(&self, batches: bool) -> bool {
-        self.batches.set(setsockopt(&self.socket, sockopt::UdpGroSegment, &batches).is_ok() && batches);
-        self.batches.get()
+        self.batches.store(setsockopt(&self.socket, sockopt::UdpGroSegment, &batches).is_ok() && batches, Relaxed);
+        self.batches.load(Relaxed)
     }
 
     /// Whether the kernel joins what it receives: see [`set_batches`](Self::set_batches).
     pub fn receives_batches(&self) -> bool {
-        self.batches.get()
+        self.batches.load(Relaxed)
     }
 
     /// Sends one datagram.
@@ -220,20 +220,20 @@ impl UdpLink {
 
     /// Whether the kernel cuts large packets into datagrams (UDP_SEGMENT, since 4.18).
     pub fn sends_batches(&self) -> bool {
-        self.segments.get()
+        self.segments.load(Relaxed)
     }
 
     /// No longer lets the kernel do that.
     pub fn send_one_by_one(&self) {
-        self.segments.set(false);
+        self.segments.store(false, Relaxed);
     }
 
     fn receiving(&self, mut receive: impl FnMut(&UdpSocket) -> io::Result<(usize, SocketAddr)>) -> Received {
         loop {
-            if self.queued.get() {
+            if self.queued.load(Relaxed) {
                 match self.take_queued() {
                     Some(error) => return Received::Failed(error),
-                    None => self.queued.set(false),
+                    None => self.queued.store(false, Relaxed),
                 }
             }
             match receive(&self.socket) {
@@ -243,7 +243,7 @@ impl UdpLink {
                     ErrorKind::Interrupted => {}
                     // The error itself says less than the queue does.
                     _ => {
-                        self.queued.set(true);
+                        self.queued.store(true, Relaxed);
                         if let Some(error) = self.take_queued() {
                             return Received::Failed(error);
                         }
@@ -267,15 +267,15 @@ impl UdpLink {
                 Errno::EINTR => {}
                 // What an earlier datagram met is said once, instead of sending this one.
                 Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::EPROTO if again => {
-                    self.queued.set(true);
+                    self.queued.store(true, Relaxed);
                     again = false;
                 }
                 errno => {
                     // Whatever it is, its details may wait in the queue, which keeps the descriptor ready.
-                    self.queued.set(true);
+                    self.queued.store(true, Relaxed);
                     let mut failure = self.error(true, errno, Some(unmapped(to)));
                     if errno == Errno::EMSGSIZE {
-                        self.queued.set(true);
+                        self.queued.store(true, Relaxed);
                         failure.path_mtu = self.take_queued().and_then(|queued| queued.path_mtu);
                     }
                     return Err(SendOutcome::Failed(failure));
@@ -289,7 +289,7 @@ impl UdpLink {
     /// # Errors
     /// Those of the system.
     pub fn set_tos(&self, tos: u8) -> io::Result<()> {
-        if self.tos.get() == tos {
+        if self.tos.load(Relaxed) == tos {
             return Ok(());
         }
         let socket = SockRef::from(&self.socket);
@@ -297,7 +297,7 @@ impl UdpLink {
         if self.ipv6 {
             socket.set_tclass_v6(tos.into())?;
         }
-        self.tos.set(tos);
+        self.tos.store(tos, Relaxed);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -207,7 +208,7 @@ fn batches_arrive_as_they_were_sent() {
             let (from, to) = (link(family, near), link(if at(far).is_ipv4() { Family::V4 } else { V6 }, far));
             for (segments, batches) in [(true, false), (true, true), (false, true)] {
                 assert!(from.sends_batches(), "Linux has it since 4.18");
-                from.segments.set(segments);
+                from.segments.store(segments, Relaxed);
                 assert_eq!(to.set_batches(batches), batches);
                 let (mut received, mut calls) = (Vec::new(), 0);
                 let mut buffer = vec![0; 65_535];
@@ -227,7 +228,7 @@ fn batches_arrive_as_they_were_sent() {
                 }
                 assert!(received == sent, "{family:?} {segments} {batches}");
                 assert_eq!(calls < 20, segments && batches, "{calls} calls");
-                from.segments.set(true);
+                from.segments.store(true, Relaxed);
             }
             assert_quiet(&from);
         }

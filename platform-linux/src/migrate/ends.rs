@@ -156,6 +156,9 @@ fn socket(link: &StaticLink<'_>) -> String {
         None => writeln!(text, "lport {own}"),
     };
     let here = &link.here;
+    for other in config.remotes.iter().map(|remote| connection.port_of(remote)).filter(|port| *port != own) {
+        let _ = writeln!(text, "# CHECK: {here} calls port {other} too: this end listens at {own} only.");
+    }
     let known = connection.local.filter(|host| !host.parse().is_some_and(is_internal));
     let _ = match (known, link.role(), peer) {
         (Some(host), ..) => writeln!(text, "remote {host}"),

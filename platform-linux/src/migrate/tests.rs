@@ -174,6 +174,8 @@ fn the_other_end_is_the_mirror_image() {
     check(&format!("{p2p}remote a 5000\nnobind\n"), "", mirrored, (5000, 1194), &[]);
     check(&format!("{p2p}local office.example.net\n"), "", mirrored, (1194, 1194), &["office.example.net"]);
     check(&format!("{p2p}local 192.168.1.1\nremote a\n"), "", mirrored, (1194, 1194), &[]);
+    let two = check(&format!("{p2p}remote a 5000\nremote b 5001\n"), "", mirrored, (5000, 1194), &[]);
+    assert!(two.there.contains("# CHECK: office calls port 5001 too: this end listens at 5000 only.\n"));
     let subnet = "topology subnet\nifconfig 10.1.0.1 255.255.255.0\n";
     let netmask =
         check(subnet, "ifconfig 10.1.0.2 255.255.255.0\nremote a", ["10.1.0.2", "255.255.255.0"], (1194, 1194), &["a"]);

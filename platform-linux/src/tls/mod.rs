@@ -21,12 +21,15 @@ mod trust;
 mod verify_script;
 
 use std::sync::Arc;
+use std::thread::Scope;
+use std::time::Duration;
 
 use longcable_core::options::LinkConfig;
 use longcable_core::tls::TlsSession;
 
 use crate::config::HostConfig;
 use crate::environment::Environment;
+use crate::event_loop::{Linux, Sender, SharedGateway};
 use crate::failure::Fatal;
 use crate::scripts::{Hook, Scripts};
 use identity::Identity;
@@ -58,6 +61,18 @@ pub trait TlsStack: Sized {
     /// then on.
     fn take_variables(&self) -> Option<Vec<(String, String)>> {
         None
+    }
+
+    /// Starts the thread of `threads 2`.
+    ///
+    /// # Errors
+    /// The system has none left, or sessions of this kind belong to one thread.
+    fn start_sender<'s, 'c: 's>(
+        _scope: &'s Scope<'s, '_>,
+        _gateway: SharedGateway<'c, Linux<Self::Session<'c>>>,
+        _spin: Duration,
+    ) -> Result<Sender, Fatal> {
+        Err(Fatal::new("Options error: 'threads': the sessions of this TLS stack belong to one thread"))
     }
 }
 
@@ -119,5 +134,13 @@ impl TlsStack for TlsContext {
 
     fn take_variables(&self) -> Option<Vec<(String, String)>> {
         self.shared.trust.take_variables()
+    }
+
+    fn start_sender<'s, 'c: 's>(
+        scope: &'s Scope<'s, '_>,
+        gateway: SharedGateway<'c, Linux<RustlsSession>>,
+        spin: Duration,
+    ) -> Result<Sender, Fatal> {
+        Sender::start(scope, gateway, spin)
     }
 }

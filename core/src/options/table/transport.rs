@@ -21,6 +21,7 @@ pub(super) const SOCKET: &[OptionInfo] = &[
     works("disable-udp-gso", (0, 0), "", "hand datagrams to the kernel one by one; longcable's own"),
     works("disable-udp-gro", (0, 0), "", "take datagrams from the kernel one by one; longcable's own"),
     works("spin", (1, 1), "us", "look for packets so long, at most 1000, before sleeping; longcable's own"),
+    works("threads", (1, 1), "n", "2 gives packets to the network a thread of their own; longcable's own"),
     works("connection", (0, 0), "", "inline block of a remote with its own settings; those before it are its defaults")
         .inline(),
     works("proto-force", (1, 1), "udp", "pass over the TCP remotes that follow"),

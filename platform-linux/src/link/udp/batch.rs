@@ -3,6 +3,7 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::Ordering::Relaxed;
 
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
@@ -51,12 +52,14 @@ impl UdpLink {
         // So many at the beginning were refused together.
         let mut each = 0;
         while !left.is_empty() {
-            let run = if each == 0 && self.segments.get() { run_len(left) } else { 1 };
+            let run = if each == 0 && self.segments.load(Relaxed) { run_len(left) } else { 1 };
             let sent = if run > 1 {
                 self.send_run(&left[..run], to, &address).map(|_| run)
             } else {
                 let count = match each {
-                    0 if self.segments.get() => 1 + (1..left.len()).take_while(|at| run_len(&left[*at..]) == 1).count(),
+                    0 if self.segments.load(Relaxed) => {
+                        1 + (1..left.len()).take_while(|at| run_len(&left[*at..]) == 1).count()
+                    }
                     0 => left.len(),
                     each => each,
                 };
@@ -93,7 +96,7 @@ impl UdpLink {
         // The interface cannot compute checksums, which older kernels demand. EINVAL and EMSGSIZE are about these
         // datagrams: they are larger than the path's MTU, and can only be fragmented one by one.
         if let Err(SendOutcome::Failed(LinkError { errno: Errno::EIO, .. })) = result {
-            self.segments.set(false);
+            self.segments.store(false, Relaxed);
             log::line(3, format_args!("UDP segmentation offload does not work here: it is no longer used"));
         }
         result
