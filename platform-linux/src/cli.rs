@@ -284,7 +284,7 @@ fn run_link<S: TlsStack>(
 
 /// What a link is made of, read and found good.
 struct Prepared<'c, S: TlsStack> {
-    keys: Keys<Linux<S::Session<'c>>>,
+    keys: Box<Keys<Linux<S::Session<'c>>>>,
     tls: Option<S>,
     scripts: Scripts,
     plan: Plan,
@@ -301,7 +301,8 @@ impl<'c, S: TlsStack> Prepared<'c, S> {
     }
 }
 
-type KeysWith<'c, S> = (Keys<Linux<<S as TlsStack>::Session<'c>>>, Option<S>);
+/// On the heap: room for them on the stack would stay taken as long as the link runs.
+type KeysWith<'c, S> = (Box<Keys<Linux<<S as TlsStack>::Session<'c>>>>, Option<S>);
 
 /// What authenticates the link.
 fn keys<'c, S: TlsStack>(link: &'c LinkConfig<'c>, host: &'c HostConfig) -> Result<KeysWith<'c, S>, Fatal> {
@@ -310,11 +311,11 @@ fn keys<'c, S: TlsStack>(link: &'c LinkConfig<'c>, host: &'c HostConfig) -> Resu
         for (level, line) in standalone::key_listing(link.suite(), &key, link.direction()) {
             log::line(level, format_args!("{line}"));
         }
-        return Ok((Keys::Static(key), None));
+        return Ok((Box::new(Keys::Static(key)), None));
     };
     let (stack, sessions) = S::open(link, host)?;
     let protection = Protection::new(link, role).map_err(|error| wrapping_error(link, host, &error))?;
-    Ok((Keys::Tls { protection, sessions, memory: event_loop::tls_memory() }, Some(stack)))
+    Ok((Box::new(Keys::Tls { protection, sessions, memory: event_loop::tls_memory() }), Some(stack)))
 }
 
 /// What is wrong with the key of the control channel.

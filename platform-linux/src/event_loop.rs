@@ -28,6 +28,7 @@ use longcable_core::time::Instant;
 use longcable_core::tls::TlsSession;
 use longcable_core::wire::compress::Framing;
 use nix::errno::Errno;
+use nix::sys::epoll::Epoll;
 use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
 
 use crate::config::HostConfig;
@@ -41,12 +42,14 @@ use crate::replay_file::ReplayFile;
 use crate::resolver::{self, IpVersion, Resolver};
 use crate::signals::{Request, Signals};
 use crate::status::{Compression, Counters, Statistics, StatusFile};
+use crate::sys_process::give_back_stack;
 use crate::tls::{SESSIONS, TlsStack};
 use crate::tunnel::Tunnel;
 
 use departure::Departure;
 pub use sender::Sender;
 use sender::Work;
+use sleep::Seldom;
 
 /// As many bytes as one call receives.
 const RECEIVED_MAX: usize = 65_535;
@@ -147,6 +150,8 @@ pub struct EventLoop<'c, S: TlsStack> {
     /// When the replay state is saved next.
     replay_due: Instant,
     wake: Option<Instant>,
+    /// What is seldom ready.
+    seldom: Epoll,
     /// Somebody deleted the interface.
     device_gone: bool,
     /// What was received.
@@ -180,7 +185,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     pub fn new(
         config: &'c LinkConfig<'c>,
         host: &'c HostConfig,
-        keys: Keys<Linux<S::Session<'c>>>,
+        keys: Box<Keys<Linux<S::Session<'c>>>>,
         tls: Option<S>,
         tunnel: Tunnel<'c>,
         settle: Settle<'c>,
@@ -199,6 +204,9 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         if let Some(time) = replay_file.as_ref().and_then(ReplayFile::sent) {
             gateway.peer_mut().preset_sent(time, unix_now());
         }
+        let (resolver, watch) = (Resolver::new().map_err(Fatal::new)?, watch(config));
+        let seldom = sleep::seldom(&resolver, watch.as_ref())
+            .map_err(|error| Fatal::new(format!("Cannot wait for names and addresses: {error}")))?;
         let status =
             match &host.status {
                 Some(status) => Some(StatusFile::open(&status.path, status.interval, now).map_err(|error| {
@@ -218,13 +226,14 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             local: None,
             remote: None,
             bound_before: false,
-            resolver: Resolver::new().map_err(Fatal::new)?,
-            watch: watch(config),
+            resolver,
+            watch,
             settled: None,
             status,
             replay_file,
             replay_due: now + REPLAY_INTERVAL,
             wake: None,
+            seldom,
             device_gone: false,
             incoming: vec![0; INCOMING_LEN].into_boxed_slice(),
             departure: Some(Departure::new(started, host.passtos)),
@@ -240,6 +249,8 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     /// # Errors
     /// What makes the link impossible: the device, the first socket, a script.
     pub fn run(&mut self, signals: &mut Signals, check: &Check<'_>) -> Result<Reason, Fatal> {
+        sleep::add(&self.seldom, signals, Seldom::Signal)
+            .map_err(|error| Fatal::new(format!("Cannot wait for signals: {error}")))?;
         let result = thread::scope(|scope| {
             let stop = loop {
                 if let Err(stop) = self.turn(scope, signals, check) {
@@ -273,7 +284,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     {
         self.drain(check)?;
         self.start_sending(scope)?;
-        let ready = self.sleep(signals);
+        let ready = self.sleep();
         if ready.signal {
             for request in signals.by_ref() {
                 match request {
@@ -372,6 +383,10 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                         self.tunnel.set_untrusted(*from);
                         tls.set_environment(self.tunnel.environment().clone());
                     }
+                    // A start or a handshake goes deep; what follows does not.
+                    if matches!(event, Event::Initialized | Event::DataChannel { .. }) {
+                        give_back_stack();
+                    }
                     if event == Event::Initialized {
                         self.announce_settings();
                     }
@@ -438,7 +453,10 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             Some(sender) => sender,
             None => {
                 let gateway = Arc::clone(ArcMutexGuard::mutex(&self.gateway));
-                self.sender.insert(S::start_sender(scope, gateway, self.host.spin)?)
+                let sender = S::start_sender(scope, gateway, self.host.spin)?;
+                sleep::add(&self.seldom, &sender, Seldom::Sender)
+                    .map_err(|error| Fatal::new(format!("Cannot wait for a thread: {error}")))?;
+                self.sender.insert(sender)
             }
         };
         if let Some(departure) = self.departure.take() {
@@ -545,12 +563,14 @@ fn is_restart(reason: &Reason) -> bool {
     reason.signal == Signal::Usr1 && !matches!(reason.cause, Some(Cause::Resolve | Cause::Socket))
 }
 
-/// On the heap: it is large.
+/// On the heap: it is large. Nor do the keys have room in the frame of a caller, which would stay taken.
+#[inline(never)]
+#[allow(clippy::boxed_local, reason = "that is where they are")]
 fn gateway<'c, T: TlsSession>(
     config: &'c LinkConfig<'c>,
-    keys: Keys<Linux<T>>,
+    keys: Box<Keys<Linux<T>>>,
 ) -> Result<Box<Gateway<'c, Linux<T>>>, Fatal> {
-    Gateway::new(config, keys, FastRng::new(), Instant::from_millis(0), unix_now())
+    Gateway::new(config, *keys, FastRng::new(), Instant::from_millis(0), unix_now())
         .map(Box::new)
         .map_err(|error| Fatal::new(format!("Options error: {error}")))
 }
@@ -559,7 +579,7 @@ fn gateway<'c, T: TlsSession>(
 ///
 /// # Errors
 /// The cipher or digest is not supported, or the key must not be used.
-pub fn check<'c, T: TlsSession>(config: &'c LinkConfig<'c>, keys: Keys<Linux<T>>) -> Result<(), Fatal> {
+pub fn check<'c, T: TlsSession>(config: &'c LinkConfig<'c>, keys: Box<Keys<Linux<T>>>) -> Result<(), Fatal> {
     gateway(config, keys).map(drop)
 }
 

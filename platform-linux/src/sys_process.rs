@@ -1,11 +1,14 @@
 //! The calls of this crate's process handling that have no safe form.
 
 use nix::errno::Errno;
+use nix::sys::mman::{MmapAdvise, madvise};
 use nix::sys::signal::SigSet;
 use nix::unistd::ForkResult;
+use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::ptr::{self, NonNull};
 
 /// Splits unix time, in seconds, into the fields of the local time zone; `None` beyond the years that libc can tell.
 #[allow(unsafe_code)] // std knows no time zones
@@ -40,4 +43,28 @@ pub(crate) fn unblock_signals(command: &mut Command) -> &mut Command {
     // SAFETY: the closure runs between fork and exec, where only async-signal-safe functions may be called. It calls
     // pthread_sigmask, which is one, and touches no memory but its own stack.
     unsafe { command.pre_exec(|| Ok(SigSet::empty().thread_set_mask()?)) }
+}
+
+/// Gives back the memory that the main thread's stack took in deeper calls than this one; they get zeroes when they come
+/// back.
+#[allow(unsafe_code)] // nothing can be said about the stack in safe words
+pub(crate) fn give_back_stack() {
+    /// More than the calls from here on take.
+    const KEPT: usize = 16 << 10;
+    let here = 0_u8;
+    let here = ptr::from_ref(&here).addr();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    // The only stack that is marked: that of another thread may be one piece with other memory.
+    let stack = maps.lines().find(|line| line.ends_with("[stack]")).and_then(|line| {
+        let (begin, end) = line.split(' ').next()?.split_once('-')?;
+        Some(usize::from_str_radix(begin, 16).ok()?..usize::from_str_radix(end, 16).ok()?)
+    });
+    let Some(stack) = stack.filter(|stack| stack.contains(&here)) else { return };
+    let page = rustix::param::page_size();
+    let end = here.saturating_sub(KEPT) / page * page;
+    let Some(len) = end.checked_sub(stack.start) else { return };
+    let Some(begin) = NonNull::new(ptr::with_exposed_provenance_mut::<c_void>(stack.start)) else { return };
+    // SAFETY: this is the stack of the calling thread, and all of it lies below the frames in use: nobody reads it before
+    // it is written again. Locked memory is refused and stays.
+    let _ = unsafe { madvise(begin, len, MmapAdvise::MADV_DONTNEED) };
 }

@@ -36,7 +36,7 @@ pub(crate) enum Program {
     Gateway { program: PathBuf, config: String },
     /// A WireGuard that is told its configuration by `wg`.
     WireGuard { daemon: PathBuf, arguments: &'static [&'static str], keys: Rc<Keys> },
-    /// This program, which only moves packets; with any kind of link the same.
+    /// This program, started anew as a bare forwarder.
     Forwarder,
 }
 

@@ -1,5 +1,5 @@
-//! A bare forwarder: a TUN device, a UDP socket, and between them nothing but what every program has to do that takes
-//! packets from one to the other. What a link needs beyond it is its own; this is the kernel's, and the sleep's.
+//! A bare forwarder: a TUN device, a UDP socket, and between them the fewest system calls with which a program that sleeps
+//! until a packet comes can move it. So much of a round trip is wake-ups and the kernel's own way; the rest is a link's own.
 
 use std::convert::Infallible;
 use std::env;
@@ -55,16 +55,13 @@ fn forward(end: End) -> Result<Infallible, Box<dyn Error>> {
         let mut sources = [tun.as_fd(), socket.as_fd()].map(|source| PollFd::new(source, PollFlags::POLLIN));
         poll(&mut sources, PollTimeout::NONE)?;
         let [from_tun, from_socket] = sources.map(|source| source.any() != Some(false));
-        if from_tun {
-            while let Some(length) = tun.read(&mut packet)? {
-                // What the other end or the network does not take is lost.
-                let _ = socket.send(&packet[..length]);
-            }
+        // One packet, and poll says whether there are more: to read until none is left would be one call more for a ping.
+        // What the other end or the network does not take is lost.
+        if from_tun && let Some(length) = tun.read(&mut packet)? {
+            let _ = socket.send(&packet[..length]);
         }
-        if from_socket {
-            while let Ok(length) = socket.recv(&mut packet) {
-                let _ = tun.write(&packet[..length]);
-            }
+        if from_socket && let Ok(length) = socket.recv(&mut packet) {
+            let _ = tun.write(&packet[..length]);
         }
     }
 }

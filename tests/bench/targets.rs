@@ -131,7 +131,7 @@ impl Target {
             AtMost(bound) => ratio.map(|ratio| ratio <= bound),
             Absolute(bound) => our_value.map(|value| value <= bound),
         };
-        // Only of figures that nothing but the way through the kernel bounds.
+        // It is measured only for what it is the floor of.
         let floor = theirs
             .zip(study.place(BARE_FORWARDER))
             .and_then(|(theirs, bare)| study.ratio(bare, theirs, self.figures))

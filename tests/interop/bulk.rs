@@ -15,6 +15,9 @@ use longcable_tests::support::{Daemon, Lab, Link, PATIENCE, Program, end, pki, p
 /// What passes each way.
 const MEGABYTES: usize = 100;
 
+/// What a link keeps of the stack, in KiB.
+const STACK_MAX: usize = 100;
+
 /// What a transfer may leave behind in memory, in KiB.
 const GROWTH_MAX: i64 = 256;
 
@@ -39,6 +42,21 @@ fn memory_does_not_grow() {
     let after = [&link.left, &link.right].map(taken);
     for (before, after) in before.into_iter().zip(after) {
         assert!(after - before <= GROWTH_MAX, "{before} KiB before, {after} KiB after");
+    }
+    link.stop();
+}
+
+/// A start and a handshake take several times as much of the stack as what follows.
+#[test]
+fn the_stack_is_given_back() {
+    let lab = Lab::new();
+    let link = Link::tls(&lab, [Program::Longcable; 2], Role::Client, ["", ""]);
+    for end in [&link.left, &link.right] {
+        let maps = fs::read_to_string(format!("/proc/{}/smaps", end.pid())).expect("our child");
+        let stack = maps.split("[stack]").nth(1).expect("a stack");
+        let taken = stack.lines().find_map(|line| line.strip_prefix("Rss:")).expect("a size").trim();
+        let taken: usize = taken.trim_end_matches(" kB").parse().expect("a size in kB");
+        assert!(taken <= STACK_MAX, "{taken} KiB");
     }
     link.stop();
 }

@@ -44,7 +44,7 @@ pub struct Loaded<'s> {
     pub mode: Mode,
     /// The link. The key files of `secret`, `tls-auth`, `tls-crypt` and `tls-crypt-v2` have been read: their text is in
     /// the place of their name. Certificates and private keys have not.
-    pub link: LinkConfig<'s>,
+    pub link: Box<LinkConfig<'s>>,
     /// The program around it.
     pub host: HostConfig,
     /// What the operator should know, for `verb 1`.
@@ -62,7 +62,7 @@ impl Sources {
         let mut checker = Checker::new();
         let mut loaded = Loaded {
             mode: Mode::Link,
-            link: LinkConfig::default(),
+            link: Box::default(),
             host: HostConfig::default(),
             warnings: self.warnings.clone(),
             notes: Vec::new(),

@@ -4,11 +4,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant as Clock};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use parking_lot::ArcMutexGuard;
 
 use super::departure::Departure;
 use super::{EventLoop, since};
-use crate::signals::Signals;
+use crate::net::PathWatch;
+use crate::resolver::Resolver;
 use crate::status::StatusFile;
 use crate::tls::TlsStack;
 
@@ -24,9 +26,35 @@ pub(super) struct Ready {
     pub(super) sender: bool,
 }
 
+/// Descriptors that are waited for together, as one: each costs time whenever the loop sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seldom {
+    Signal,
+    Resolver,
+    Network,
+    Sender,
+}
+
+impl Seldom {
+    const ALL: [Self; 4] = [Self::Signal, Self::Resolver, Self::Network, Self::Sender];
+}
+
+/// Those that are there from the beginning.
+pub(super) fn seldom(resolver: &Resolver, watch: Option<&PathWatch>) -> nix::Result<Epoll> {
+    let seldom = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+    add(&seldom, resolver, Seldom::Resolver)?;
+    watch.map_or(Ok(()), |watch| add(&seldom, watch, Seldom::Network))?;
+    Ok(seldom)
+}
+
+/// One more of them, which stays.
+pub(super) fn add(seldom: &Epoll, descriptor: &impl AsFd, which: Seldom) -> nix::Result<()> {
+    seldom.add(descriptor.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, which as u64))
+}
+
 impl<S: TlsStack> EventLoop<'_, S> {
     /// Waits for a descriptor or the next deadline.
-    pub(super) fn sleep(&mut self, signals: &Signals) -> Ready {
+    pub(super) fn sleep(&mut self) -> Ready {
         let save = self.replay_file.is_some().then_some(self.replay_due);
         let status = self.status.as_ref().and_then(StatusFile::due);
         let deadline = [self.wake, self.settled, status, save].into_iter().flatten().min();
@@ -39,29 +67,27 @@ impl<S: TlsStack> EventLoop<'_, S> {
             PollFd::new(fd, PollFlags::POLLIN)
         }
         // Asks for nothing: it keeps the place of a descriptor that is not there.
-        let absent = PollFd::new(signals.as_fd(), PollFlags::empty());
+        let absent = PollFd::new(self.seldom.0.as_fd(), PollFlags::empty());
         let socket = self.socket.as_ref().map(AsFd::as_fd);
         // While the socket takes nothing, packets wait where the kernel can see them.
         let blocked = socket.is_some() && self.departure.as_ref().is_some_and(|departure| !departure.is_empty());
         let ours = self.departure.as_ref().is_some_and(Departure::is_empty) || socket.is_none();
         let device = self.tunnel.tun().filter(|_| ours).map(AsFd::as_fd);
         let wanted = if blocked { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
-        let watch = self.watch.as_ref().map(AsFd::as_fd);
-        let sender = self.sender.as_ref().map(AsFd::as_fd);
         let mut entries = [
-            entry(signals.as_fd()),
-            entry(self.resolver.as_fd()),
-            watch.map_or(absent.clone(), entry),
+            entry(self.seldom.0.as_fd()),
             socket.map_or(absent.clone(), |socket| PollFd::new(socket, wanted)),
-            device.map_or(absent.clone(), entry),
-            sender.map_or(absent, entry),
+            device.map_or(absent, entry),
         ];
         let (timeout, spin) = (timeout.unwrap_or(PollTimeout::MAX), self.host.spin);
         ArcMutexGuard::unlocked(&mut self.gateway, || wait(&mut entries, timeout, spin));
-        let writable = entries[3].revents().is_some_and(|events| events.contains(PollFlags::POLLOUT));
-        let [signal, resolver, network, socket, device, sender] = entries.map(|entry| entry.any().unwrap_or(false));
-        let device = device || writable;
-        Ready { signal, resolver, network, socket, device, sender }
+        let writable = entries[1].revents().is_some_and(|events| events.contains(PollFlags::POLLOUT));
+        let [seldom, socket, device] = entries.map(|entry| entry.any().unwrap_or(false));
+        let mut events = [EpollEvent::empty(); Seldom::ALL.len()];
+        let count = if seldom { self.seldom.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0) } else { 0 };
+        let [signal, resolver, network, sender] =
+            Seldom::ALL.map(|which| events[..count].iter().any(|event| event.data() == which as u64));
+        Ready { signal, resolver, network, socket, device: device || writable, sender }
     }
 }
 

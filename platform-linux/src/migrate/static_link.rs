@@ -14,7 +14,7 @@ const NAME_MAX: usize = 32;
 
 /// A valid static-key link, with the text that it was read from.
 pub(super) struct StaticLink<'s> {
-    pub(super) config: LinkConfig<'s>,
+    pub(super) config: Box<LinkConfig<'s>>,
     /// The config file, from its first character on.
     pub(super) text: &'s [u8],
     /// Its options in their order.
