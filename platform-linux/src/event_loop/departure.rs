@@ -76,7 +76,7 @@ impl<P: Platform> Turn<'_, '_, P> {
         }
         let mut moved = 0;
         let mut result = Ok(());
-        for nth in 0..BURST {
+        for _ in 0..BURST {
             if moved >= BURST_LEN || (!self.outgoing.has_room() && !self.flush()) {
                 break;
             }
@@ -91,10 +91,6 @@ impl<P: Platform> Turn<'_, '_, P> {
                         });
                     }
                     moved += len;
-                    // The first is not kept waiting by a look for more.
-                    if nth == 0 {
-                        self.flush();
-                    }
                 }
                 Ok(None) => break,
                 Err(error) => {
