@@ -1,7 +1,9 @@
 use super::*;
 use crate::testing::{TempDir, in_child};
+use std::net::Shutdown;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 const NOW: LocalTime = LocalTime { unix: 1_795_357_648, micros: 34_534 };
 
@@ -137,10 +139,13 @@ fn the_system_log_is_found_again_after_its_restart() {
     for round in ["first", "after its restart"] {
         let _ = std::fs::remove_file(&path);
         let daemon = UnixDatagram::bind(&path).unwrap();
+        daemon.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         syslog.send(Severity::Info, NOW, round);
         let mut buffer = [0; 256];
         let length = daemon.recv(&mut buffer).unwrap();
         let message = std::str::from_utf8(&buffer[..length]).unwrap();
         assert!(message.starts_with("<29>Nov 22 ") && message.ends_with(&format!("]: {round}")), "{message}");
+        // To drop it is not the end of it while a child of another test has it, too.
+        daemon.shutdown(Shutdown::Both).unwrap();
     }
 }
