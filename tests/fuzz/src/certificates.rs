@@ -7,9 +7,7 @@ use std::sync::LazyLock;
 
 use longcable_core::options::{CertProfile, Fingerprint, NameKind, PeerRules, Word};
 use longcable_core::tls::Role;
-use longcable_core::x509::{
-    COMMON_NAME_MAX, Certificate, Crl, Name, Observer, Reason, SUBJECT_MAX, USER_NAME_MAX, Verifier, user_name,
-};
+use longcable_core::x509::{Certificate, Crl, Name, Observer, Reason, SUBJECT_MAX, USER_NAME_MAX, Verifier, user_name};
 use rustls_pki_types::pem::{PemObject, SectionKind};
 use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 
