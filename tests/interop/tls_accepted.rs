@@ -95,8 +95,10 @@ fn the_password_is_asked_for_on_the_terminal() {
     pki::write(&lab);
     let program = Program::tested().path();
     lab.write("encrypted.conf", &tls_end(&lab.left, &lab.right, Role::Server, "key server-encrypted.key"));
+    // The program itself is under the terminal (`exec`): some shells would answer Ctrl-C with an
+    // exit code of their own.
     let terminal = format!(
-        "mkfifo typed; exec script --quiet --return --flush --command '{} --config encrypted.conf' /dev/null <typed",
+        "mkfifo typed; exec script --quiet --return --flush --command 'exec {} --config encrypted.conf' /dev/null <typed",
         program.display()
     );
     let password = pki::text("password");
