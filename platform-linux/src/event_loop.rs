@@ -42,7 +42,7 @@ use crate::replay_file::ReplayFile;
 use crate::resolver::{self, IpVersion, Resolver};
 use crate::signals::{Request, Signals};
 use crate::status::{Compression, Counters, Statistics, StatusFile};
-use crate::sys_process::give_back_stack;
+use crate::sys_process::give_back_start;
 use crate::tls::{SESSIONS, TlsStack};
 use crate::tunnel::Tunnel;
 
@@ -385,7 +385,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                     }
                     // A start or a handshake goes deep; what follows does not.
                     if matches!(event, Event::Initialized | Event::DataChannel { .. }) {
-                        give_back_stack();
+                        give_back_start();
                     }
                     if event == Event::Initialized {
                         self.announce_settings();

@@ -2,7 +2,7 @@
 
 use crate::environment::Environment;
 use crate::log::{self, Errno};
-use crate::sys_process::unblock_signals;
+use crate::sys_process::default_signals;
 use longcable_core::event::Reason;
 use nix::unistd::{AccessFlags, access};
 use std::ffi::OsString;
@@ -272,7 +272,7 @@ impl Scripts {
         }
         let mut command = Command::new(executable(path));
         command.arg0(path).args(words).args(arguments).env_clear().envs(env.iter());
-        match unblock_signals(&mut command).status().map(|status| status.code()) {
+        match default_signals(&mut command).status().map(|status| status.code()) {
             Ok(Some(0)) => Ok(()),
             // What a shell says of a program that it did not find.
             Ok(Some(127)) => failed(FailureCause::NotStarted(None)),

@@ -26,6 +26,11 @@ const WANTED: [(Number, Request); 5] = [
     (Number::SIGUSR2, Request::Statistics),
 ];
 
+/// The numbers of the signals that [`Signals`] takes.
+pub(crate) fn taken() -> impl Iterator<Item = Number> {
+    WANTED.iter().map(|(number, _)| *number)
+}
+
 /// The signals that were sent to this process.
 ///
 /// The signals are blocked in the calling thread and in all that it starts later, so this is made before any other
@@ -44,7 +49,7 @@ impl Signals {
     /// # Errors
     /// If the system has no descriptor left.
     pub fn new() -> io::Result<Self> {
-        let set: SigSet = WANTED.iter().map(|(number, _)| *number).collect();
+        let set: SigSet = taken().collect();
         set.thread_block()?;
         let descriptor = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         Ok(Self { descriptor, pending: [false; WANTED.len()] })

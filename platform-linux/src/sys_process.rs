@@ -1,11 +1,13 @@
 //! The calls of this crate's process handling that have no safe form.
 
+use crate::signals;
 use nix::errno::Errno;
 use nix::sys::mman::{MmapAdvise, madvise};
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigHandler, SigSet, signal};
 use nix::unistd::ForkResult;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::ptr::{self, NonNull};
@@ -37,34 +39,53 @@ pub(crate) fn fork() -> Result<ForkResult, Errno> {
     unsafe { nix::unistd::fork() }
 }
 
-/// Lets the program start with no signal blocked; without this it would inherit the mask of the calling thread.
-#[allow(unsafe_code)] // the mask can only be changed in the child
-pub(crate) fn unblock_signals(command: &mut Command) -> &mut Command {
+/// Lets the program start with no signal blocked and the default action for those that this program takes; without this
+/// it would inherit the mask of the calling thread, and what, say, `nohup` has this program ignore.
+#[allow(unsafe_code)] // mask and actions can only be changed in the child
+pub(crate) fn default_signals(command: &mut Command) -> &mut Command {
+    let defaults = || {
+        for number in signals::taken() {
+            // SAFETY: there is no handler to be lost, as none is ever set.
+            unsafe { signal(number, SigHandler::SigDfl) }?;
+        }
+        Ok(SigSet::empty().thread_set_mask()?)
+    };
     // SAFETY: the closure runs between fork and exec, where only async-signal-safe functions may be called. It calls
-    // pthread_sigmask, which is one, and touches no memory but its own stack.
-    unsafe { command.pre_exec(|| Ok(SigSet::empty().thread_set_mask()?)) }
+    // sigaction and pthread_sigmask, which are, and touches no memory but its own stack.
+    unsafe { command.pre_exec(defaults) }
 }
 
-/// Gives back the memory that the main thread's stack took in deeper calls than this one; they get zeroes when they come
-/// back.
-#[allow(unsafe_code)] // nothing can be said about the stack in safe words
-pub(crate) fn give_back_stack() {
-    /// More than the calls from here on take.
+/// Gives back what a start or a handshake took and a running link does not need: the main thread's stack below this call,
+/// which is zero when it comes back, and the mapping of the code, of which each page comes back with its next use.
+#[allow(unsafe_code)] // nothing can be said about the stack or the code in safe words
+pub(crate) fn give_back_start() {
+    /// More than the calls from here on take of the stack.
     const KEPT: usize = 16 << 10;
     let here = 0_u8;
     let here = ptr::from_ref(&here).addr();
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    // The only stack that is marked: that of another thread may be one piece with other memory.
-    let stack = maps.lines().find(|line| line.ends_with("[stack]")).and_then(|line| {
-        let (begin, end) = line.split(' ').next()?.split_once('-')?;
-        Some(usize::from_str_radix(begin, 16).ok()?..usize::from_str_radix(end, 16).ok()?)
-    });
-    let Some(stack) = stack.filter(|stack| stack.contains(&here)) else { return };
     let page = rustix::param::page_size();
-    let end = here.saturating_sub(KEPT) / page * page;
-    let Some(len) = end.checked_sub(stack.start) else { return };
-    let Some(begin) = NonNull::new(ptr::with_exposed_provenance_mut::<c_void>(stack.start)) else { return };
-    // SAFETY: this is the stack of the calling thread, and all of it lies below the frames in use: nobody reads it before
-    // it is written again. Locked memory is refused and stays.
-    let _ = unsafe { madvise(begin, len, MmapAdvise::MADV_DONTNEED) };
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    for line in maps.lines() {
+        let mut fields = line.split_ascii_whitespace();
+        let (Some(range), Some(rights), Some(name)) = (fields.next(), fields.next(), fields.nth(3)) else { continue };
+        let Some(range) = address_range(range) else { continue };
+        let end = match name {
+            // The only stack that is marked: that of another thread may be one piece with other memory.
+            "[stack]" if range.contains(&here) => here.saturating_sub(KEPT) / page * page,
+            file if file.starts_with('/') && rights == "r-xp" => range.end,
+            _ => continue,
+        };
+        let Some(len) = end.checked_sub(range.start) else { continue };
+        let Some(begin) = NonNull::new(ptr::with_exposed_provenance_mut::<c_void>(range.start)) else { continue };
+        // SAFETY: of the calling thread's stack, this is what lies below the frames in use: nobody reads it before it is
+        // written again. Code that cannot be written is what its file has, from which it is read again. Locked memory is
+        // refused and stays.
+        let _ = unsafe { madvise(begin, len, MmapAdvise::MADV_DONTNEED) };
+    }
+}
+
+/// `BEGIN-END` in hexadecimal.
+fn address_range(text: &str) -> Option<Range<usize>> {
+    let (begin, end) = text.split_once('-')?;
+    Some(usize::from_str_radix(begin, 16).ok()?..usize::from_str_radix(end, 16).ok()?)
 }

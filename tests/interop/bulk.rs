@@ -46,17 +46,22 @@ fn memory_does_not_grow() {
     link.stop();
 }
 
-/// A start and a handshake take several times as much of the stack as what follows.
+/// A start and a handshake take several times as much of the stack as what follows, and most of the code.
 #[test]
-fn the_stack_is_given_back() {
+fn what_a_start_took_is_given_back() {
     let lab = Lab::new();
     let link = Link::tls(&lab, [Program::Longcable; 2], Role::Client, ["", ""]);
     for end in [&link.left, &link.right] {
         let maps = fs::read_to_string(format!("/proc/{}/smaps", end.pid())).expect("our child");
-        let stack = maps.split("[stack]").nth(1).expect("a stack");
-        let taken = stack.lines().find_map(|line| line.strip_prefix("Rss:")).expect("a size").trim();
-        let taken: usize = taken.trim_end_matches(" kB").parse().expect("a size in kB");
-        assert!(taken <= STACK_MAX, "{taken} KiB");
+        let kilobytes = |mapping: &str, field: &str| {
+            let (_, rest) = maps.split_once(mapping).expect("such a mapping");
+            let size = rest.lines().find_map(|line| line.strip_prefix(field)).expect("a size").trim();
+            size.trim_end_matches(" kB").parse::<usize>().expect("a size in kB")
+        };
+        let stack = kilobytes("[stack]", "Rss:");
+        assert!(stack <= STACK_MAX, "{stack} KiB of the stack");
+        let (code, of) = (kilobytes(" r-xp ", "Rss:"), kilobytes(" r-xp ", "Size:"));
+        assert!(code < of * 9 / 10, "{code} KiB of {of} KiB code");
     }
     link.stop();
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::testing::{TempDir, in_child};
 use longcable_core::event::{Cause, Signal};
+use nix::sys::signal::{SigHandler, Signal as Number, signal};
 
 // Scripts are started by way of the shell, not as files of their own: a file cannot be executed while a process that
 // another test is about to start still has it open for writing.
@@ -171,10 +172,13 @@ fn a_script_that_cannot_run_is_found_at_the_start() {
 }
 
 #[test]
+#[allow(unsafe_code, reason = "what `nohup` does, as no crate has it in safe words")]
 fn scripts_start_with_default_signals() {
     if in_child("scripts::tests::scripts_start_with_default_signals", &[]).is_some() {
         return;
     }
+    // SAFETY: no handler is lost.
+    unsafe { signal(Number::SIGHUP, SigHandler::SigIgn) }.unwrap();
     let _signals = crate::signals::Signals::new().unwrap();
     let dir = TempDir::new();
     let text = "#!/bin/sh\nexec /bin/cat /proc/self/status > \"$OUT\"\n";
