@@ -47,6 +47,7 @@ use crate::tls::{SESSIONS, TlsStack};
 use crate::tunnel::Tunnel;
 
 use departure::Departure;
+use outgoing::taken;
 pub use sender::Sender;
 use sender::Work;
 use sleep::Seldom;
@@ -235,7 +236,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             wake: None,
             seldom,
             device_gone: false,
-            incoming: vec![0; INCOMING_LEN].into_boxed_slice(),
+            incoming: taken(INCOMING_LEN, INCOMING_LEN),
             departure: Some(Departure::new(started, host.passtos)),
             sender: None,
             complaints: Burst::new(LOG_INTERVAL),

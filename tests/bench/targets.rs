@@ -12,6 +12,7 @@ use Bound::{Absolute, AtLeast, AtMost};
 
 const BULK: &[Figure] = &[OneStreamAToB, OneStreamBToA];
 const PACKETS: &[Figure] = &[SmallPacketsAToB, SmallPacketsBToA];
+const LARGE_PACKETS: &[Figure] = &[LargePacketsAToB, LargePacketsBToA];
 const CPU_PER_PACKET: &[Figure] = &[CpuPerPacketA, CpuPerPacketB];
 const AT_A: &[&str] = &[LONGCABLE_AT_A];
 const AT_B: &[&str] = &[LONGCABLE_AT_B];
@@ -65,17 +66,41 @@ const TARGETS: &[Target] = &[
     target("start to first ping, TLS", "ms", Tls, &[FirstPing], AtMost(0.2)),
     target("longcable at A only, TLS, TCP A to B", "Mbit/s", Tls, &[OneStreamAToB], AtLeast(1.0)).of(AT_A),
     target("longcable at A only, TLS, TCP B to A", "Mbit/s", Tls, &[OneStreamBToA], AtLeast(1.0)).of(AT_A),
+    target("longcable at A only, TLS, 4 x TCP A to B", "Mbit/s", Tls, &[FourStreamsAToB], AtLeast(1.0)).of(AT_A),
+    target("longcable at A only, TLS, 4 x TCP B to A", "Mbit/s", Tls, &[FourStreamsBToA], AtLeast(1.0)).of(AT_A),
     target("longcable at A only, TLS, 64-byte packets", "1000/s", Tls, PACKETS, AtLeast(1.0)).of(AT_A),
+    target("longcable at A only, TLS, 1400-byte packets", "1000/s", Tls, LARGE_PACKETS, AtLeast(1.0)).of(AT_A),
+    target("longcable at A only, TLS, ping average", "us", Tls, &[PingAverage], AtMost(1.0)).of(AT_A),
     target("longcable at A only, TLS, CPU of A per GB", "s", Tls, &[CpuPerGigabyteA], AtMost(1.0)).of(AT_A),
     target("longcable at B only, TLS, TCP A to B", "Mbit/s", Tls, &[OneStreamAToB], AtLeast(1.0)).of(AT_B),
     target("longcable at B only, TLS, TCP B to A", "Mbit/s", Tls, &[OneStreamBToA], AtLeast(1.0)).of(AT_B),
+    target("longcable at B only, TLS, 4 x TCP A to B", "Mbit/s", Tls, &[FourStreamsAToB], AtLeast(1.0)).of(AT_B),
+    target("longcable at B only, TLS, 4 x TCP B to A", "Mbit/s", Tls, &[FourStreamsBToA], AtLeast(1.0)).of(AT_B),
     target("longcable at B only, TLS, 64-byte packets", "1000/s", Tls, PACKETS, AtLeast(1.0)).of(AT_B),
+    target("longcable at B only, TLS, 1400-byte packets", "1000/s", Tls, LARGE_PACKETS, AtLeast(1.0)).of(AT_B),
+    target("longcable at B only, TLS, ping average", "us", Tls, &[PingAverage], AtMost(1.0)).of(AT_B),
     target("longcable at B only, TLS, CPU of B per GB", "s", Tls, &[CpuPerGigabyteB], AtMost(1.0)).of(AT_B),
     target("longcable at A only, static key, TCP A to B", "Mbit/s", Static, &[OneStreamAToB], AtLeast(1.0)).of(AT_A),
     target("longcable at A only, static key, TCP B to A", "Mbit/s", Static, &[OneStreamBToA], AtLeast(1.0)).of(AT_A),
+    target("longcable at A only, static key, 4 x TCP A to B", "Mbit/s", Static, &[FourStreamsAToB], AtLeast(1.0))
+        .of(AT_A),
+    target("longcable at A only, static key, 4 x TCP B to A", "Mbit/s", Static, &[FourStreamsBToA], AtLeast(1.0))
+        .of(AT_A),
+    target("longcable at A only, static key, 64-byte packets", "1000/s", Static, PACKETS, AtLeast(1.0)).of(AT_A),
+    target("longcable at A only, static key, 1400-byte packets", "1000/s", Static, LARGE_PACKETS, AtLeast(1.0))
+        .of(AT_A),
+    target("longcable at A only, static key, ping average", "us", Static, &[PingAverage], AtMost(1.0)).of(AT_A),
     target("longcable at A only, static key, CPU of A per GB", "s", Static, &[CpuPerGigabyteA], AtMost(1.0)).of(AT_A),
     target("longcable at B only, static key, TCP A to B", "Mbit/s", Static, &[OneStreamAToB], AtLeast(1.0)).of(AT_B),
     target("longcable at B only, static key, TCP B to A", "Mbit/s", Static, &[OneStreamBToA], AtLeast(1.0)).of(AT_B),
+    target("longcable at B only, static key, 4 x TCP A to B", "Mbit/s", Static, &[FourStreamsAToB], AtLeast(1.0))
+        .of(AT_B),
+    target("longcable at B only, static key, 4 x TCP B to A", "Mbit/s", Static, &[FourStreamsBToA], AtLeast(1.0))
+        .of(AT_B),
+    target("longcable at B only, static key, 64-byte packets", "1000/s", Static, PACKETS, AtLeast(1.0)).of(AT_B),
+    target("longcable at B only, static key, 1400-byte packets", "1000/s", Static, LARGE_PACKETS, AtLeast(1.0))
+        .of(AT_B),
+    target("longcable at B only, static key, ping average", "us", Static, &[PingAverage], AtMost(1.0)).of(AT_B),
     target("longcable at B only, static key, CPU of B per GB", "s", Static, &[CpuPerGigabyteB], AtMost(1.0)).of(AT_B),
 ];
 

@@ -52,10 +52,19 @@ struct Datagram {
     tos: Option<u8>,
 }
 
+/// A buffer of `len` bytes, of which the system gives `often` at once and not with the first stream that passes: what a link
+/// takes when it stands is what it keeps.
+pub(super) fn taken(len: usize, often: usize) -> Box<[u8]> {
+    let mut buffer = vec![0; len].into_boxed_slice();
+    // Zeroes would be there without any memory.
+    buffer.iter_mut().take(often).for_each(|byte| *byte = 1);
+    buffer
+}
+
 impl Outgoing {
     /// An empty one, with all the memory that it will ever take.
     pub(super) fn new() -> Self {
-        let buffer = || vec![0; WAITING_LEN + CUT_LEN].into_boxed_slice();
+        let buffer = || taken(WAITING_LEN + CUT_LEN, WAITING_LEN);
         Self { buffer: buffer(), spare: buffer(), end: 0, waiting: Vec::with_capacity(WAITING_MAX), sent: 0 }
     }
 
