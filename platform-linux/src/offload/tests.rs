@@ -449,6 +449,63 @@ fn a_push_ends_a_group_and_survives() {
 }
 
 #[test]
+fn timestamps_and_sack_survive() {
+    for ipv6 in [false, true] {
+        let mut first = Packet::new(ipv6, true, 100);
+        first.options.extend([1, 1, 5, 10, 0, 0, 1, 0, 0, 0, 2, 0]);
+        let second = Packet { options: first.options.clone(), ..first.follower(100) };
+        let mut third = Packet { options: first.options.clone(), ..second.follower(100) };
+        third.options[19] += 1;
+        let packets = [first, second, third].map(|packet| packet.bytes());
+        assert_eq!(join(&packets, false), (vec![2, 1], packets.to_vec()));
+    }
+}
+
+/// A later fragment has no ports, and no fragment has the checksum of all.
+#[test]
+fn fragments_are_neither_joined_nor_cut() {
+    for tcp in [true, false] {
+        let first = Packet { dont_fragment: false, ..Packet::new(false, tcp, 100) };
+        let second = Packet { dont_fragment: false, ..first.follower(100) };
+        let (header, large) = first.offloaded(10);
+        // Not a fragment; then the first, a later one and the last.
+        for (place, joined) in [(0, true), (0x2000, false), (0x2001, false), (0x0001, false)] {
+            let as_fragment = |mut packet: Vec<u8>| {
+                put_u16(&mut packet, 6, place);
+                with_ip_checksum(packet)
+            };
+            let packets = [first.bytes(), second.bytes()].map(as_fragment);
+            let counts = if joined { vec![2] } else { vec![1, 1] };
+            assert_eq!(join(&packets, true), (counts, packets.to_vec()));
+            assert_eq!(Segmenter::new(header, &as_fragment(large.clone())).is_ok(), joined);
+        }
+    }
+}
+
+#[test]
+fn what_has_no_ports_is_neither_joined_nor_cut() {
+    // ICMP, ESP, ICMPv6 and a fragment of IPv6.
+    for (ipv6, protocol) in [(false, 1), (false, 50), (true, 58), (true, 50), (true, 44)] {
+        let first = Packet::new(ipv6, true, 100);
+        let changed = |mut packet: Vec<u8>| {
+            packet[if ipv6 { 6 } else { 9 }] = protocol;
+            if ipv6 { packet } else { with_ip_checksum(packet) }
+        };
+        let packets = [first.bytes(), first.follower(100).bytes()].map(changed);
+        assert_eq!(join(&packets, true), (vec![1, 1], packets.to_vec()));
+        let (header, large) = first.offloaded(10);
+        assert!(Segmenter::new(header, &changed(large)).is_err());
+    }
+}
+
+fn with_ip_checksum(mut packet: Vec<u8>) -> Vec<u8> {
+    put_u16(&mut packet, 10, 0);
+    let checksum = naive_checksum(&packet[..20]);
+    put_u16(&mut packet, 10, checksum);
+    packet
+}
+
+#[test]
 fn identifications_count_where_they_mean_something() {
     let first = Packet::new(false, true, 100);
     let with_ids = |dont_fragment, ids: [u16; 3]| {
