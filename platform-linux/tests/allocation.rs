@@ -1,11 +1,13 @@
 //! The packet path takes no memory: what it needs it has from the start.
 //!
-//! One end of a link runs in a thread of this process, whose allocations are counted; the other is the program itself.
+//! One end of a link runs in a thread of this process, or in two, whose allocations are counted; the other is the program
+//! itself.
 //! Needs root, like everything that makes network interfaces.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ffi::OsString;
+use std::hint::black_box;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
@@ -29,7 +31,7 @@ thread_local! {
 // SAFETY: all work is done by the system's allocator; counting takes no memory.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.fetch_add(COUNTED.get().into(), Ordering::Relaxed);
+        COUNT.fetch_add((COUNTED.get() || is_sender()).into(), Ordering::Relaxed);
         // SAFETY: the caller keeps the rules of this function, which are the same.
         unsafe { System.alloc(layout) }
     }
@@ -40,11 +42,22 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
+/// Whether this is the second thread of a link, which the link starts.
+fn is_sender() -> bool {
+    let mut name = [0_u8; 16];
+    // SAFETY: that many bytes are what the call writes at most.
+    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    name.starts_with(SENDER) && name[SENDER.len()] == 0
+}
+
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 /// Which of the examples below this process is.
 const EXAMPLE: &str = "ALLOCATION_EXAMPLE";
+
+/// The name of that thread.
+const SENDER: &[u8] = b"sender";
 
 const OFFLOADS_OFF: &str = "disable-tun-offload\ndisable-udp-gso\ndisable-udp-gro\n";
 
@@ -54,7 +67,14 @@ const FAR: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 0, 2, 2), Ipv4Addr::new(10, 8, 0,
 #[test]
 fn packets_take_no_memory() {
     // A process has one log, so each link gets a process.
-    let examples = [(false, ""), (false, OFFLOADS_OFF), (true, ""), (true, OFFLOADS_OFF)];
+    let examples = [
+        (false, ""),
+        (false, OFFLOADS_OFF),
+        (true, ""),
+        (true, OFFLOADS_OFF),
+        (false, "threads 2\n"),
+        (true, "threads 2\n"),
+    ];
     match std::env::var(EXAMPLE) {
         Ok(number) => {
             let (tls, more) = examples[number.parse::<usize>().expect("a number")];
@@ -74,6 +94,10 @@ fn packets_take_no_memory() {
 
 /// Runs a link and counts while packets pass it.
 fn count(tls: bool, more: &str) {
+    let thread = thread::Builder::new().name("sender".into());
+    thread.spawn(|| drop(black_box(vec![0; 8]))).expect("a thread").join().expect("it ends");
+    let at_start = COUNT.load(Ordering::Relaxed);
+    assert!(at_start > 0, "a thread of that name counts");
     let create = || Namespace::create().expect("a network namespace: run this as root");
     let (near_namespace, far_namespace) = (create(), create());
     cable((&near_namespace, "near"), (&far_namespace, "far")).expect("a veth pair");
@@ -97,8 +121,12 @@ fn count(tls: bool, more: &str) {
     });
     // The first connection takes what is needed once: memory for replay windows, the error queue and so on.
     transfer(&near_namespace, &far_namespace, 1 << 20);
+    let tasks = std::fs::read_dir("/proc/self/task").expect("threads").flatten();
+    let senders =
+        tasks.filter(|task| std::fs::read(task.path().join("comm")).is_ok_and(|name| name.trim_ascii_end() == SENDER));
+    assert_eq!(senders.count(), usize::from(more.starts_with("threads")));
     let before = COUNT.load(Ordering::Relaxed);
-    assert!(before > 0, "the link takes memory when it starts");
+    assert!(before > at_start, "the link takes memory when it starts");
     transfer(&near_namespace, &far_namespace, 16 << 20);
     let taken = COUNT.load(Ordering::Relaxed) - before;
     assert!(!link.is_finished(), "the link goes on");
