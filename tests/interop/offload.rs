@@ -40,10 +40,14 @@ for_each_pair! {
 // Inside packets that are larger than any outside, up to the largest that a datagram has room for.
 for_each_pair! {
     fn large_packets_pass(programs) {
-        for mtu in [9000, 48_000, 65_400] {
+        for (mtu, tls) in [(9000, false), (48_000, false), (48_000, true), (65_400, false), (65_400, true)] {
             let lab = Lab::new();
             let more = format!("tun-mtu {mtu}\nmssfix 0");
-            let link = Link::up(&lab, programs, [&more, &more]);
+            let link = if tls {
+                Link::tls(&lab, programs, Role::Client, [&more, &more])
+            } else {
+                Link::up(&lab, programs, [&more, &more])
+            };
             link.check_tcp(2 << 20);
             let largest = vec![0x5a; mtu - 28];
             let [near, far] = sockets(&lab.left, &lab.right, lab.right.inside.into());
