@@ -1,4 +1,4 @@
-//! A link between two volatile gateways for some days: what happens to it, and by when it must stand again.
+//! A link between two volatile gateways for hours or days: what happens to it, and by when it must stand again.
 //!
 //! The bounds follow from the rules, in terms of one end that looks for the other:
 //! - it sends from a new address at once if its system tells it, otherwise with its next ping; a new process sends at once;

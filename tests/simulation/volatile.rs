@@ -32,7 +32,7 @@ const KEEPALIVES: [(u32, u32); 5] = [(5, 30), (10, 60), (10, 120), (15, 120), (3
 
 #[test]
 fn links_with_static_keys_come_back() {
-    report(for_each_seed_of(SEEDS, |seed| static_course(seed, None, 12)));
+    report(for_each_seed_of(SEEDS, |seed| static_course(seed, None, 48)));
 }
 
 #[test]
