@@ -487,8 +487,10 @@ impl<P: Platform> TlsLink<P> {
         self.tls.as_mut()
     }
 
-    /// Tells the peer that this end exits, by the control channel if that was agreed on. True if it was told.
+    /// Tells the peer that this end exits, by the control channel if that was agreed on. True if it was told. A session
+    /// that waits beside the live one comes to nothing.
     pub(crate) fn say_exit(&mut self, cx: &mut Context<'_, P>) -> bool {
+        self.and_wipe(|link| link.pending = None);
         let stack = &mut Stack::new(&self.protection, &mut self.tls, &mut self.memory, None);
         self.active.as_mut().is_some_and(|active| active.say_exit(cx, stack))
     }

@@ -108,6 +108,10 @@ impl<P: Platform> Peer<'_, P> {
             Link::Static(link) => (link.opener.open_verified(now, verdict, datagram)?, Sign::Live),
             Link::Tls(link) => {
                 let head = datagram.first().copied().and_then(Head::parse).ok_or(Discard::ControlMalformed)?;
+                if head.opcode.is_hard_reset() && matches!(self.phase, Phase::Leaving(_)) {
+                    // A session that is gone in a moment would keep the peer from looking for the next process.
+                    return Err(Discard::NotReady);
+                }
                 if !head.opcode.is_data() {
                     let handled = self.with_tls(now, |link, cx| link.handle_control(cx, from, datagram));
                     return handled.unwrap_or(Err(Discard::NotReady)).map(|()| None);

@@ -49,3 +49,24 @@ fn an_exit_without_the_tls_session_is_told_by_a_data_packet() {
         assert_eq!(pair.count(0, "Data Channel"), 1, "there is one session: {:#?}", pair.said());
     }
 }
+
+/// The peer hears the farewell and restarts at once, while this end still has a moment to live.
+#[test]
+fn who_leaves_takes_no_session() {
+    let lines = "float\nexplicit-exit-notify 3\n";
+    for leaves in [0, 1] {
+        let mut pair = Pair::with([lines, lines]);
+        pair.run(1);
+        pair.talk(1);
+        pair.ends[leaves].peer.leave(pair.now, Reason::hard(Signal::Term));
+        pair.wait(100);
+        assert!(pair.ends[1 - leaves].ended.is_some(), "{:#?}", pair.said());
+        let there = pair.ends[leaves].address;
+        pair.ends[1 - leaves].peer.connect(pair.now, &[there]);
+        pair.wait(2_500);
+        assert!(pair.ends[leaves].peer.is_leaving());
+        assert_eq!(pair.count(1 - leaves, "Data Channel"), 1, "no second session: {:#?}", pair.said());
+        pair.wait(1_000);
+        assert_eq!(pair.ends[leaves].ended, Some(Reason::soft(Signal::Term, Cause::ExitNotified)));
+    }
+}
