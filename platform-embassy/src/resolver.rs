@@ -1,6 +1,6 @@
 //! Names to addresses, beside the tunnel: nothing waits for an answer.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::fmt::Write as _;
 use core::net::SocketAddr;
 
@@ -33,9 +33,12 @@ pub(crate) struct Answer {
     pub(crate) addresses: Vec<SocketAddr, ADDRESSES_MAX>,
 }
 
-/// One question at a time: a later one takes the place of an earlier one.
+/// One question at a time: one about another name takes the place of an earlier one; one about the same name has its
+/// answer, however long that takes.
 pub(crate) struct Resolver {
     question: RefCell<Question>,
+    /// It waits for its answer.
+    is_open: Cell<bool>,
     asked: Signal<NoopRawMutex, ()>,
     answer: Signal<NoopRawMutex, Answer>,
 }
@@ -43,20 +46,26 @@ pub(crate) struct Resolver {
 impl Resolver {
     pub(crate) const fn new() -> Self {
         let question = Question { number: 0, name: String::new(), port: 0, family: Family::Any };
-        Self { question: RefCell::new(question), asked: Signal::new(), answer: Signal::new() }
+        Self { question: RefCell::new(question), is_open: Cell::new(false), asked: Signal::new(), answer: Signal::new() }
     }
 
     /// Asks for the addresses of a name.
     pub(crate) fn ask(&self, number: u32, lookup: &Lookup<'_>) {
         // Nobody else holds it for longer than a copy takes.
         let Ok(mut question) = self.question.try_borrow_mut() else { return };
-        question.name.clear();
-        if write!(question.name, "{lookup}").is_err() {
+        let mut name = String::new();
+        if write!(name, "{lookup}").is_err() {
             self.asked.reset();
+            self.is_open.set(false);
             return self.answer.signal(Answer { number, addresses: Vec::new() });
         }
-        (question.number, question.port, question.family) = (number, lookup.port, lookup.family);
-        self.asked.signal(());
+        question.number = number;
+        let is_same = question.name == name && (question.port, question.family) == (lookup.port, lookup.family);
+        let was_open = self.is_open.replace(true);
+        if !(is_same && was_open) {
+            (question.name, question.port, question.family) = (name, lookup.port, lookup.family);
+            self.asked.signal(());
+        }
     }
 
     /// Waits until there is an answer.
@@ -80,7 +89,9 @@ impl Resolver {
     async fn look_up(&self, stack: Stack<'_>) {
         let Ok(question) = self.question.try_borrow().map(|question| question.clone()) else { return };
         let addresses = look_up(stack, &question).await;
-        self.answer.signal(Answer { number: question.number, addresses });
+        self.is_open.set(false);
+        let Ok(number) = self.question.try_borrow().map(|question| question.number) else { return };
+        self.answer.signal(Answer { number, addresses });
     }
 }
 

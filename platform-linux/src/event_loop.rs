@@ -51,6 +51,7 @@ use outgoing::taken;
 pub use sender::Sender;
 use sender::Work;
 use sleep::Seldom;
+use socket::Opening;
 
 /// As many bytes as one call receives.
 const RECEIVED_MAX: usize = 65_535;
@@ -135,6 +136,10 @@ pub struct EventLoop<'c, S: TlsStack> {
     tls: Option<S>,
     settle: Option<Settle<'c>>,
     socket: Option<Arc<UdpLink>>,
+    /// Number of the last lookup of the name in `local`, and what waits for its answer.
+    opening: Option<(u64, Option<Opening>)>,
+    /// The peer's name has led to IPv6 addresses.
+    both_families: bool,
     /// Where the socket was bound last, and with whose settings.
     local: Option<(&'c Connection<'c>, SocketAddr)>,
     /// Where the peer is, or is expected.
@@ -224,6 +229,8 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
             tls,
             settle: Some(settle),
             socket: None,
+            opening: None,
+            both_families: false,
             local: None,
             remote: None,
             bound_before: false,
@@ -296,7 +303,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         }
         if ready.resolver {
             while let Some(answer) = self.resolver.poll() {
-                self.resolved(answer);
+                self.resolved(answer)?;
             }
         }
         if ready.network {
@@ -483,10 +490,16 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
         self.socket = None;
     }
 
-    fn resolved(&mut self, answer: resolver::Answer) {
+    fn resolved(&mut self, answer: resolver::Answer) -> Result<(), Stop> {
+        if let Some(bound) = self.local_resolved(&answer) {
+            return bound;
+        }
         let (now, lookup) = (self.now(), answer.id as u32);
         match answer.result {
-            Ok(addresses) => self.gateway.resolved(now, lookup, Ok(&addresses)),
+            Ok(addresses) => {
+                self.reach(&addresses);
+                self.gateway.resolved(now, lookup, Ok(&addresses));
+            }
             Err(error) => {
                 complain(&mut self.lookups, now, error.reason.clone(), |omitted| {
                     log::warning(format_args!("{error}{omitted}"));
@@ -497,6 +510,7 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
                 self.gateway.resolved(now, lookup, Err(()));
             }
         }
+        Ok(())
     }
 
     /// What is due besides packets.

@@ -37,7 +37,7 @@ fn links_with_static_keys_come_back() {
 
 #[test]
 fn links_with_tls_come_back() {
-    report(for_each_seed_of(SEEDS, |seed| tls_course(seed, None, 4)));
+    report(for_each_seed_of(SEEDS, |seed| tls_course(seed, None, 48)));
 }
 
 #[test]

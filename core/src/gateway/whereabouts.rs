@@ -12,7 +12,7 @@ use crate::peer::ADDRESSES_MAX;
 use crate::platform::Platform;
 use crate::time::{Duration, Instant, Timer};
 
-/// Distance of the attempts to resolve a name with `resolv-retry n`, however long a lookup takes to fail.
+/// Distance of the attempts to resolve a name, however long a lookup takes to fail: the next one may ask another server.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Strangers cause lookups at this distance.
@@ -108,6 +108,9 @@ impl<'c, P: Platform> Gateway<'c, P> {
         let (port, family) = (connection.port_of(remote), connection.family_of(remote));
         self.lookup = self.lookup.wrapping_add(1);
         self.push(Step::Resolve(self.lookup, Lookup { host: remote.host, label, port, family }));
+        if matches!(self.state, State::Resolving(_)) && self.config.resolv_retry != ResolvRetry::Seconds(0) {
+            self.timers.set(Timer::Resolve, now + RESOLVE_INTERVAL);
+        }
     }
 
     pub(super) fn bind(&mut self) {

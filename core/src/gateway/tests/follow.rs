@@ -193,6 +193,28 @@ fn answers_for_an_earlier_remote_are_ignored() {
     assert_eq!(scene.bound(), [B]);
 }
 
+/// The first one may be put to a name server that is none any more. Any answer will do, and the first failure is one.
+#[test]
+fn a_lookup_without_an_answer_is_followed_by_others() {
+    for (lines, times) in [("", vec![0, 5000, 10_000]), ("resolv-retry 0", vec![0])] {
+        let mut scene = Scene::new(&format!("remote one.example\n{lines}"), Names::Hang);
+        scene.until(12_000);
+        assert_eq!(scene.lookups_since(0), times, "{lines}");
+        let (now, first) = (scene.now, scene.lookups[0]);
+        scene.gateway.resolved(now, first, Ok(&[address(A)]));
+        scene.drain();
+        assert_eq!(scene.bound(), [A]);
+        scene.until(16_000);
+        assert_eq!(scene.lookups_since(12_000), [], "{lines}: there is an answer");
+    }
+    let mut scene = Scene::new("remote one.example", Names::Hang);
+    scene.until(12_000);
+    let (now, second) = (scene.now, scene.lookups[1]);
+    scene.gateway.resolved(now, second, Err(()));
+    scene.drain();
+    assert!(scene.said("").iter().any(|said| said.contains("restarting")), "{:?}", scene.did);
+}
+
 #[test]
 fn a_move_of_this_end_is_told_at_once_and_again_until_the_peer_is_heard() {
     let mut scene = connected("");
