@@ -46,7 +46,12 @@ pub(crate) struct Resolver {
 impl Resolver {
     pub(crate) const fn new() -> Self {
         let question = Question { number: 0, name: String::new(), port: 0, family: Family::Any };
-        Self { question: RefCell::new(question), is_open: Cell::new(false), asked: Signal::new(), answer: Signal::new() }
+        Self {
+            question: RefCell::new(question),
+            is_open: Cell::new(false),
+            asked: Signal::new(),
+            answer: Signal::new(),
+        }
     }
 
     /// Asks for the addresses of a name.

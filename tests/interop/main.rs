@@ -64,6 +64,7 @@ mod tunnel;
 mod volatile;
 mod volatile_day;
 mod volatile_faq;
+mod volatile_ipv6;
 mod volatile_lines;
 mod volatile_names;
 mod volatile_reload;

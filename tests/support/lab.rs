@@ -204,7 +204,7 @@ pub(super) fn ip(namespace: &Namespace, commands: &[&str]) {
     assert!(output.status.success(), "ip {commands:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn set(namespace: &Namespace, name: &str, value: &str) {
+pub(super) fn set(namespace: &Namespace, name: &str, value: &str) {
     let set = namespace.inside(|| fs::write(Path::new("/proc/sys").join(name), value));
     set.unwrap_or_else(|error| panic!("cannot set {name}: {error}"));
 }

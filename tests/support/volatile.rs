@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! left 192.0.2.1 --- .254 router, name server .254 --- 198.51.100.2 right
+//!   2001:db8:1:: --- ::fe                     ::fe --- 2001:db8:2::
 //! ```
+//! Lines have IPv4 addresses unless a test gives them others.
 //! Lines carry 1492 bytes, as with PPPoE. Programs at a site see files of its own in the place of some in `/etc`.
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Display;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +40,13 @@ impl Lab {
             site.ip(&["link set eth0 mtu 1492"]);
             site.etc = Some(lab.scratch.path().join(name));
         }
-        lab.router_ip(&["link set left mtu 1492", "link set right mtu 1492"]);
+        lab.router_ip(&[
+            "link set left mtu 1492",
+            "link set right mtu 1492",
+            "addr add 2001:db8:1::fe/64 dev left nodad",
+            "addr add 2001:db8:2::fe/64 dev right nodad",
+        ]);
+        super::lab::set(lab.router.as_ref().expect("a routed laboratory"), "net/ipv6/conf/all/forwarding", "1");
         for site in [&lab.left, &lab.right] {
             let etc = site.etc.as_deref().expect("we have set it");
             fs::create_dir(etc).expect("a directory");
@@ -103,11 +112,34 @@ impl Site {
     /// Its line comes up.
     pub fn dial(&self, last: u8) {
         let (address, gateway) = (self.address(last), self.gateway());
+        self.line_up();
+        self.ip(&[&format!("addr add {address}/24 dev eth0"), &format!("route add default via {gateway}")]);
+    }
+
+    /// Its line comes up, with an IPv6 address alone.
+    pub fn dial_ipv6(&self, last: u8) {
+        self.line_up();
+        self.add_ipv6(last);
+        self.ask(self.gateway_ipv6());
+    }
+
+    /// Its line has an IPv6 address as well.
+    pub fn add_ipv6(&self, last: u8) {
+        let (address, gateway) = (self.address_ipv6(last), self.gateway_ipv6());
+        self.ip(&[&format!("addr add {address}/64 dev eth0 nodad"), &format!("route add default via {gateway}")]);
+    }
+
+    /// Programs here ask this name server from now on.
+    pub fn ask(&self, server: impl Into<IpAddr>) {
+        let etc = self.etc.as_deref().expect("a volatile laboratory");
+        fs::write(etc.join("resolv.conf"), format!("nameserver {}\n", server.into())).expect("room on the disk");
+    }
+
+    fn line_up(&self) {
         self.ip(&["link set eth0 up"]);
         // Lines get their addresses when they work; what is sent before is lost, and asked for again after a second.
         let works = poll(PATIENCE, || self.output("ip -o link show eth0").contains(" state UP ").then_some(()));
         assert!(works.is_some(), "the line of {} does not come up", self.outside);
-        self.ip(&[&format!("addr add {address}/24 dev eth0"), &format!("route add default via {gateway}")]);
     }
 
     /// It gets another address while its line stays up.
@@ -126,8 +158,19 @@ impl Site {
         Ipv4Addr::new(a, b, c, last)
     }
 
-    fn gateway(&self) -> Ipv4Addr {
+    /// As above; an IPv6 address.
+    pub fn address_ipv6(&self, last: u8) -> Ipv6Addr {
+        let [.., number] = self.outside6.segments();
+        Ipv6Addr::new(0x2001, 0xdb8, number, 0, 0, 0, 0, last.into())
+    }
+
+    /// The router, and the name server.
+    pub fn gateway(&self) -> Ipv4Addr {
         self.address(254)
+    }
+
+    fn gateway_ipv6(&self) -> Ipv6Addr {
+        self.address_ipv6(0xfe)
     }
 
     /// A command that runs here, with this site's files in the place of those in `/etc`.
@@ -165,6 +208,11 @@ impl<'a> NameServer<'a> {
 
     /// Replaces all records. A name may have several; one that has none does not exist.
     pub fn set(&self, records: &[(&str, Ipv4Addr)]) {
+        self.set_all(records);
+    }
+
+    /// As above; addresses of any version.
+    pub fn set_all(&self, records: &[(&str, impl Display)]) {
         self.write(records);
         if let Some(program) = self.program.borrow_mut().as_mut() {
             program.signal(Signal::SIGHUP);
@@ -215,7 +263,7 @@ impl<'a> NameServer<'a> {
         *self.program.borrow_mut() = Some(program);
     }
 
-    fn write(&self, records: &[(&str, Ipv4Addr)]) {
+    fn write(&self, records: &[(&str, impl Display)]) {
         let lines: Vec<_> = records.iter().map(|(name, address)| format!("{address} {name}\n")).collect();
         self.lab.write("records", &lines.concat());
     }

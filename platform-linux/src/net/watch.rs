@@ -27,7 +27,7 @@ pub struct PathWatch {
     way: Option<Way>,
 }
 
-/// The way to a peer, or the default route as long as no peer is known.
+/// The way to a peer. As long as no peer is known, or if none of this version of IP can be reached, the default route.
 #[derive(Debug, PartialEq, Eq)]
 struct Way {
     peer: Option<IpAddr>,
@@ -82,10 +82,9 @@ impl PathWatch {
     }
 
     fn look(&self, peer: Option<IpAddr>) -> Way {
-        let path = match peer {
-            Some(peer) => self.netlink.path_to(peer).ok(),
-            None => [false, true].into_iter().find_map(|ipv6| self.netlink.default_gateway(ipv6).ok().flatten()),
-        };
+        let to_peer = peer.and_then(|peer| self.netlink.path_to(peer).ok());
+        let default = || [false, true].into_iter().find_map(|ipv6| self.netlink.default_gateway(ipv6).ok().flatten());
+        let path = to_peer.or_else(default);
         let path = path.filter(|path| path.device.up);
         Way { peer, path: path.map(|path| (path.device.index, path.gateway, path.source)) }
     }
@@ -160,9 +159,16 @@ mod tests {
             assert!(heard(&watch) && watch.has_moved(peer), "the first one has gone");
             netlink.delete_route(&default).unwrap();
             assert!(heard(&watch) && !watch.has_moved(peer), "no way is no new one");
-            netlink.add_route(&Route { gateway: Some("203.0.113.1".parse().unwrap()), ..default }).unwrap();
+            let default = Route { gateway: Some("203.0.113.1".parse().unwrap()), ..default };
+            netlink.add_route(&default).unwrap();
             assert!(heard(&watch) && watch.has_moved(peer), "another line");
-            assert!(!watch.has_moved(Some("198.51.100.8".parse().unwrap())), "another peer is no move of ours");
+            let ipv6 = Some("2001:db8::7".parse().unwrap());
+            assert!(!watch.has_moved(ipv6), "another peer is no move of ours");
+            netlink.delete_route(&default).unwrap();
+            assert!(heard(&watch) && !watch.has_moved(ipv6));
+            netlink.add_route(&default).unwrap();
+            assert!(heard(&watch) && watch.has_moved(ipv6), "there is IPv4, where the peer may be as well");
+            assert!(!watch.has_moved(peer));
             netlink.set_up(&near, false).unwrap();
             netlink.set_up(&near, true).unwrap();
             assert!(watch.read().contains(&near.index), "it was down");
