@@ -68,3 +68,4 @@ mod volatile_ipv6;
 mod volatile_lines;
 mod volatile_names;
 mod volatile_reload;
+mod volatile_resolver;

@@ -91,7 +91,8 @@ impl Lab {
         stranger
     }
 
-    fn router_ip(&self, commands: &[&str]) {
+    /// Runs `ip` at the router with each of these lines of arguments.
+    pub fn router_ip(&self, commands: &[&str]) {
         super::lab::ip(self.router.as_ref().expect("a routed laboratory"), commands);
     }
 }
