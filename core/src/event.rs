@@ -296,7 +296,7 @@ impl Cause {
             Self::PingRestart => "Inactivity timeout (--ping-restart), restarting",
             Self::PingExit => "Inactivity timeout (--ping-exit), exiting",
             Self::Inactive => "Inactivity timeout (--inactive), exiting",
-            Self::SessionTimeout => "Session timeout (--session-timeout), exiting",
+            Self::SessionTimeout => "Session timeout, exiting",
             Self::RemoteExit => "CC-EEN exit message received by peer",
             Self::OccExit => "OCC exit message received by peer",
             Self::ExitNotified => "Exit notification sent to peer, exiting",

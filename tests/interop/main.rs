@@ -42,6 +42,7 @@ mod mss;
 mod occ;
 mod offload;
 mod payload;
+mod persistence;
 mod process;
 mod remotes;
 mod replacement;

@@ -129,3 +129,63 @@ for_each_pair! {
         link.stop();
     }
 }
+
+/// However much passes.
+#[test]
+fn session_timeout() {
+    let lab = Lab::new();
+    let mut link = Link::up(&lab, [Program::tested(), Program::Openvpn], ["session-timeout 3", ""]);
+    let mut pinger = link.pinger();
+    let ended = poll(Duration::from_secs(10), || {
+        // The last one may find the link gone.
+        let _ = pinger.ping(10, Filling::Random, Duration::from_millis(50));
+        link.left.ended()
+    });
+    assert_eq!(ended.expect("it is over").code(), Some(0));
+    link.left.wait_for("Session timeout, exiting");
+    link.left.wait_for("SIGTERM[soft,session-timeout] received, process exiting");
+}
+
+/// Who waits to be called does not restart because nobody calls.
+#[test]
+fn ping_timer_rem_waits_for_a_peer() {
+    let lab = Lab::new();
+    let config = |more: &str| {
+        let config = end(&lab.left, &lab.right, &format!("ping-restart 2\n{more}"));
+        config.replace(&format!("remote {}\n", lab.right.outside), "")
+    };
+    let mut impatient = Daemon::start(&lab, &lab.left, Program::tested(), &config(""));
+    impatient.wait_for_count("Inactivity timeout (--ping-restart), restarting", 2);
+    assert!(impatient.stop().success());
+    let mut left = Daemon::start(&lab, &lab.left, Program::tested(), &config("ping-timer-rem"));
+    thread::sleep(Duration::from_secs(5));
+    assert_eq!(left.count("Inactivity timeout"), 0, "there is no peer yet: {}", left.log());
+    let right = Daemon::start(&lab, &lab.right, Program::Openvpn, &end(&lab.right, &lab.left, "ping 1"));
+    left.wait_for("Peer Connection Initiated");
+    drop(right);
+    left.wait_for_within("Inactivity timeout (--ping-restart), restarting", Duration::from_secs(25));
+    assert!(left.stop().success());
+}
+
+#[test]
+fn remap_usr1_ends_the_program_or_reads_its_config_anew() {
+    let lab = Lab::new();
+    let config = |more: &str| end(&lab.left, &lab.right, &format!("ping-restart 2\n{more}"));
+    let mut left = alone(&lab, "ping-restart 2\nremap-usr1 SIGTERM");
+    assert_eq!(left.wait().code(), Some(0));
+    left.wait_for("SIGTERM[soft,ping-restart] received, process exiting");
+
+    let mut left = alone(&lab, "remap-usr1 SIGTERM");
+    left.wait_for("link remote");
+    left.signal(Signal::SIGUSR1);
+    assert_eq!(left.wait().code(), Some(0));
+    left.wait_for(Program::tested().words("SIGTERM[soft,] received", "SIGTERM[hard,] received"));
+
+    lab.write("left.conf", &config("remap-usr1 SIGHUP"));
+    let mut left = Daemon::with_arguments(&lab, &lab.left, Program::tested(), &["--config", "left.conf"]);
+    left.wait_for("link remote");
+    lab.write("left.conf", &config("remap-usr1 SIGHUP\nrport 5001"));
+    left.wait_for("SIGHUP[soft,ping-restart] received, process restarting");
+    left.wait_for("link remote: [AF_INET]192.0.2.2:5001");
+    assert!(left.stop().success());
+}
