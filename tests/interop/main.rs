@@ -70,3 +70,4 @@ mod volatile_lines;
 mod volatile_names;
 mod volatile_reload;
 mod volatile_resolver;
+mod volatile_start;
