@@ -46,6 +46,7 @@ mod persistence;
 mod process;
 mod remotes;
 mod replacement;
+mod replay_persist;
 mod samples;
 mod scripts;
 mod standalone;
