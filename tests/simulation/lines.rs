@@ -84,9 +84,10 @@ impl Strangers {
         self.addresses.push(address.into());
     }
 
-    /// What a stranger says to a datagram that was not meant for him.
+    /// What a stranger says to a datagram that was not meant for him. Among themselves they would never come to an end.
     pub fn answer(&self, dice: &mut Dice, datagram: &Datagram, recorded: &[Datagram]) -> Option<Datagram> {
-        if !self.addresses.contains(&datagram.to.ip()) {
+        let is_one = |address: SocketAddr| self.addresses.contains(&address.ip());
+        if !is_one(datagram.to) || is_one(datagram.from) {
             return None;
         }
         let bytes = if self.replay && !recorded.is_empty() && dice.percent(70) {
