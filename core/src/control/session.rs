@@ -147,9 +147,9 @@ impl<P: Platform> Session<P> {
         Some(if key.is_open() { key.heard } else { key.started } + PATIENCE)
     }
 
-    /// Until when it is not given up for something else that this end may want.
+    /// Until when it is not given up for something else that this end may want, if it can come to something at all.
     pub(super) fn goes_on_until(&self) -> Option<Instant> {
-        let key = self.next.as_ref()?;
+        let key = self.next.as_ref().filter(|key| !key.has_failed())?;
         if key.is_open() && (self.ours || self.identity.is_some()) {
             return Some(key.heard + LONG_PATIENCE);
         }
@@ -164,7 +164,7 @@ impl<P: Platform> Session<P> {
 
     /// Whether a peer has been heard lately that is still to answer our reset, the only one that was heard.
     pub(super) fn is_in_talk(&self, now: Instant) -> bool {
-        let is_recent = |key: &KeyState| now.since(key.heard) < PATIENCE;
+        let is_recent = |key: &KeyState| now.since(key.heard) < PATIENCE && !key.has_failed();
         self.peer.is_some() && !self.displaced && self.next.as_ref().is_some_and(is_recent)
     }
 
