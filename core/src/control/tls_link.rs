@@ -109,7 +109,8 @@ impl<P: Platform> TlsLink<P> {
         }
     }
 
-    /// Gives up a renegotiation that the silent peer does not answer if there is no other TLS session to greet it with.
+    /// Gives up a renegotiation that the silent peer does not answer if there is no other TLS session to greet it with, or
+    /// to answer its greeting.
     fn make_room(&mut self, now: Instant) {
         let is_full = self.pending.is_none() && self.free_tls(now).is_none();
         let Some(active) = self.active.as_mut().filter(|_| is_full) else { return };
@@ -306,6 +307,7 @@ impl<P: Platform> TlsLink<P> {
                 if message.peer.is_some_and(|peer| pending.is(peer)) && (is_reset || message.acks.contains(&0)) => {}
             Some(_) if is_reset && message.peer.is_none() => {}
             None if is_reset && message.peer.is_none() => {
+                self.make_room(cx.now);
                 self.pend(cx, from, false).ok_or(Discard::Busy)?;
             }
             // An answer to somebody else.
