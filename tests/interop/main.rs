@@ -34,6 +34,7 @@ macro_rules! for_each_pair {
 
 mod address;
 mod bulk;
+mod ddclient;
 mod diagnosis;
 mod framing;
 mod matrix;
