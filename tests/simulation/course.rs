@@ -424,8 +424,11 @@ impl<'c> Course<'c> {
         }
         let up = self.is_there(episode, y);
         let knows = !to.moved && !from.renewed;
+        let sends = self.sends(episode, x);
+        // Nobody knows when within its interval an end pings: what it sends before the other one is there is lost.
+        let earliest = if from.noticed.is_some() || from.renewed { sends } else { from.up.unwrap_or(sends) };
         let reached = match knows {
-            true if up <= self.sends(episode, x) && !to.renewed => self.sends(episode, x),
+            true if up <= earliest && !to.renewed => sends,
             true => self.asks(episode, x).max(up) + INTERVAL,
             false => self.asks(episode, x).max(self.finds(episode, x, y)).max(up) + INTERVAL,
         };

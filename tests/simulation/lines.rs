@@ -84,10 +84,11 @@ impl Strangers {
         self.addresses.push(address.into());
     }
 
-    /// What a stranger says to a datagram that was not meant for him. Among themselves they would never come to an end.
+    /// What a stranger says to a datagram that was not meant for him, if he says anything. Among themselves they would
+    /// never come to an end; nor with a gateway that says two things to each of theirs.
     pub fn answer(&self, dice: &mut Dice, datagram: &Datagram, recorded: &[Datagram]) -> Option<Datagram> {
         let is_one = |address: SocketAddr| self.addresses.contains(&address.ip());
-        if !is_one(datagram.to) || is_one(datagram.from) {
+        if !is_one(datagram.to) || is_one(datagram.from) || dice.percent(60) {
             return None;
         }
         let bytes = if self.replay && !recorded.is_empty() && dice.percent(70) {
