@@ -3,6 +3,7 @@
 //! A machine's speed drifts, so the pairs of programs take turns within each round, and only ratios within one round
 //! are compared. It is no test: it fails only when something could not be measured.
 
+mod change;
 mod chart;
 mod contenders;
 mod figures;
@@ -79,12 +80,8 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     if load > BUSY {
         eprintln!("Other programs are busy (load {load:.1} a processor): the figures will be rough.");
     }
-    if options.recovery {
-        recovery(options, &installed)
-    } else {
-        let command = arguments.iter().map(|argument| format!(" {argument}")).collect();
-        compare(options, &installed, command, load)
-    }
+    let command = arguments.iter().map(|argument| format!(" {argument}")).collect::<String>();
+    if options.recovery { recovery(options, &installed, &command) } else { compare(options, &installed, command, load) }
 }
 
 /// What links do while nothing happens to them.
@@ -130,16 +127,20 @@ fn compare(options: Options, installed: &Installed, command: String, load: f64) 
 }
 
 /// How long they need to come back when something does.
-fn recovery(mut options: Options, installed: &Installed) -> Result<(), Box<dyn Error>> {
+fn recovery(mut options: Options, installed: &Installed, command: &str) -> Result<(), Box<dyn Error>> {
     let rounds = options.rounds();
     let kind = options.kinds.swap_remove(0);
     let keepalive = if options.length == Length::Quick { "2 8" } else { "10 60" };
     let recovery = Recovery { kind, keepalive, rounds };
     let pairs = [("openvpn", installed.openvpn.as_path()), ("longcable", installed.longcable.as_path())];
     let recovered = recovery.measure(&pairs)?;
-    println!("{}", recovered.markdown(&recovery, &pairs));
-    let file = report::write_json(&unix_time().to_string(), &recovered.json(&recovery, &pairs))?;
-    eprintln!("raw figures: {}", file.display());
+    let (text, figures) = (recovered.markdown(&recovery, &pairs), recovered.json(&recovery, &pairs));
+    println!("{text}");
+    eprintln!("raw figures: {}", report::write_json(&unix_time().to_string(), &figures)?.display());
+    if options.readme {
+        report::write_json("recovery", &figures)?;
+        report::into_readme("recovery", &format!("{text}\n`tests/bench/run{command}`\n"))?;
+    }
     Ok(())
 }
 

@@ -17,7 +17,7 @@ Usage: tests/bench/run [OPTION]...
   --main              only openvpn and longcable with default settings, and the bare forwarder
   --only TEXT         only openvpn and those with TEXT in their name
   --rounds N          how often each pair has its turn (default: 4, quick: 2, full: 8; recovery: 20, quick: 5)
-  --readme            write the result into the README, and its raw figures to results/readme.json
+  --readme            write the result into the README, and its raw figures to results/readme.json (recovery.json)
   --instructions      only count the instructions that a packet costs
   --no-instructions   do not count them
   --keep-instructions count them, and compare with these from now on

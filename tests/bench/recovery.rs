@@ -18,24 +18,22 @@ use longcable_tests::support::{Daemon, Lab, Site};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use crate::change::{Change, LATE, LIMIT, Target};
 use crate::figures::median;
 use crate::kind::{Kind, Protection};
 use crate::lead;
 use crate::machine::{description, unix_time};
 use crate::table::aligned;
 
-/// What takes longer has not come back.
-const LIMIT: Duration = Duration::from_secs(90);
-
 /// Age of a link when the change comes, and up to a second more: longcable replaces no session that is younger, and
 /// openvpn drops packets in the first second.
 const AGE: Duration = Duration::from_millis(2200);
 
-/// How late the names are that are late.
-const LATE: Duration = Duration::from_secs(10);
-
 /// How long packets are counted when a name gains an address, which is long enough to be looked up twice.
 const COUNTING: Duration = Duration::from_secs(5);
+
+/// longcable's default `probe-interval`, in seconds.
+const PROBE: f64 = 5.0;
 
 /// What each line's second address ends in.
 const ANEW: u8 = 11;
@@ -51,60 +49,11 @@ pub(crate) struct Recovery {
     pub(crate) rounds: u32,
 }
 
-/// What happens to a link. The left end pings when nothing else is said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
-    LocalAddress,
-    PeerAddress,
-    BothAddresses,
-    LateNames,
-    Reboot,
-    SecondAddress,
-    /// Seen in the course of the former.
-    Lookups,
-}
-
 /// For each round and each pair, what all changes led to: seconds, infinite when the link did not come
 /// back, or a count.
 pub(crate) struct Recovered(Vec<Vec<Sample>>);
 
 type Sample = Vec<(Change, f64)>;
-
-impl Change {
-    /// In the order of the table.
-    const ALL: [Self; 7] = [
-        Self::LocalAddress,
-        Self::PeerAddress,
-        Self::BothAddresses,
-        Self::LateNames,
-        Self::Reboot,
-        Self::SecondAddress,
-        Self::Lookups,
-    ];
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::LocalAddress => "local change: the end that pings gets another address",
-            Self::PeerAddress => "peer change: the end that is pinged gets another address",
-            Self::BothAddresses => "both get other addresses, DNS updated at once",
-            Self::LateNames => "both get other addresses, DNS updated 10 s later",
-            Self::Reboot => "peer reboot: killed, counted from its new start",
-            Self::SecondAddress => "packets lost when the peer's name gains a second address",
-            Self::Lookups => "how often the name was looked up meanwhile",
-        }
-    }
-
-    /// What was measured, as it is shown.
-    fn show(self, value: f64) -> String {
-        match (self, value) {
-            (Self::SecondAddress | Self::Lookups, count) => format!("{count}"),
-            (_, 0.0..0.1) => format!("{:.1} ms", value * 1e3),
-            (_, 0.1..1.0) => format!("{:.0} ms", value * 1e3),
-            (_, f64::INFINITY) => format!(">{} s", LIMIT.as_secs()),
-            _ => format!("{value:.1} s"),
-        }
-    }
-}
 
 impl Recovery {
     /// Each pair has its turn in each round. To be called by a process that may make namespaces.
@@ -128,11 +77,10 @@ impl Recovery {
     fn turn(&self, pair: &Pair<'_>, number: u32) -> io::Result<Sample> {
         thread::scope(|scope| {
             let start = |(change, place)| {
-                let age = AGE + lead(number * Change::ALL.len() as u32 + place);
+                let age = AGE + lead(number * Change::SEPARATE.len() as u32 + place);
                 scope.spawn(move || self.undergo(change, pair, age))
             };
-            let changes = Change::ALL.into_iter().filter(|change| *change != Change::Lookups);
-            let threads: Vec<_> = changes.zip(0..).map(start).collect();
+            let threads: Vec<_> = Change::SEPARATE.into_iter().zip(0..).map(start).collect();
             let samples: io::Result<Vec<Sample>> =
                 threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect();
             Ok(samples?.concat())
@@ -141,6 +89,7 @@ impl Recovery {
 
     /// A link that is so old undergoes a change.
     fn undergo(&self, change: Change, pair: &Pair<'_>, age: Duration) -> io::Result<Sample> {
+        let mut sample = Sample::new();
         let lab = Lab::volatile();
         let server = NameServer::start(&lab);
         // With float nobody asks where an unknown sender may come from.
@@ -166,7 +115,10 @@ impl Recovery {
             return Err(broken("the link does not come up", &[left, right]));
         }
         // There is traffic until the change, so all timers begin with it.
-        count_lost(&mut pinger, age, || Ok(()))?;
+        let before = ping_on(&mut pinger, age, || Ok(()))?;
+        if change == Change::LocalAddress {
+            sample.extend(median(before.round_trips).map(|round_trip| (Change::RoundTrip, round_trip)));
+        }
 
         let start = match change {
             Change::LocalAddress | Change::PeerAddress => {
@@ -184,8 +136,9 @@ impl Recovery {
             Change::LateNames => {
                 lab.redial_both(ANEW);
                 let start = Instant::now();
-                if let Some(early) = pinger.first_answer(start, LATE, go_on)? {
-                    return Ok(vec![(change, early.as_secs_f64())]);
+                if let Some(early) = pinger.first_answer(start, Duration::from_secs_f64(LATE), go_on)? {
+                    sample.push((change, early.as_secs_f64()));
+                    return Ok(sample);
                 }
                 server.set_both(ANEW);
                 start
@@ -197,7 +150,7 @@ impl Recovery {
                 right = run(&lab.right, pair.1, "right.conf");
                 start
             }
-            Change::SecondAddress | Change::Lookups => {
+            Change::RoundTrip | Change::SecondAddress | Change::Lookups => {
                 lab.right.ip(&["addr add 198.51.100.66/24 dev eth0"]);
                 let stranger = lab.right.namespace.inside(|| UdpSocket::bind("198.51.100.66:6666"))?;
                 let right = [lab.right.address(ANEW), lab.right.outside].map(|address| (NAMES[1], address));
@@ -205,9 +158,10 @@ impl Recovery {
                 // Where a stranger may come from is a reason for longcable to look the name up.
                 let before = server.asked(NAMES[1]);
                 let knock = || stranger.send_to(&[0x38; 40], (lab.left.outside, 1194)).map(drop);
-                let lost = count_lost(&mut pinger, COUNTING, knock)?;
+                let pings = ping_on(&mut pinger, COUNTING, knock)?;
                 let lookups = server.asked(NAMES[1]) - before;
-                return Ok(vec![(Change::SecondAddress, lost), (Change::Lookups, lookups as f64)]);
+                sample.extend([(Change::SecondAddress, pings.lost), (Change::Lookups, lookups as f64)]);
+                return Ok(sample);
             }
         };
         let back = pinger.first_answer(start, LIMIT, go_on)?;
@@ -215,15 +169,17 @@ impl Recovery {
         if ends.iter_mut().any(|end| end.ended().is_some()) {
             return Err(broken("a program has ended", &ends));
         }
-        Ok(vec![(change, back.map_or(f64::INFINITY, |time| time.as_secs_f64()))])
+        sample.push((change, back.map_or(f64::INFINITY, |time| time.as_secs_f64())));
+        Ok(sample)
     }
 }
 
 impl Recovered {
-    /// Medians and worst cases.
+    /// Medians and worst cases, and whether the last pair's reach the targets.
     pub(crate) fn markdown(&self, recovery: &Recovery, pairs: &[Pair<'_>]) -> String {
         let mut rows = vec![vec!["what changes".to_owned()]];
         rows[0].extend(pairs.iter().flat_map(|pair| ["median", "worst"].map(|what| format!("{}, {what}", pair.0))));
+        rows[0].extend(["target", "result"].map(str::to_owned));
         for change in Change::ALL {
             let mut row = vec![change.label().to_owned()];
             for pair in 0..pairs.len() {
@@ -231,18 +187,30 @@ impl Recovered {
                 let worst = values.iter().copied().reduce(f64::max);
                 row.extend([median(values), worst].map(|value| value.map_or("-".into(), |value| change.show(value))));
             }
+            match self.target(recovery, pairs, change) {
+                Some(target) => row.extend([target.text, if target.is_met { "met" } else { "**missed**" }.to_owned()]),
+                None => row.extend(["-".to_owned(), "-".to_owned()]),
+            }
             rows.push(row);
         }
         format!(
-            "{}\n\n{}; both ends name each other, float (not where a name gains an address), keepalive {}, \
-             persist-tun:\n\n{}\nRounds: {}. Times are from the moment the line is up again to the \
-             first ping answered through the tunnel, with pings until the change and after.",
-            description(),
-            recovery.kind.title(),
-            recovery.keepalive,
+            "{}\n{}, on {}. Both ends name each other, `float` (not where a name gains an address), `keepalive {}`, \
+             `persist-tun`; rounds: {}. Times are from the moment the line is up again to the first ping answered through \
+             the tunnel, with pings every 5 ms until the change and after.\n",
             aligned(&rows),
+            recovery.kind.title(),
+            description(),
+            recovery.keepalive,
             self.0.len(),
         )
+    }
+
+    /// What the last pair is to reach.
+    fn target(&self, recovery: &Recovery, pairs: &[Pair<'_>], change: Change) -> Option<Target> {
+        let last = pairs.len().checked_sub(1)?;
+        let ping = recovery.keepalive.split_whitespace().next()?.parse().ok()?;
+        let round_trip = median(self.values(last, Change::RoundTrip))?;
+        change.target(&self.values(last, change), ping, PROBE, round_trip)
     }
 
     /// Everything, for whoever wants to compute something else; null for what did not come back.
@@ -255,6 +223,10 @@ impl Recovered {
         };
         let of_pairs: Value =
             pairs.iter().enumerate().map(|(number, pair)| (pair.0.to_owned(), values(number))).collect();
+        let verdict = |change| -> Option<(String, Value)> {
+            let target: Target = self.target(recovery, pairs, change)?;
+            Some((change.label().to_owned(), json!({ "target": target.text, "met": target.is_met })))
+        };
         json!({
             "unix_time": unix_time(),
             "machine": description(),
@@ -262,6 +234,7 @@ impl Recovered {
             "config": recovery.kind.config,
             "keepalive": recovery.keepalive,
             "recovery": of_pairs,
+            "targets": Change::ALL.into_iter().filter_map(verdict).collect::<Value>(),
         })
     }
 
@@ -272,18 +245,26 @@ impl Recovered {
     }
 }
 
-/// Pings in a row, with something done after each; how many were lost.
-fn count_lost(pinger: &mut Pinger, length: Duration, mut between: impl FnMut() -> io::Result<()>) -> io::Result<f64> {
-    let (start, mut lost) = (Instant::now(), 0.0);
+/// What became of pings in a row.
+struct Pings {
+    lost: f64,
+    /// In seconds.
+    round_trips: Vec<f64>,
+}
+
+/// Pings for so long, with something done after each.
+fn ping_on(pinger: &mut Pinger, length: Duration, mut between: impl FnMut() -> io::Result<()>) -> io::Result<Pings> {
+    let (start, mut pings) = (Instant::now(), Pings { lost: 0.0, round_trips: Vec::new() });
     while start.elapsed() < length {
-        if pinger.ping(Duration::from_secs(1))?.is_none() {
-            lost += 1.0;
+        match pinger.ping(Duration::from_secs(1))? {
+            Some(round_trip) => pings.round_trips.push(round_trip.as_secs_f64()),
+            None => pings.lost += 1.0,
         }
         go_on()?;
         between()?;
         thread::sleep(Duration::from_millis(5));
     }
-    Ok(lost)
+    Ok(pings)
 }
 
 /// With the last lines of both logs.

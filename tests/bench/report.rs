@@ -12,9 +12,6 @@ use crate::machine::{description, unix_time};
 use crate::study::Study;
 use crate::{chart, table, targets};
 
-const BEGIN: &str = "<!-- bench: begin -->\n";
-const END: &str = "<!-- bench: end -->\n";
-
 /// Everything that a run has shown.
 pub(crate) struct Report {
     /// The options of the run.
@@ -53,17 +50,13 @@ impl Report {
 
     /// Writes the targets into the README, and what belongs to them beside the other results.
     pub(crate) fn write_readme(&self) -> Result<(), Box<dyn Error>> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-        let readme = fs::read_to_string(&path)?;
-        let (before, rest) = readme.split_once(BEGIN).ok_or("the README has no mark where the bench begins")?;
-        let (_, after) = rest.split_once(END).ok_or("the README has no mark where the bench ends")?;
         self.write("readme")?;
         let text = format!(
             "{}\n![Speed of longcable and others](tests/bench/results/readme.svg)\n\n\
              All figures of that run are in [tests/bench/results/readme.md](tests/bench/results/readme.md).\n",
             self.summary()
         );
-        Ok(fs::write(&path, format!("{before}{BEGIN}{text}{END}{after}"))?)
+        into_readme("bench", &text)
     }
 
     /// The table of targets, and under which circumstances it came about.
@@ -103,6 +96,16 @@ impl Report {
             "instructions": self.instructions.as_ref().map(Counts::json),
         })
     }
+}
+
+/// Puts a text between two marks of the README, in the place of what is there.
+pub(crate) fn into_readme(mark: &str, text: &str) -> Result<(), Box<dyn Error>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = fs::read_to_string(&path)?;
+    let [begin, end] = ["begin", "end"].map(|place| format!("<!-- {mark}: {place} -->\n"));
+    let (before, rest) = readme.split_once(&begin).ok_or_else(|| format!("the README has no mark '{begin}'"))?;
+    let (_, after) = rest.split_once(&end).ok_or_else(|| format!("the README has no mark '{end}'"))?;
+    Ok(fs::write(&path, format!("{before}{begin}{text}{end}{after}"))?)
 }
 
 /// Keeps raw figures.
