@@ -1,7 +1,7 @@
 //! Which key opens a data packet, and which one seals it (protocol section 3.13).
 
 use super::TlsLink;
-use crate::control::key_state::KeyState;
+use crate::control::key_state::{KeyState, PATIENCE};
 use crate::control::memory::{DataKeys, LinkMemory};
 use crate::control::session::{Key, seconds};
 use crate::crypto::Provider;
@@ -26,7 +26,8 @@ const LAST_ACKNOWLEDGEMENT: Duration = Duration::from_secs(3);
 pub(crate) enum Sign {
     /// It is there and uses the live session.
     Live,
-    /// It is there. It still uses the session before, and is not known to have got all of the live one.
+    /// It is there. It still uses the session before, and is not known to have got all of the live one. Where it was may
+    /// be where it no longer is: this may have been under way for a while.
     Life,
     /// Nothing: the packet was under way when the live session took over.
     None,
@@ -60,16 +61,20 @@ impl<P: Platform> TlsLink<P> {
             Some(active) => (active.current.as_mut(), active.lame_duck.as_mut()),
             None => (None, None),
         };
-        let has_taken_over = current.as_ref().is_none_or(|current| current.data.confirmed);
-        let before = if has_taken_over { Sign::None } else { Sign::Life };
+        let before = match &current {
+            Some(current) if !current.data.confirmed && now.since(current.data.since) < PATIENCE => Sign::Life,
+            // The one that both ends send with.
+            Some(current) if !current.data.confirmed => Sign::Live,
+            _ => Sign::None,
+        };
         let newest = current.as_mut().map(|current| &mut current.data);
         let (keys, _) = self.memory.parts();
-        let (key, sign) = newest
+        let (key, sign, is_of_live_session) = newest
             .into_iter()
             .chain(lame_duck)
-            .map(|key| (key, Sign::Live))
-            .chain(self.old.iter_mut().map(|key| (key, before)))
-            .find(|(key, _)| data_of(keys, key).is_some_and(|data| data.matches(key_id, peer_id)))
+            .map(|key| (key, Sign::Live, true))
+            .chain(self.old.iter_mut().map(|key| (key, before, false)))
+            .find(|(key, ..)| data_of(keys, key).is_some_and(|data| data.matches(key_id, peer_id)))
             .ok_or(Discard::UnknownKey(key_id))?;
         let data = data_of(keys, key).ok_or(Discard::UnknownKey(key_id))?;
         let payload = data.opener.open_verified(now, verdict, datagram)?;
@@ -81,7 +86,7 @@ impl<P: Platform> TlsLink<P> {
         if let Some(current) = current {
             current.confirm(now);
         }
-        if sign == Sign::Live {
+        if is_of_live_session {
             self.withdraw_greeting();
         }
         Ok((payload, sign))
