@@ -12,7 +12,7 @@ use std::{fs, thread};
 use longcable::demo::lab::find_program;
 use longcable_core::tls::Role;
 use longcable_tests::support::volatile::{NAMES, NameServer, Proof};
-use longcable_tests::support::{Daemon, Lab, Link, Program, Site};
+use longcable_tests::support::{Daemon, Lab, Link, Site};
 
 const LOGIN: &str = "Authorization: Basic bXlsb2dpbjpteXBhc3N3b3Jk";
 
@@ -75,7 +75,7 @@ fn install(lab: &Lab, name: &str, service: SocketAddr) {
 }
 
 /// What pppd does when the line is up.
-fn ip_up<'a>(lab: &'a Lab, site: &Site, name: &str, address: Ipv4Addr) -> Daemon {
+fn ip_up(lab: &Lab, site: &Site, name: &str, address: Ipv4Addr) -> Daemon {
     let mut command = site.command(Path::new("/usr/bin/env"));
     command.arg(format!("PPP_LOCAL={address}")).arg(lab.directory().join(format!("{name}.ip-up")));
     Daemon::with_command(lab, site, "ip-up", &mut command)

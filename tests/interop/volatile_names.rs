@@ -99,7 +99,7 @@ for_each_pair! {
 }
 
 /// Where a longcable looks up the name of the other end, and that other end.
-fn looks_at<'a>(lab: &'a Lab, programs: [Program; 2]) -> [(&'a Site, &'static str); 2] {
+fn looks_at(lab: &Lab, programs: [Program; 2]) -> [(&Site, &'static str); 2] {
     let ends = [(&lab.left, NAMES[0]), (&lab.right, NAMES[1])];
     if programs[0] == Program::Openvpn { [ends[1], ends[0]] } else { ends }
 }
