@@ -488,6 +488,10 @@ impl<'c, S: TlsStack> EventLoop<'c, S> {
     fn close_socket(&mut self) {
         self.stop_sending();
         self.socket = None;
+        // What was to take its place is not wanted any more either.
+        if let Some((_, opening)) = &mut self.opening {
+            *opening = None;
+        }
     }
 
     fn resolved(&mut self, answer: resolver::Answer) -> Result<(), Stop> {

@@ -62,7 +62,7 @@ fn another_name_server_is_asked_at_the_start() {
             // What the right end says is of no use to an end that has no socket, or does not listen to anybody.
             let right = Daemon::start(&lab, &lab.right, Program::Longcable, &right);
             let link = Link::with(&lab, left, right);
-            link.back_within(&format!("{proof:?} {more:?}, another name server"), Duration::from_secs(7));
+            link.back_within(&format!("{proof:?} {more:?}, another name server"), Duration::from_secs(9));
             assert_eq!(link.restarts(), 0, "nothing restarts");
             link.stop();
         }
@@ -99,5 +99,25 @@ fn local_is_a_name() {
     link.back_within("local is a name", Duration::from_secs(6));
     let bound = || (link.left.count("link local (bound): [AF_INET]192.0.2.11:1194") > 0).then_some(());
     assert!(poll(Duration::from_secs(1), bound).is_some(), "{}", link.left.log());
+    link.stop();
+}
+
+/// An answer that comes when the socket has been closed opens none.
+#[test]
+fn local_is_looked_up_while_the_link_restarts() {
+    let lab = Lab::volatile();
+    let server = NameServer::start(&lab);
+    let more = format!("local {}\nfloat\nkeepalive 10 60\npersist-tun", NAMES[0]);
+    let mut link = Link::named(&lab, [Program::Longcable; 2], Proof::StaticKey, [&more, "float\nkeepalive 10 60"]);
+    server.freeze(true);
+    lab.left.redial(1);
+    is_asking(&link.left);
+    link.left.signal(Signal::SIGUSR1);
+    link.left.wait_for("SIGUSR1[hard,] received, process restarting");
+    thread::sleep(Duration::from_millis(1200));
+    server.freeze(false);
+    link.back_within("a restart while 'local' is looked up", Duration::from_secs(12));
+    link.check_pings();
+    assert_eq!(link.left.count("Socket bind failed"), 0, "{}", link.left.log());
     link.stop();
 }
