@@ -94,13 +94,17 @@ struct Use {
 impl Use {
     fn of(program: &Daemon) -> Self {
         let process = format!("/proc/{}", program.pid());
-        // A lookup that is under way has a thread; it ends.
-        let threads = || fs::read_dir(format!("{process}/task")).expect("our child").count();
-        assert!(poll(Duration::from_secs(60), || (threads() == 1).then_some(())).is_some(), "lookups do not end");
-        let rollup = fs::read_to_string(format!("{process}/smaps_rollup")).expect("our child");
+        let count = |what: &str| fs::read_dir(format!("{process}/{what}")).expect("our child").count();
+        // A lookup that is under way has a thread and a descriptor; it ends.
+        let quiet = poll(Duration::from_secs(60), || {
+            let before = count("task");
+            let rollup = fs::read_to_string(format!("{process}/smaps_rollup")).expect("our child");
+            let descriptors = count("fd");
+            (before == 1 && count("task") == 1).then_some((rollup, descriptors))
+        });
+        let (rollup, descriptors) = quiet.expect("lookups end");
         let line = rollup.lines().find_map(|line| line.strip_prefix("Private_Dirty:")).expect("a size");
         let memory = line.trim().trim_end_matches(" kB").parse().expect("a size in kB");
-        let descriptors = fs::read_dir(format!("{process}/fd")).expect("our child").count();
         Self { memory, descriptors }
     }
 }
