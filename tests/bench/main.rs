@@ -127,14 +127,17 @@ fn compare(options: Options, installed: &Installed, command: String, load: f64) 
 }
 
 /// How long they need to come back when something does.
-fn recovery(mut options: Options, installed: &Installed, command: &str) -> Result<(), Box<dyn Error>> {
+fn recovery(mut options: Options, installed: &Installed, command: &str, load: f64) -> Result<(), Box<dyn Error>> {
     let rounds = options.rounds();
     let kind = options.kinds.swap_remove(0);
     let keepalive = if options.length == Length::Quick { "2 8" } else { "10 60" };
     let recovery = Recovery { kind, keepalive, rounds };
     let pairs = [("openvpn", installed.openvpn.as_path()), ("longcable", installed.longcable.as_path())];
     let recovered = recovery.measure(&pairs)?;
-    let (text, figures) = (recovered.markdown(&recovery, &pairs), recovered.json(&recovery, &pairs));
+    let (mut text, figures) = (recovered.markdown(&recovery, &pairs), recovered.json(&recovery, &pairs));
+    if load > BUSY {
+        text += &format!("Other programs were busy (load {load:.1} a processor).\n");
+    }
     println!("{text}");
     eprintln!("raw figures: {}", report::write_json(&unix_time().to_string(), &figures)?.display());
     if options.readme {
