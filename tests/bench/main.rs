@@ -81,7 +81,11 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         eprintln!("Other programs are busy (load {load:.1} a processor): the figures will be rough.");
     }
     let command = arguments.iter().map(|argument| format!(" {argument}")).collect::<String>();
-    if options.recovery { recovery(options, &installed, &command) } else { compare(options, &installed, command, load) }
+    if options.recovery {
+        recovery(options, &installed, &command, load)
+    } else {
+        compare(options, &installed, command, load)
+    }
 }
 
 /// What links do while nothing happens to them.
