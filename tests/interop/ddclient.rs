@@ -71,7 +71,7 @@ fn install(lab: &Lab, name: &str, service: SocketAddr) {
     let config = lab.write(&format!("{name}.ddclient.conf"), &format!("ssl=no\n{config}"));
     fs::set_permissions(config, fs::Permissions::from_mode(0o600)).expect("it is ours");
     let own = format!("ddclient -file {name}.ddclient.conf -cache {name}.cache");
-    lab.write_script(&format!("{name}.ip-up"), &readme("#!/usr/bin/env sh").replace("ddclient", &own));
+    lab.write_script(&format!("{name}.ip-up"), &readme("#!/bin/sh\nddclient").replace("ddclient", &own));
 }
 
 /// What pppd does when the line is up.
