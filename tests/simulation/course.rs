@@ -446,8 +446,10 @@ impl<'c> Course<'c> {
             };
             ready(0, 1).max(ready(1, 0))
         });
-        let handshake =
-            if self.is_tls() && episode.ends.iter().any(|end| end.renewed) { HANDSHAKE } else { Duration::ZERO };
+        // One end may have a session that the other one, who moved in the midst of it, has not.
+        let is_new = self.world.negotiates().is_some_and(|at| at + HANDSHAKE > episode.last);
+        let is_needed = is_new || episode.ends.iter().any(|end| end.renewed);
+        let handshake = if self.is_tls() && is_needed { HANDSHAKE } else { Duration::ZERO };
         met + SLACK + handshake + self.habits.allowance
     }
 

@@ -65,6 +65,8 @@ pub struct Node<'c> {
     pub lookups_made: usize,
     /// Messages of the gateway itself to its peer: pings, probes, options; no control packets.
     pub messages: usize,
+    /// When a session was last begun or completed.
+    pub negotiates: Option<Instant>,
     /// The last authentic datagram from the peer was sent then, or a new key agreed on.
     pub heard: Option<Instant>,
     pub log: Vec<(Instant, String)>,
@@ -99,6 +101,7 @@ impl<'c> Node<'c> {
             lookups: Vec::new(),
             lookups_made: 0,
             messages: 0,
+            negotiates: None,
             heard: None,
             log: Vec::new(),
             trace: Vec::new(),
@@ -176,6 +179,9 @@ impl<'c> Node<'c> {
                 }
                 Output::Event(event) => {
                     self.is_up |= event == Event::Initialized;
+                    if matches!(event, Event::InitialPacket { .. } | Event::DataChannel { key_id: 0, .. }) {
+                        self.negotiates = Some(now);
+                    }
                     if let Event::DataChannel { key_id, exported, .. } = event {
                         let takes_over = key_id == 0 && self.is_up;
                         // It comes of what the peer has just said.

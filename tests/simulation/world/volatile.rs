@@ -135,6 +135,11 @@ impl<'c> World<'c> {
         tls.role == Some(Role::Server) && matches!(tls.wrapping, ControlKey::CryptV2(_))
     }
 
+    /// When one of them last began a session, or had one.
+    pub fn negotiates(&self) -> Option<Instant> {
+        self.nodes.iter().filter_map(|node| node.negotiates).max()
+    }
+
     /// A node that exits, or has no power, cannot be told to exit.
     pub fn is_leaving(&self, i: usize) -> bool {
         self.nodes[i].is_off()
