@@ -231,6 +231,7 @@ impl<'c, P: Platform> Peer<'c, P> {
             role: link.role(),
             now,
             unix_now,
+            is_silent: self.keepalive.is_overdue(now),
             rng: &mut self.rng,
             events: &mut self.events,
             outcome: &mut outcome,

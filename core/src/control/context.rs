@@ -21,6 +21,8 @@ pub(crate) struct Context<'x, P: Platform> {
     pub(crate) now: Instant,
     /// Seconds since 1970.
     pub(crate) unix_now: u64,
+    /// The peer has missed a ping.
+    pub(crate) is_silent: bool,
     pub(crate) rng: &'x mut P::Rng,
     pub(crate) events: &'x mut Deque<Event<'static>, 8>,
     pub(crate) outcome: &'x mut Outcome,

@@ -307,7 +307,10 @@ impl<P: Platform> TlsLink<P> {
                 if message.peer.is_some_and(|peer| pending.is(peer)) && (is_reset || message.acks.contains(&0)) => {}
             Some(_) if is_reset && message.peer.is_none() => {}
             None if is_reset && message.peer.is_none() => {
-                self.make_room(cx.now);
+                // Otherwise anybody with a recorded greeting could hinder it.
+                if cx.is_silent {
+                    self.make_room(cx.now);
+                }
                 self.pend(cx, from, false).ok_or(Discard::Busy)?;
             }
             // An answer to somebody else.
