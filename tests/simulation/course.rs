@@ -24,6 +24,9 @@ const RESTART: Duration = Duration::from_secs(15);
 const SLACK: Duration = Duration::from_millis(300);
 /// Three control packets in a row may come while the other end is busy with another session, and be repeated after 2 s.
 const HANDSHAKE: Duration = Duration::from_secs(6);
+/// One end may have a session that the other one, who moved in the midst of the handshake, has not: so long it waits for
+/// the rest, and begins another one with the next probe.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// Buffers of TLS stacks grow and shrink by so many bytes: less than three for each move of a day.
 const BUFFERS: i64 = 8192;
 /// Traffic is tried for so long.
@@ -446,10 +449,13 @@ impl<'c> Course<'c> {
             };
             ready(0, 1).max(ready(1, 0))
         });
-        // One end may have a session that the other one, who moved in the midst of it, has not.
-        let is_new = self.world.negotiates().is_some_and(|at| at + HANDSHAKE > episode.last);
-        let is_needed = is_new || episode.ends.iter().any(|end| end.renewed);
-        let handshake = if self.is_tls() && is_needed { HANDSHAKE } else { Duration::ZERO };
+        let is_cut_short = self.world.negotiates().is_some_and(|at| at + HANDSHAKE > episode.last);
+        let handshake = match () {
+            () if !self.is_tls() => Duration::ZERO,
+            () if is_cut_short => PATIENCE + INTERVAL,
+            () if episode.ends.iter().any(|end| end.renewed) => HANDSHAKE,
+            () => Duration::ZERO,
+        };
         met + SLACK + handshake + self.habits.allowance
     }
 
