@@ -22,6 +22,8 @@ fn silence(lab: &Lab) {
 fn is_asking(program: &Daemon) {
     let threads = || fs::read_dir(format!("/proc/{}/task", program.pid())).map_or(0, Iterator::count);
     assert!(poll(Duration::from_secs(10), || (threads() > 1).then_some(())).is_some(), "{}", program.log());
+    // It reads its files first, which are about to change.
+    thread::sleep(Duration::from_millis(300));
 }
 
 /// A signal is obeyed at once, whatever name is being looked up.
@@ -58,7 +60,6 @@ fn another_name_server_is_asked_at_the_start() {
             let left = Daemon::start(&lab, &lab.left, Program::Longcable, &left);
             is_asking(&left);
             lab.left.ask(lab.left.gateway());
-            thread::sleep(Duration::from_millis(500));
             // What the right end says is of no use to an end that has no socket, or does not listen to anybody.
             let right = Daemon::start(&lab, &lab.right, Program::Longcable, &right);
             let link = Link::with(&lab, left, right);
